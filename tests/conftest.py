@@ -1,0 +1,34 @@
+"""Shared test settings: eight fake CPU devices, strict shapes, one compilation cache."""
+
+import os
+import pathlib
+
+# Before JAX starts. Worker processes and the programs that tests launch inherit all of it.
+ROOT = pathlib.Path(__file__).parents[1]
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+)
+os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+from jaxtyping import install_import_hook  # noqa: E402
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+# Every shape annotation is checked while testing, and costs nothing in production.
+install_import_hook(["diffenc", "similarity", "hubness", "distill"], "beartype.beartype")
+
+
+@pytest.fixture
+def x64():
+    """Double precision for one test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="session")
+def root() -> pathlib.Path:
+    return ROOT
