@@ -1,0 +1,167 @@
+"""The training loop: step, log, evaluate, save, stop."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+
+from experiments.runtime.checkpoint import Checkpointer
+from experiments.runtime.errors import NonFiniteError
+from experiments.runtime.manifest import write_json
+from experiments.runtime.metrics import MetricsWriter
+from experiments.runtime.preemption import StopSignal
+from experiments.runtime.progress import Progress
+from experiments.runtime.state import TrainState
+from experiments.runtime.step import Step
+
+
+class Interrupted(Exception):
+    """Raised by an evaluation that noticed a stop signal; the loop saves and ends."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """When the loop does what, in steps."""
+
+    num_steps: int
+    log_every: int
+    eval_every: int
+    save_every: int
+
+
+@dataclasses.dataclass
+class Window:
+    """Sums of the training metrics since the last line; saved, so that a resumed line is equal."""
+
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)
+    count: int = 0
+
+    def add(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+
+    def take_mean(self) -> dict[str, float]:
+        mean = {name: total / self.count for name, total in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return mean
+
+
+class Loop:
+    """Runs `train_step` over `batches` from a state; everything that lasts goes under `workdir`.
+
+    Metrics are fetched one step late, so that the host never waits for the step just sent.
+    """
+
+    def __init__(
+        self,
+        train_step: Step,
+        schedule: Schedule,
+        *,
+        workdir: pathlib.Path,
+        writer: MetricsWriter,
+        checkpointer: Checkpointer,
+        progress: Progress,
+        evaluate: Callable[[TrainState], dict[str, float]] | None = None,
+        describe_batch: Callable[[int], Any] = lambda step: None,
+        say: Callable[[str], None] = print,
+    ):
+        self.train_step, self.schedule, self.workdir = train_step, schedule, workdir
+        self.writer, self.checkpointer, self.progress = writer, checkpointer, progress
+        self.evaluate, self.describe_batch, self.say = evaluate, describe_batch, say
+        self.window = Window()
+        self.evaluated = True
+        self._saved: tuple[int, bool] | None = None
+        self._late: tuple[int, dict[str, jax.Array]] | None = None
+
+    def resume(self, template: TrainState) -> tuple[TrainState, int]:
+        """The state and step to start from: the newest intact checkpoint, or `template` at 0."""
+        restored = self.checkpointer.restore(template)
+        if restored is None:
+            self.writer.rewind(0)
+            return template, 0
+        self.window = Window(**restored.extra["window"])
+        self.evaluated = restored.extra["evaluated"]
+        self._saved = (restored.step, self.evaluated)
+        self.writer.rewind(restored.step)
+        self.say(f"resumed at step {restored.step:,}")
+        return restored.state, restored.step
+
+    def run(
+        self, state: TrainState, start: int, batches: Iterable[Any], stop: StopSignal
+    ) -> tuple[TrainState, int]:
+        """Trains to the schedule's end or a stop signal; returns the state and the step reached."""
+        step, plan = start, self.schedule
+        self.progress.start(step)
+        try:
+            if not self.evaluated and not stop:
+                self._evaluate(step, state)
+            for batch in batches:
+                if stop or step >= plan.num_steps:
+                    break
+                state, metrics = self.train_step(state, batch)
+                step += 1
+                self._fetch()
+                self._late = (step, metrics)
+                self._after_step(step, state)
+        except Interrupted:
+            pass
+        if self._saved != (step, self.evaluated):
+            self._save(step, state)
+        self.checkpointer.wait()
+        if stop:
+            self.say(f"{stop.received}: saved at step {step:,}; the same command resumes")
+        return state, step
+
+    def _after_step(self, step: int, state: TrainState) -> None:
+        plan = self.schedule
+        last = step == plan.num_steps
+        if step % plan.log_every == 0 or last:
+            self._fetch()
+            mean = self.window.take_mean()
+            self.writer.write(step, "train", mean)
+            self.say(self.progress.line(step, mean))
+        if self.evaluate and (step % plan.eval_every == 0 or last):
+            self._evaluate(step, state)
+        if step % plan.save_every == 0:
+            self._save(step, state)
+
+    def _fetch(self) -> None:
+        """Takes in the metrics of the step before the one in flight, and checks them."""
+        if self._late is None:
+            return
+        step, metrics = self._late
+        self._late = None
+        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        if not values.pop("finite", 1.0):
+            self._refuse(step, values)
+        self.window.add(values)
+
+    def _refuse(self, step: int, values: dict[str, float]) -> None:
+        self.checkpointer.wait()
+        batch = self.describe_batch(step - 1)
+        report = self.workdir / "nonfinite.json"
+        printable = {name: str(value) for name, value in values.items()}
+        write_json(report, {"step": step, "metrics": printable, "batch": batch})
+        raise NonFiniteError(
+            f"loss or gradient is not finite at step {step}: {printable}. The batch is described in "
+            f"{report}; checkpoints up to step {self.checkpointer.steps()[-1:]} are intact. "
+            "Lower the learning rate or set gradient clipping, in another --workdir."
+        )
+
+    def _evaluate(self, step: int, state: TrainState) -> None:
+        assert self.evaluate is not None
+        self.evaluated = False
+        values = self.evaluate(state)
+        self.evaluated = True
+        self.writer.write(step, "test", values)
+        self.say(f"step {step:,} test  " + "  ".join(f"{k} {v:.4f}" for k, v in values.items()))
+        self.progress.start(step)
+
+    def _save(self, step: int, state: TrainState) -> None:
+        self._fetch()
+        extra = {"window": dataclasses.asdict(self.window), "evaluated": self.evaluated}
+        self.checkpointer.save(step, state, extra)
+        self._saved = (step, self.evaluated)

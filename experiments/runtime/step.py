@@ -1,0 +1,76 @@
+"""One optimiser step as a compiled function of (state, batch)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from experiments.runtime.mesh import batch_sharding
+from experiments.runtime.state import TrainState
+
+Metrics = dict[str, jax.Array]
+Loss = Callable[[Any, Any, jax.Array], tuple[jax.Array, Metrics]]
+Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+
+
+def make_step(
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    *,
+    key: jax.Array,
+    ema_decay: float,
+    state: TrainState,
+    mesh: Mesh,
+    accumulate: int = 1,
+) -> Step:
+    """A jitted `step(state, batch) -> (state, metrics)`; the given state is donated.
+
+    `loss(params, batch, key)` returns the mean loss and a dict of scalar metrics. Its key is
+    `fold_in(key, step)`, so that a resumed run draws the same noise. Metrics gain `grad_norm` and
+    `finite` (1 where loss and gradient are). With `accumulate` > 1 the batch is cut into that many
+    equal parts whose gradients are averaged, each part with its own key.
+    """
+    gradient = jax.value_and_grad(loss, has_aux=True)
+
+    def whole(params, batch, key):
+        (value, metrics), grads = gradient(params, batch, key)
+        return value, metrics, grads
+
+    def in_parts(params, batch, key):
+        parts = jax.tree.map(
+            lambda a: a.reshape(a.shape[0] // accumulate, accumulate, *a.shape[1:]).swapaxes(0, 1),
+            batch,
+        )
+        keys = jax.random.split(key, accumulate)
+        shapes = jax.eval_shape(whole, params, jax.tree.map(lambda a: a[0], parts), key)
+        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+        def add(total, part):
+            return jax.tree.map(jnp.add, total, whole(params, *part)), None
+
+        total, _ = jax.lax.scan(add, zeros, (parts, keys))
+        return jax.tree.map(lambda a: a / accumulate, total)
+
+    def step(state: TrainState, batch):
+        step_key = jax.random.fold_in(key, state.step)
+        value, metrics, grads = (whole if accumulate == 1 else in_parts)(
+            state.params, batch, step_key
+        )
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema = optax.incremental_update(params, state.ema, 1.0 - ema_decay)
+        norm = optax.global_norm(grads)
+        finite = jnp.isfinite(value) & jnp.isfinite(norm)
+        metrics = metrics | {"grad_norm": norm, "finite": finite.astype(jnp.float32)}
+        return TrainState(state.step + 1, params, ema, opt_state), metrics
+
+    shardings = jax.tree.map(lambda a: a.sharding, state)
+    return jax.jit(
+        step,
+        in_shardings=(shardings, batch_sharding(mesh)),
+        out_shardings=(shardings, None),
+        donate_argnums=0,
+    )
