@@ -6,7 +6,7 @@ from experiments.data.bundled import digits, random_images, swirl
 from experiments.data.idx import fashion_mnist
 from experiments.data.source import Source
 from experiments.data.tfds import REGISTERED, tfds_source
-from experiments.runtime.cli import nearest
+from experiments.runtime.errors import nearest
 
 NAMES = ("digits", "swirl", "fashion_mnist", *REGISTERED)
 

@@ -1,7 +1,6 @@
 """The command line that every experiment shares: --config=FILE.py:ARG --workdir=DIR and overrides."""
 
 import contextlib
-import difflib
 import logging
 import os
 import pathlib
@@ -12,7 +11,7 @@ import jax
 from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
-from experiments.runtime.errors import UserError
+from experiments.runtime.errors import UserError, nearest
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run. The same folder again resumes it."
@@ -20,23 +19,13 @@ _WORKDIR = flags.DEFINE_string(
 _ALLOW = flags.DEFINE_list(
     "allow_config_change", [], "Config keys that may differ from those of the run being resumed."
 )
-_TRACK = flags.DEFINE_list(
-    "track", [], "Also send metrics to: tensorboard, wandb (extra `track`)."
-)
+_TRACK = flags.DEFINE_list("track", [], "Also send metrics to: tensorboard, wandb (extra `track`).")
 _CACHE = flags.DEFINE_string(
     "compile_cache", None, "Folder for compiled programs, reused by later runs."
 )
 config_flags.DEFINE_config_file(
     "config", None, "Config file and its argument, FILE.py:ARG; --config.key=value overrides."
 )
-
-
-def nearest(name: str, accepted: Iterable[str], what: str) -> UserError:
-    """An error that names `name`, the closest accepted name, and all of them."""
-    accepted = sorted(accepted)
-    close = difflib.get_close_matches(name, accepted, 1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return UserError(f"unknown {what} {name!r}.{hint} Accepted: {', '.join(accepted)}.")
 
 
 def split_arg(arg: str, *, models: Iterable[str], default: str) -> tuple[str, bool]:

@@ -57,7 +57,9 @@ class MetricsWriter:
         self._file.close()
 
 
-def make_sinks(names: Sequence[str], workdir: pathlib.Path, config: Mapping[str, Any]) -> list[Sink]:
+def make_sinks(
+    names: Sequence[str], workdir: pathlib.Path, config: Mapping[str, Any]
+) -> list[Sink]:
     """Trackers by name: "tensorboard" (needs tensorboardX) and "wandb", both in extra `track`."""
     makers = {"tensorboard": _tensorboard, "wandb": _wandb}
     for name in names:
