@@ -19,9 +19,8 @@ def digits() -> Source:
     for c in range(10):
         members = rng.permutation(np.flatnonzero(label == c))
         is_test[members[: round(len(members) / 5)]] = True
-    return from_arrays(
-        "digits", 17, (codes[~is_test], label[~is_test]), (codes[is_test], label[is_test])
-    )
+    train, test = ((codes[part], label[part]) for part in (~is_test, is_test))
+    return from_arrays("digits", 17, train, test)
 
 
 def swirl_points(num: int, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The command line that every experiment shares: --config=FILE.py:ARG --workdir=DIR and overrides."""
+"""The command line of every experiment: --config=FILE.py:ARG --workdir=DIR and overrides."""
 
 import contextlib
 import logging

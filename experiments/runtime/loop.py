@@ -146,8 +146,8 @@ class Loop:
         printable = {name: str(value) for name, value in values.items()}
         write_json(report, {"step": step, "metrics": printable, "batch": batch})
         raise NonFiniteError(
-            f"loss or gradient is not finite at step {step}: {printable}. The batch is described in "
-            f"{report}; checkpoints up to step {self.checkpointer.steps()[-1:]} are intact. "
+            f"loss or gradient is not finite at step {step}: {printable}. {report} names "
+            f"the batch; checkpoints up to step {self.checkpointer.steps()[-1:]} are intact. "
             "Lower the learning rate or set gradient clipping, in another --workdir."
         )
 

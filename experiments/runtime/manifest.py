@@ -13,16 +13,7 @@ import jax
 
 from experiments.runtime.errors import UserError
 
-PACKAGES = (
-    "repgeo",
-    "jax",
-    "jaxlib",
-    "flax",
-    "optax",
-    "orbax-checkpoint",
-    "numpy",
-    "ml-collections",
-)
+PACKAGES = ("repgeo", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -14,10 +14,10 @@ def duration(seconds: float) -> str:
 class Progress:
     """Formats one line per log point, with rates since the line before it."""
 
-    def __init__(self, num_steps: int, batch_size: int, flops_per_example: float | None = None):
+    def __init__(self, num_steps: int, batch_size: int, unit: str = "examples"):
         self.num_steps = num_steps
         self.batch_size = batch_size
-        self.flops_per_example = flops_per_example
+        self.unit = unit
         self._last: tuple[int, float] | None = None
 
     def start(self, step: int) -> None:
@@ -32,8 +32,6 @@ class Progress:
         if step > last_step and now > last_time:
             per_step = (now - last_time) / (step - last_step)
             rate = self.batch_size / per_step
-            parts += [f"{per_step * 1e3:.3g} ms/step", f"{rate:,.0f} examples/s"]
-            if self.flops_per_example:
-                parts.append(f"{rate * self.flops_per_example / 1e9:,.1f} GFLOP/s")
+            parts += [f"{per_step * 1e3:.3g} ms/step", f"{rate:,.0f} {self.unit}/s"]
             parts.append(f"ETA {duration(per_step * (self.num_steps - step))}")
         return "  ".join(parts)

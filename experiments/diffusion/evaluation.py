@@ -1,0 +1,128 @@
+"""The negative ELBO of a whole split in bits/dim, with its Monte-Carlo error."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+import diffenc
+from experiments.data import Split
+from experiments.runtime.loop import Interrupted
+from experiments.runtime.mesh import batch_sharding
+
+PARTS = ("diffusion", "prior", "reconstruction")
+
+
+class PerImage(NamedTuple):
+    """Bits/dim of each image: `diffusion` and `reconstruction` are [n, strata, 2], `prior` [n].
+
+    The last axis holds two independent draws in the same stratum of t, so that their difference
+    measures the Monte-Carlo error without the spread between strata. `t` goes with `diffusion`.
+    """
+
+    t: np.ndarray
+    diffusion: np.ndarray
+    prior: np.ndarray
+    reconstruction: np.ndarray
+
+    def totals(self) -> np.ndarray:
+        """Bits/dim of each image, [n]."""
+        drawn = self.diffusion.mean((1, 2)) + self.reconstruction.mean((1, 2))
+        return drawn + self.prior
+
+    def summary(self) -> dict[str, float]:
+        """Means over the split, and `<part>_mc_error`: one standard error from t and noise."""
+        means = {"bits_per_dim": float(self.totals().mean())}
+        errors = {"bits_per_dim_mc_error": _mc_error(self.diffusion + self.reconstruction)}
+        for name in PARTS:
+            value = getattr(self, name)
+            means[name] = float(value.mean())
+            if value.ndim == 3:
+                errors[f"{name}_mc_error"] = _mc_error(value)
+        return means | errors
+
+    def by_time(self) -> dict[str, list[float]]:
+        """Mean diffusion loss in each stratum of t, with its standard error over images."""
+        per_image = self.diffusion.mean(2)
+        return {
+            "t": ((np.arange(per_image.shape[1]) + 0.5) / per_image.shape[1]).tolist(),
+            "diffusion": per_image.mean(0).tolist(),
+            "error": (per_image.std(0, ddof=1) / np.sqrt(len(per_image))).tolist(),
+        }
+
+
+def _mc_error(draws: np.ndarray) -> float:
+    """Standard error of the mean of [n, strata, 2] from the differences within strata."""
+    return float(np.sqrt(np.sum((draws[..., 0] - draws[..., 1]) ** 2)) / draws.size)
+
+
+Evaluator = Callable[[Any], PerImage]
+
+
+def make_evaluator(
+    model: diffenc.Diffusion,
+    split: Split,
+    *,
+    times_per_image: int,
+    batch_size: int,
+    key: jax.Array,
+    mesh: Mesh,
+    interrupted: Callable[[], object] = lambda: False,
+) -> Evaluator:
+    """A function from parameters to `PerImage` over the whole split, each image counted once.
+
+    Times are stratified within each image, two draws a stratum. The noise of image i is a
+    function of `key` and i only: models evaluated with one key are compared on the same noise.
+    Between batches, a true `interrupted()` raises `Interrupted`.
+    """
+    strata = max(1, times_per_image // 2)
+    batch_size = -(-batch_size // mesh.size) * mesh.size
+    sharding = batch_sharding(mesh)
+
+    def draw(key, stratum):
+        k_t, k_eps, k_eps_0 = jax.random.split(jax.random.fold_in(key, stratum), 3)
+        t = (stratum // 2 + jax.random.uniform(k_t)) / strata
+        return t, *(jax.random.normal(k, model.shape) for k in (k_eps, k_eps_0))
+
+    def evaluate_batch(params, codes, label, index):
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+
+        def one_draw(stratum):
+            t, eps, eps_0 = jax.vmap(draw, (0, None))(keys, stratum)
+            conditioning = label if model.num_classes else None
+            terms = model.elbo_terms(
+                params, codes, t=t, eps=eps, eps_0=eps_0, conditioning=conditioning
+            )
+            bits = jax.tree.map(lambda a: diffenc.bits_per_dim(a, model.shape), terms)
+            return t, bits.diffusion, bits.prior, bits.reconstruction
+
+        return jax.lax.map(one_draw, jnp.arange(2 * strata))
+
+    compiled = jax.jit(evaluate_batch)
+
+    def padded() -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        for start in range(0, split.size, batch_size):
+            index = np.arange(start, min(start + batch_size, split.size))
+            full = np.resize(index, batch_size)
+            yield len(index), split.take(full) | {"index": full.astype(np.int32)}
+
+    def evaluate(params: Any) -> PerImage:
+        results = []
+        for count, batch in padded():
+            if interrupted():
+                raise Interrupted
+            sharded = jax.device_put(batch, sharding)
+            out = compiled(params, sharded["codes"], sharded["label"], sharded["index"])
+            results.append([np.asarray(a, np.float64)[:, :count] for a in out])
+        t, diffusion, prior, recon = (
+            np.concatenate([r[i] for r in results], 1).T for i in range(4)
+        )
+        pairs = (len(prior), strata, 2)
+        return PerImage(
+            t.reshape(pairs), diffusion.reshape(pairs), prior[:, 0], recon.reshape(pairs)
+        )
+
+    return evaluate

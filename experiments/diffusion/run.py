@@ -1,0 +1,122 @@
+"""A config as live objects: data, model, optimiser, and the trained state of a work directory."""
+
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+import diffenc
+from experiments import data
+from experiments.runtime.batches import check_batch_size
+from experiments.runtime.checkpoint import Checkpointer
+from experiments.runtime.errors import CheckpointError, UserError
+from experiments.runtime.mesh import make_mesh
+from experiments.runtime.state import TrainState, create_state
+
+
+class Run(NamedTuple):
+    """Everything that a config determines."""
+
+    config: ConfigDict
+    source: data.Source
+    model: diffenc.Diffusion
+    optimizer: optax.GradientTransformation
+    mesh: Mesh
+    key: jax.Array
+
+    def initial_state(self) -> TrainState:
+        """The state at step 0."""
+        init_key = jax.random.fold_in(self.key, 0)
+        sharding = self.config.train.sharding
+        return create_state(self.model.init, self.optimizer, init_key, self.mesh, sharding)
+
+
+def make_run(config: ConfigDict) -> Run:
+    """Builds data, model and optimiser. Raises `UserError` for names and values that cannot be."""
+    mesh = make_mesh()
+    check_batch_size(config.train.batch_size, mesh)
+    where = config.data
+    source = data.load(where.name, path=where.path, size=where.size, smoke=where.smoke)
+    options = {k: v for k, v in config.model.options.to_dict().items() if v is not None}
+    if options.pop("conditional", False):
+        options["num_classes"] = source.num_classes
+    try:
+        model = diffenc.build(config.model.name, source.shape, source.levels, **options)
+    except (ValueError, TypeError) as error:
+        raise UserError(str(error)) from error
+    key = jax.random.key(config.seed)
+    return Run(config, source, model, make_optimizer(config.train), mesh, key)
+
+
+def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
+    """AdamW as published: β 0.9, 0.99; decay on all but biases; linear warm-up.
+
+    After the warm-up the rate is constant (published), or falls to zero as a cosine.
+    """
+    peak, warm = train.learning_rate, train.warmup_steps
+    if train.decay == "constant":
+        tail = optax.constant_schedule(peak)
+    elif train.decay == "cosine":
+        tail = optax.cosine_decay_schedule(peak, max(1, train.num_steps - warm))
+    else:
+        raise UserError(f"train.decay is {train.decay!r}; accepted: 'constant', 'cosine'")
+    rate = optax.join_schedules([optax.linear_schedule(0.0, peak, warm), tail], [warm])
+
+    def decayed(params: Any) -> Any:
+        return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key != "bias", params)
+
+    adamw = optax.adamw(rate, b1=0.9, b2=0.99, weight_decay=train.weight_decay, mask=decayed)
+    if train.grad_clip <= 0:
+        return adamw
+    return optax.chain(optax.clip_by_global_norm(train.grad_clip), adamw)
+
+
+def elbo_loss(model: diffenc.Diffusion):
+    """`loss(params, batch, key)`: mean bits/dim over the batch, and its three parts."""
+
+    def loss(params: Any, batch: dict[str, jax.Array], key: jax.Array):
+        codes = batch["codes"]
+        k_t, k_eps, k_eps_0, k_drop = jax.random.split(key, 4)
+        terms = model.elbo_terms(
+            params,
+            codes,
+            t=diffenc.stratified_times(k_t, codes.shape[0]),
+            eps=jax.random.normal(k_eps, codes.shape),
+            eps_0=jax.random.normal(k_eps_0, codes.shape),
+            conditioning=batch["label"] if model.num_classes else None,
+            dropout_key=k_drop,
+        )
+        parts = {
+            name: jnp.mean(diffenc.bits_per_dim(value, model.shape))
+            for name, value in terms._asdict().items()
+        }
+        total = sum(parts.values())
+        return total, {"bits_per_dim": total} | parts
+
+    return loss
+
+
+def load_config(workdir: pathlib.Path) -> ConfigDict:
+    """The config of the run in `workdir`. Raises `UserError` where there is none."""
+    path = workdir / "config.json"
+    if not path.exists():
+        raise UserError(f"{workdir} holds no run (no config.json); train one there first")
+    return ConfigDict(json.loads(path.read_text()))
+
+
+def load_trained(workdir: pathlib.Path) -> tuple[Run, TrainState]:
+    """The run in `workdir` and its newest intact state."""
+    run = make_run(load_config(workdir))
+    checkpointer = Checkpointer(workdir / "checkpoints")
+    try:
+        restored = checkpointer.restore(run.initial_state())
+    finally:
+        checkpointer.close()
+    if restored is None:
+        raise CheckpointError(f"{workdir} has no checkpoint yet; train it first")
+    return run, restored.state

@@ -1,0 +1,125 @@
+"""Trains a diffusion model with or without a learned encoder; the same command again resumes.
+
+python -m experiments.train_diffenc --config=experiments/configs/diffenc/digits.py:diffenc \
+    --workdir=DIR [--config.train.num_steps=1000 …]
+
+The config's argument is <model>, or <model>:smoke for a run of seconds. DIR receives config.json,
+manifest.json, metrics.jsonl (bits/dim) and checkpoints/.
+"""
+
+import pathlib
+from collections.abc import Iterable
+
+import jax
+from ml_collections import ConfigDict
+
+from experiments.diffusion.evaluation import make_evaluator
+from experiments.diffusion.run import Run, elbo_loss, make_run
+from experiments.runtime import cli
+from experiments.runtime.batches import batch_indices, batches
+from experiments.runtime.checkpoint import Checkpointer
+from experiments.runtime.loop import Loop, Schedule
+from experiments.runtime.manifest import claim_workdir, write_manifest
+from experiments.runtime.metrics import MetricsWriter, make_sinks
+from experiments.runtime.preemption import StopSignal
+from experiments.runtime.progress import Progress
+from experiments.runtime.state import TrainState
+from experiments.runtime.step import make_step
+
+
+def train(
+    config: ConfigDict,
+    workdir: pathlib.Path,
+    *,
+    allowed_changes: Iterable[str] = (),
+    trackers: Iterable[str] = (),
+) -> TrainState:
+    """Trains, or goes on training, the run of `config` in `workdir`; returns the last state."""
+    run = make_run(config)
+    claim_workdir(workdir, config.to_dict(), allowed_changes)
+    write_manifest(workdir, data=run.source.facts(), parameters=_count(run))
+    plan = config.train
+    with StopSignal() as stop:
+        writer = MetricsWriter(
+            workdir / "metrics.jsonl", make_sinks(list(trackers), workdir, config.to_dict())
+        )
+        checkpointer = Checkpointer(workdir / "checkpoints", plan.keep)
+        try:
+            state = run.initial_state()
+            loop = _make_loop(run, state, workdir, writer, checkpointer, stop)
+            state, start = loop.resume(state)
+            stream = batches(
+                run.source.train.take,
+                run.source.train.size,
+                seed=config.seed,
+                batch_size=plan.batch_size,
+                mesh=run.mesh,
+                start=start,
+                stop=plan.num_steps,
+            )
+            return loop.run(state, start, stream, stop)[0]
+        finally:
+            checkpointer.close()
+            writer.close()
+
+
+def _make_loop(
+    run: Run,
+    state: TrainState,
+    workdir: pathlib.Path,
+    writer: MetricsWriter,
+    checkpointer: Checkpointer,
+    stop: StopSignal,
+) -> Loop:
+    plan, evaluation = run.config.train, run.config.eval
+    evaluator = make_evaluator(
+        run.model,
+        run.source.test,
+        times_per_image=evaluation.times_per_image_in_training,
+        batch_size=evaluation.batch_size,
+        key=jax.random.key(evaluation.seed),
+        mesh=run.mesh,
+        interrupted=lambda: stop,
+    )
+    train_step = make_step(
+        elbo_loss(run.model),
+        run.optimizer,
+        key=jax.random.fold_in(run.key, 1),
+        ema_decay=plan.ema_decay,
+        state=state,
+        mesh=run.mesh,
+        accumulate=plan.accumulate,
+    )
+    size, seed = run.source.train.size, run.config.seed
+    return Loop(
+        train_step,
+        Schedule(plan.num_steps, plan.log_every, plan.eval_every, plan.save_every),
+        workdir=workdir,
+        writer=writer,
+        checkpointer=checkpointer,
+        progress=Progress(plan.num_steps, plan.batch_size, "images"),
+        evaluate=lambda state: evaluator(state.ema).summary(),
+        describe_batch=lambda step: {
+            "seed": seed,
+            "step": step,
+            "indices": batch_indices(seed, step, size, plan.batch_size).tolist(),
+        },
+    )
+
+
+def _count(run: Run) -> int:
+    shapes = jax.eval_shape(run.model.init, run.key)
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+def main() -> None:
+    train(
+        cli.config(),
+        cli.workdir(),
+        allowed_changes=cli.allowed_changes(),
+        trackers=cli.trackers(),
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)
