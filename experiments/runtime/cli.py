@@ -1,17 +1,17 @@
 """The command line of every experiment: --config=FILE.py:ARG --workdir=DIR and overrides."""
 
-import contextlib
-import logging
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import jax
 from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
 from experiments.runtime.errors import UserError, nearest
+
+SHARED = ("config", "workdir", "allow_config_change", "track", "compile_cache")
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run. The same folder again resumes it."
@@ -67,37 +67,66 @@ def trackers() -> list[str]:
     return list(_TRACK.value)
 
 
-def run(main: Callable[[], int | None], *, needs_config: bool = True) -> None:
-    """Parses the flags, calls `main()`, and exits with its code; a `UserError` exits with 2."""
-    for flag in ("workdir", "config", "allow_config_change", "track", "compile_cache"):
-        flags.declare_key_flag(flag)
+def run(
+    main: Callable[..., int | None],
+    *,
+    options: Mapping[str, tuple[type, str]] | None = None,
+    needs_config: bool = True,
+) -> None:
+    """Parses the flags, calls `main(**options)` and exits with its code, or 2 for a `UserError`.
+
+    `options` maps the entry point's own flags to (int, float, str or bool, help); those not given
+    reach `main` as None, or False.
+    """
+    options = options or {}
+    makers = {
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+        bool: flags.DEFINE_bool,
+    }
+    holders = {
+        name: makers[kind](name, False if kind is bool else None, text)
+        for name, (kind, text) in options.items()
+    }
 
     def guarded(argv: list[str]) -> int:
         if len(argv) > 1:
             return _fail(f"unexpected argument {argv[1]!r}; options start with --")
-        logging.getLogger("absl").setLevel(logging.WARNING)
         if needs_config and flags.FLAGS.config is None:
             return _fail("--config=FILE.py:ARG is missing; --help explains")
         if _CACHE.value:
             jax.config.update("jax_compilation_cache_dir", os.path.abspath(_CACHE.value))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
         try:
-            return main() or 0
+            return main(**{name: holder.value for name, holder in holders.items()}) or 0
         except UserError as error:
             return _fail(str(error))
 
-    with _parsing_errors():
-        app.run(guarded, flags_parser=_parse)
+    try:
+        app.run(guarded, flags_parser=lambda argv: _parse(argv, [*options, *SHARED]))
+    except UserError as error:
+        sys.exit(_fail(str(error)))
 
 
-def _parse(argv: list[str]) -> list[str]:
-    for argument in argv[1:]:
+def _parse(argv: list[str], names: list[str]) -> list[str]:
+    wants_help = [a for a in argv[1:] if a in ("--help", "-h", "--helpshort", "--helpfull")]
+    rest = [a for a in argv if a not in wants_help]
+    for argument in rest[1:]:
         if argument.lstrip("-").startswith("config="):
             _check_config_file(argument.split("=", 1)[1])
     try:
-        return flags.FLAGS(argv)
+        parsed = flags.FLAGS(rest)
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(str(error).strip('"')) from error
+    if wants_help:
+        print(sys.modules["__main__"].__doc__)
+        for name in names:
+            print(f"  --{name}\n      {flags.FLAGS[name].help}")
+        if flags.FLAGS.config is not None:
+            print(f"\nKeys of this config, each --config.KEY=VALUE:\n{flags.FLAGS.config}")
+        sys.exit(0)
+    return parsed
 
 
 def _check_config_file(value: str) -> None:
@@ -109,14 +138,6 @@ def _check_config_file(value: str) -> None:
         raise UserError(f"--config: there is no folder {folder}; run from the project's root")
     names = [p.name for p in folder.glob("*.py") if not p.name.startswith("_")]
     raise nearest(path.name, names, f"config in {folder}")
-
-
-@contextlib.contextmanager
-def _parsing_errors():
-    try:
-        yield
-    except UserError as error:
-        sys.exit(_fail(str(error)))
 
 
 def _fail(message: str) -> int:

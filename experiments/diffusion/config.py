@@ -1,0 +1,71 @@
+"""The keys of a DiffEnc config, at their published values, and its smoke form."""
+
+from ml_collections import ConfigDict
+
+import diffenc
+from experiments.runtime.cli import split_arg
+
+PUBLISHED_RANGE = (-13.3, 5.0)
+
+
+def diffenc_config(arg: str, data: str, default: str = "diffenc-8-2") -> ConfigDict:
+    """The config of one model on one data set, with the published hyper-parameters.
+
+    `arg` is "<model>" or "<model>:smoke"; models are those of `diffenc.MODELS`.
+    """
+    model, smoke = split_arg(arg, models=diffenc.MODELS, default=default)
+    config = ConfigDict()
+    config.seed = 0
+    config.data = ConfigDict({"name": data, "path": "", "size": 28, "smoke": smoke})
+    config.model = ConfigDict({"name": model, "options": _options()})
+    config.train = ConfigDict(
+        {
+            "batch_size": 128,
+            "num_steps": 2_000_000,
+            "learning_rate": 2e-4,
+            "warmup_steps": 100,
+            "decay": "constant",
+            "weight_decay": 0.01,
+            "grad_clip": 0.0,  # a global norm; 0 leaves gradients as they are
+            "ema_decay": 0.9999,
+            "accumulate": 1,
+            "sharding": "replicated",  # or "fsdp"
+            "log_every": 500,
+            "eval_every": 20_000,
+            "save_every": 2_000,
+            "keep": 3,
+        }
+    )
+    config.eval = ConfigDict(
+        {
+            "seed": 0,
+            "batch_size": 128,
+            "times_per_image_in_training": 2,
+            "times_per_image": 32,
+        }
+    )
+    config.sample = ConfigDict({"seed": 0, "num": 64, "num_steps": 1000})
+    if smoke:
+        make_smoke(config)
+    return config.lock()
+
+
+def _options() -> ConfigDict:
+    """Options of `diffenc.build`; None leaves the model's own default."""
+    options = {name: None for name in diffenc.OPTIONS if name != "num_classes"}
+    low, high = PUBLISHED_RANGE
+    options |= {"gamma_min": low, "gamma_max": high, "schedule": "fixed", "conditional": False}
+    return ConfigDict(options, allow_dotted_keys=False)
+
+
+def make_smoke(config: ConfigDict) -> None:
+    """Shrinks a config in place to a run of seconds that still logs, evaluates and saves."""
+    config.train.update(
+        {"batch_size": 16, "num_steps": 6, "log_every": 2, "eval_every": 3, "save_every": 3}
+    )
+    config.train.update({"ema_decay": 0.5, "warmup_steps": 2})
+    config.eval.update({"batch_size": 32, "times_per_image": 4})
+    config.sample.update({"num": 4, "num_steps": 4})
+    config.model.options.update({"width": 16, "num_layers": 2})
+    if "diffenc" in config.model.name and not config.model.name.endswith("nt"):
+        config.model.options.encoder_width = 8

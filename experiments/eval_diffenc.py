@@ -1,0 +1,96 @@
+"""Evaluates a trained run: bits/dim of the whole test split with its Monte-Carlo error.
+
+python -m experiments.eval_diffenc --workdir=DIR [--times_per_image=32]
+
+Writes DIR/eval.json (means, errors, loss per t), DIR/eval_per_image.npz, and pictures of the loss
+per t, the training curves and, where the model has an encoder, of the encodings over depth.
+"""
+
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+
+import diffenc
+from experiments.diffusion import figures
+from experiments.diffusion.evaluation import PerImage, make_evaluator
+from experiments.diffusion.run import Run, load_trained
+from experiments.runtime import cli
+from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.metrics import read_metrics
+
+OPTIONS = {"times_per_image": (int, "Draws of t for each image; default: the config's.")}
+DEPTHS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+
+
+def evaluate(workdir: pathlib.Path, times_per_image: int | None = None) -> dict[str, Any]:
+    """Evaluates the EMA weights of the run in `workdir`; returns what eval.json holds."""
+    run, state = load_trained(workdir)
+    settings = run.config.eval
+    times = times_per_image or settings.times_per_image
+    evaluator = make_evaluator(
+        run.model,
+        run.source.test,
+        times_per_image=times,
+        batch_size=settings.batch_size,
+        key=jax.random.key(settings.seed),
+        mesh=run.mesh,
+    )
+    per_image = evaluator(state.ema)
+    result = {
+        "model": run.config.model.name,
+        "seed": run.config.seed,
+        "step": int(state.step),
+        "data": run.source.facts(),
+        "times_per_image": times,
+        "summary": per_image.summary(),
+        "by_time": per_image.by_time(),
+        "environment": environment(),
+    }
+    write_json(workdir / "eval.json", result)
+    _write_per_image(workdir, per_image)
+    _draw(workdir, run, state.ema, result)
+    return result
+
+
+def _write_per_image(workdir: pathlib.Path, per_image: PerImage) -> None:
+    np.savez_compressed(
+        workdir / "eval_per_image.npz",
+        bits_per_dim=per_image.totals(),
+        diffusion=per_image.diffusion.mean((1, 2)),
+        prior=per_image.prior,
+        reconstruction=per_image.reconstruction.mean((1, 2)),
+    )
+
+
+def _draw(workdir: pathlib.Path, run: Run, params: Any, result: dict[str, Any]) -> None:
+    folder, name = workdir / "figures", run.config.model.name
+    figures.save(figures.loss_by_time({name: result["by_time"]}), folder / "loss_by_time.png")
+    history = {name: read_metrics(workdir / "metrics.jsonl")}
+    figures.save(figures.training_curves(history), folder / "training.png")
+    if len(run.source.shape) == 3:
+        figures.save(draw_encodings(run, params), folder / "encodings.png")
+
+
+def draw_encodings(run: Run, params: Any, num: int = 4):
+    """x_t over depth for the first test images, with x_t − x below."""
+    codes = run.source.test.take(np.arange(num))["codes"]
+    x = np.asarray(diffenc.dequantise(codes, run.source.levels))
+
+    def at_depth(t):
+        gamma = run.model.gamma(params, np.full(num, t, np.float32))
+        return run.model.encode(params, x, gamma)[0]
+
+    encoded = jax.jit(lambda: [at_depth(t) for t in DEPTHS])()
+    return figures.encodings(x, np.stack(encoded), DEPTHS)
+
+
+def main(times_per_image: int | None) -> None:
+    result = evaluate(cli.workdir(), times_per_image)
+    for name, value in result["summary"].items():
+        print(f"{name:28s} {value:.6f}")
+
+
+if __name__ == "__main__":
+    cli.run(main, options=OPTIONS, needs_config=False)
