@@ -55,7 +55,9 @@ def l1_logit_loss(
     Raises:
         ValueError: the inputs are not two vectors of one length.
     """
-    return jnp.abs(_difference("l1_logit_loss", student_logits, teacher_logits, centre)).mean()
+    delta = _difference("l1_logit_loss", student_logits, teacher_logits, centre)
+    # jnp.abs has gradient 1 at 0; sign(0) is 0.
+    return (delta * jax.lax.stop_gradient(jnp.sign(delta))).mean()
 
 
 def l2_logit_loss(
