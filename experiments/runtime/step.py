@@ -62,7 +62,7 @@ def make_step(
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         ema = optax.incremental_update(params, state.ema, 1.0 - ema_decay)
-        norm = optax.global_norm(grads)
+        norm = optax.tree.norm(grads)
         finite = jnp.isfinite(value) & jnp.isfinite(norm)
         metrics = metrics | {"grad_norm": norm, "finite": finite.astype(jnp.float32)}
         return TrainState(state.step + 1, params, ema, opt_state), metrics

@@ -1,0 +1,55 @@
+"""Oracles: the lines that were written."""
+
+import pytest
+
+from experiments.runtime.errors import UserError
+from experiments.runtime.metrics import MetricsWriter, make_sinks, read_metrics
+from experiments.runtime.progress import Progress, duration
+
+
+def test_lines_come_back_and_reach_every_sink(tmp_path):
+    seen = []
+    writer = MetricsWriter(tmp_path / "m.jsonl", [lambda *line: seen.append(line)])
+    writer.write(1, "train", {"loss": 0.1})
+    writer.write(1, "test", {"loss": 1 / 3})
+    writer.close()
+    assert read_metrics(tmp_path / "m.jsonl") == [
+        {"step": 1, "split": "train", "loss": 0.1},
+        {"step": 1, "split": "test", "loss": 1 / 3},
+    ]
+    assert seen == [(1, "train", {"loss": 0.1}), (1, "test", {"loss": 1 / 3})]
+
+
+def test_rewind_drops_later_lines_and_a_line_cut_short(tmp_path):
+    path = tmp_path / "m.jsonl"
+    path.write_text('{"step": 1, "split": "train"}\n{"step": 3, "split": "train"}\n{"step": 4, "sp')
+    writer = MetricsWriter(path)
+    writer.rewind(2)
+    writer.write(3, "train", {"x": 1})
+    writer.close()
+    assert [r["step"] for r in read_metrics(path)] == [1, 3]
+
+
+def test_damage_in_the_middle_is_one_clear_error(tmp_path):
+    path = tmp_path / "m.jsonl"
+    path.write_text('{"step": 1}\nnot json\n{"step": 2}\n')
+    with pytest.raises(UserError, match="line 2"):
+        read_metrics(path)
+
+
+def test_an_unknown_tracker_is_one_clear_error(tmp_path):
+    with pytest.raises(UserError, match="tensorboard, wandb"):
+        make_sinks(["tensorbord"], tmp_path, {})
+
+
+def test_progress_says_where_how_fast_and_how_long(monkeypatch):
+    clock = iter([0.0, 2.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    progress = Progress(1_000, batch_size=64, unit="images")
+    progress.start(0)
+    line = progress.line(100, {"bits_per_dim": 2.5})
+    assert line == "step 100/1,000  bits_per_dim 2.5000  20 ms/step  3,200 images/s  ETA 0:18"
+
+
+def test_durations_read_as_clocks():
+    assert [duration(s) for s in (0, 59.6, 61, 3723)] == ["0:00", "1:00", "1:01", "1:02:03"]

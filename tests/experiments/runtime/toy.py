@@ -1,0 +1,143 @@
+"""A training run of milliseconds: least squares with noise in the loss. Also a program:
+
+python -m tests.experiments.runtime.toy WORKDIR [exit_at]
+"""
+
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.runtime.batches import batch_indices, batches
+from experiments.runtime.checkpoint import Checkpointer
+from experiments.runtime.loop import Loop, Schedule
+from experiments.runtime.mesh import make_mesh
+from experiments.runtime.metrics import MetricsWriter
+from experiments.runtime.preemption import StopSignal
+from experiments.runtime.progress import Progress
+from experiments.runtime.state import TrainState, create_state
+from experiments.runtime.step import make_step
+
+NUM, WIDTH, BATCH = 50, 16, 8
+SCHEDULE = Schedule(num_steps=20, log_every=4, eval_every=10, save_every=5)
+_rng = np.random.default_rng(0)
+X = _rng.normal(size=(NUM, WIDTH)).astype(np.float32)
+Y = _rng.normal(size=(NUM,)).astype(np.float32)
+
+
+def take(indices: np.ndarray) -> dict[str, np.ndarray]:
+    return {"x": X[indices], "y": Y[indices], "index": indices.astype(np.int32)}
+
+
+def loss(params, batch, key):
+    noise = 0.1 * jax.random.normal(key, batch["y"].shape)
+    residual = batch["x"] @ params["w"] + params["bias"] - batch["y"] + noise
+    value = jnp.mean(residual**2)
+    return value, {"loss": value, "index_sum": batch["index"].sum().astype(jnp.float32)}
+
+
+def init(key):
+    return {"w": 0.1 * jax.random.normal(key, (WIDTH,)), "bias": jnp.zeros(())}
+
+
+def run(
+    workdir: pathlib.Path,
+    *,
+    schedule: Schedule = SCHEDULE,
+    num_devices: int = 8,
+    loss: Callable = loss,
+    after_step: Callable[[int], None] = lambda step: None,
+    evaluate: Callable[[TrainState], dict[str, float]] | None = None,
+    checkpointer: Checkpointer | None = None,
+    sharding: str = "replicated",
+    accumulate: int = 1,
+) -> tuple[TrainState, int]:
+    """Trains in `workdir`, resuming what is there; `after_step` sees each step that was sent."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    mesh = make_mesh(num_devices)
+    optimizer = optax.adam(1e-2)
+    state = create_state(init, optimizer, jax.random.key(1), mesh, sharding)
+    step = make_step(
+        loss,
+        optimizer,
+        key=jax.random.key(2),
+        ema_decay=0.9,
+        state=state,
+        mesh=mesh,
+        accumulate=accumulate,
+    )
+
+    def watched(state, batch):
+        out = step(state, batch)
+        after_step(int(out[0].step))
+        return out
+
+    writer = MetricsWriter(workdir / "metrics.jsonl")
+    checkpointer = checkpointer or Checkpointer(workdir / "checkpoints")
+    loop = Loop(
+        watched,
+        schedule,
+        workdir=workdir,
+        writer=writer,
+        checkpointer=checkpointer,
+        progress=Progress(schedule.num_steps, BATCH),
+        evaluate=evaluate or (lambda s: {"loss": float(jnp.mean((X @ s.ema["w"] - Y) ** 2))}),
+        describe_batch=lambda s: batch_indices(0, s, NUM, BATCH).tolist(),
+        say=lambda line: None,
+    )
+    try:
+        with StopSignal() as stop:
+            state, start = loop.resume(state)
+            stream = batches(
+                take,
+                NUM,
+                seed=0,
+                batch_size=BATCH,
+                mesh=mesh,
+                start=start,
+                stop=schedule.num_steps,
+            )
+            return loop.run(state, start, stream, stop)
+    finally:
+        checkpointer.close()
+        writer.close()
+
+
+class ExitingCheckpointer(Checkpointer):
+    """Ends the process, as kill −9 does, at a phase of the save of step 10."""
+
+    def __init__(self, directory: pathlib.Path, phase: str):
+        super().__init__(directory)
+        self.phase = phase
+
+    def save(self, step, state, extra=None):
+        if step == 10 and self.phase == "before":
+            os._exit(9)
+        super().save(step, state, extra)
+        if step == 10 and self.phase == "written":
+            self.wait()
+            os._exit(9)
+
+    def _commit(self, step, folder, extra):
+        if step == 10 and self.phase == "during":
+            os._exit(9)
+        super()._commit(step, folder, extra)
+
+
+if __name__ == "__main__":
+    folder = pathlib.Path(sys.argv[1])
+    phase = sys.argv[2] if len(sys.argv) > 2 else ""
+    kwargs = {}
+    if phase in ("before", "during", "written"):
+        kwargs["checkpointer"] = ExitingCheckpointer(folder / "checkpoints", phase)
+    elif phase == "evaluate":
+        kwargs["evaluate"] = lambda state: os._exit(9)
+    elif phase:
+        at = int(phase)
+        kwargs["after_step"] = lambda step: os._exit(9) if step == at else None
+    run(folder, **kwargs)
