@@ -1,0 +1,231 @@
+"""Sentence embeddings: a model folder in, one vector a text out."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from experiments.runtime.errors import UserError
+from experiments.text import huggingface
+from experiments.text.bert import Encoder, EncoderConfig, mean_pool
+from experiments.text.chunks import compute_in_chunks, file_digest, text_digest
+
+_BUCKETS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+
+
+@dataclasses.dataclass(frozen=True)
+class SentenceModel:
+    """An encoder with its tokenizer.
+
+    Attributes:
+      max_length: tokens, special ones included, at which a text is cut.
+      normalise: whether an embedding has length 1.
+      sha256: of model.safetensors.
+    """
+
+    folder: pathlib.Path
+    family: str
+    config: EncoderConfig
+    params: huggingface.Params
+    tokenizer: Any
+    max_length: int
+    normalise: bool
+    sha256: str
+
+
+def load(folder: str | pathlib.Path, *, max_length: int | None = None) -> SentenceModel:
+    """Reads config.json, model.safetensors and tokenizer.json, and sentence-transformers' settings.
+
+    Without the latter the text is cut at the longest the model takes, pooled by the mean, and not
+    normalised.
+
+    Raises:
+      UserError: for missing or damaged files, another family, or modules other than mean pooling
+        and normalisation.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"there is no model folder {folder}")
+    family, config = huggingface.read_config(folder)
+    normalise = _check_modules(folder)
+    settings = folder / "sentence_bert_config.json"
+    if max_length is None and settings.exists():
+        max_length = huggingface.read_json(settings).get("max_seq_length")
+    longest = config.max_tokens
+    if max_length is not None and not 3 <= max_length <= longest:
+        raise UserError(f"max_length {max_length}: {folder} takes 3 to {longest} tokens")
+    max_length = max_length or longest
+    return SentenceModel(
+        folder=folder,
+        family=family,
+        config=config,
+        params=huggingface.read_params(folder, family, config),
+        tokenizer=_read_tokenizer(folder, config.vocab_size, max_length),
+        max_length=max_length,
+        normalise=normalise,
+        sha256=file_digest(folder / "model.safetensors")
+        if (folder / "model.safetensors").exists()
+        else file_digest(folder / "model.safetensors.index.json"),
+    )
+
+
+def _check_modules(folder: pathlib.Path) -> bool:
+    """Whether sentence-transformers' modules.json ends in a normalisation."""
+    path = folder / "modules.json"
+    if not path.exists():
+        return False
+    import json
+
+    kinds = {m["type"].rsplit(".", 1)[-1]: m["path"] for m in json.loads(path.read_text())}
+    unknown = sorted(kinds.keys() - {"Transformer", "Pooling", "Normalize"})
+    if unknown:
+        raise UserError(f"{path}: module {unknown[0]} is not supported, only mean pooling is")
+    if "Pooling" in kinds:
+        pooling = huggingface.read_json(folder / kinds["Pooling"] / "config.json")
+        modes = [k for k, v in pooling.items() if k.startswith("pooling_mode") and v]
+        if not set(modes) <= {"pooling_mode_mean_tokens", "pooling_mode"}:
+            raise UserError(f"{folder}: {modes[0]} is not supported, only mean pooling is")
+    return "Normalize" in kinds
+
+
+def _read_tokenizer(folder: pathlib.Path, vocab_size: int, max_length: int):
+    import tokenizers
+
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        raise UserError(
+            f"{path} does not exist: write it with transformers' "
+            "AutoTokenizer.from_pretrained(FOLDER, use_fast=True).save_pretrained(FOLDER)"
+        )
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:
+        # The binding raises plain Exception for malformed files.
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if tokenizer.get_vocab_size() > vocab_size:
+        raise UserError(
+            f"{path} has {tokenizer.get_vocab_size()} tokens, but the model only {vocab_size}"
+        )
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    return tokenizer
+
+
+def tokenise(model: SentenceModel, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of each text, special tokens included, cut at the model's `max_length`."""
+    return [e.ids for e in model.tokenizer.encode_batch(list(texts))]
+
+
+def pad(
+    rows: Sequence[Sequence[int]], length: int, num_rows: int | None = None
+) -> tuple[Int[np.ndarray, "b l"], Int[np.ndarray, "b l"]]:
+    """Ids and mask of shape (`num_rows`, `length`); padding and rows beyond the last are zero."""
+    ids = np.zeros((num_rows or len(rows), length), np.int32)
+    mask = np.zeros_like(ids)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+        mask[i, : len(row)] = 1
+    return ids, mask
+
+
+@functools.partial(jax.jit, static_argnames=("config", "normalise"))
+def embed(
+    params: huggingface.Params,
+    ids: Int[Array, "b l"],
+    mask: Int[Array, "b l"],
+    *,
+    config: EncoderConfig,
+    normalise: bool,
+) -> Float[Array, "b d"]:
+    """Mean-pooled embeddings of tokenised texts, of unit length if `normalise`."""
+    pooled = mean_pool(Encoder(config).apply({"params": params}, ids, mask), mask)
+    if not normalise:
+        return pooled
+    return pooled / jnp.maximum(jnp.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+
+
+def encode(
+    model: SentenceModel,
+    texts: Sequence[str],
+    *,
+    folder: pathlib.Path | None = None,
+    batch_tokens: int = 4096,
+    chunk_rows: int = 512,
+    say: Callable[[int, int], None] = lambda done, total: None,
+) -> Float[np.ndarray, "n d"]:
+    """Embeddings of `texts` in their order.
+
+    Texts are sorted by length and padded to one of a few lengths, so that few programs are
+    compiled and little padding is computed. With `folder`, finished rows are kept there and an
+    interrupted call continues (`chunks.compute_in_chunks`).
+
+    Raises:
+      UserError: for an empty list, or where `folder` holds embeddings of another model or text.
+    """
+    if not texts:
+        raise UserError("no text to encode")
+    rows = tokenise(model, texts)
+    order = np.argsort([len(row) for row in rows], kind="stable")
+
+    def compute(start: int, stop: int) -> dict[str, np.ndarray]:
+        chosen = [rows[i] for i in order[start:stop]]
+        return {"embedding": _encode_sorted(model, chosen, batch_tokens)}
+
+    if folder is None:
+        starts = range(0, len(rows), chunk_rows)
+        parts = []
+        for start in starts:
+            stop = min(start + chunk_rows, len(rows))
+            parts.append(compute(start, stop)["embedding"])
+            say(stop, len(rows))
+        sorted_rows = np.concatenate(parts)
+    else:
+        key = {
+            "model": model.sha256,
+            "texts": text_digest(texts),
+            "max_length": model.max_length,
+            "normalise": model.normalise,
+            "dtype": "float32",
+        }
+        sorted_rows = compute_in_chunks(
+            folder, key, len(rows), compute, chunk_rows=chunk_rows, say=say
+        )["embedding"]
+    result = np.empty_like(sorted_rows)
+    result[order] = sorted_rows
+    return result
+
+
+def _encode_sorted(model: SentenceModel, rows: list[list[int]], batch_tokens: int) -> np.ndarray:
+    """Embeddings of rows that are sorted by length."""
+    buckets = [b for b in _BUCKETS if b < model.max_length] + [model.max_length]
+    lengths = np.searchsorted(buckets, [len(row) for row in rows])
+    parts = []
+    for bucket in np.unique(lengths):
+        length = buckets[bucket]
+        members = np.flatnonzero(lengths == bucket)
+        # A power of two, not more than are there need: at most log2 shapes a length.
+        most = max(1, batch_tokens // length)
+        size = 1 << min(most.bit_length() - 1, (len(members) - 1).bit_length())
+        for start in range(0, len(members), size):
+            chosen = [rows[i] for i in members[start : start + size]]
+            ids, mask = pad(chosen, length, size)
+            out = embed(model.params, ids, mask, config=model.config, normalise=model.normalise)
+            parts.append(np.asarray(out)[: len(chosen)])
+    return np.concatenate(parts)
+
+
+def static_embeddings(model: SentenceModel, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
+    """Mean over a text's tokens of the model's input word vectors; not normalised.
+
+    A space of high hubness. Special tokens are left out; a text without any other is zero.
+    """
+    table = np.asarray(model.params["word"]["embedding"])
+    encodings = model.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    means = [table[e.ids].mean(0) if e.ids else np.zeros(table.shape[1]) for e in encodings]
+    return np.asarray(means, np.float32)
