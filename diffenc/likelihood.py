@@ -1,0 +1,66 @@
+"""Decoders p(x | z_0), the scaling of grey levels, and bits per dimension."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+
+def bits_per_dim(nats: Float[ArrayLike, "*b"], shape: Sequence[int]) -> Float[Array, "*b"]:
+    """nats / (D ln 2), D the number of dimensions of one example of `shape`."""
+    return jnp.asarray(nats) / (math.prod(shape) * math.log(2))
+
+
+def dequantise(codes: Int[ArrayLike, "*b"], levels: int) -> Float[Array, "*b"]:
+    """x = 2 (k + 1/2) / levels - 1 in (-1, 1): the centre of each code's bin, without noise."""
+    return 2 * (jnp.asarray(codes).astype(jnp.result_type(float)) + 0.5) / levels - 1
+
+
+def quantise(x: Float[ArrayLike, "*b"], levels: int) -> Int[Array, "*b"]:
+    """The code whose bin centre is nearest, also the decoder's most probable one."""
+    code = jnp.floor((jnp.asarray(x) + 1) * levels / 2)
+    return jnp.clip(code, 0, levels - 1).astype(jnp.int32)
+
+
+def discretised_log_prob(
+    codes: Int[ArrayLike, "b *shape"],
+    z: Float[ArrayLike, "b *shape"],
+    gamma_0: Float[ArrayLike, ""],
+    levels: int,
+) -> Float[Array, " b"]:
+    """log p(codes | z_0) in nats per example, z = z_0 / alpha_0.
+
+    Each dimension is a softmax over the codes with logits -(z - v_k)^2 exp(-gamma_0) / 2 (VDM,
+    https://arxiv.org/abs/2107.00630). Bins are summed as they are computed, never stored: memory
+    is that of z, in the forward pass and (by recomputing) in the backward pass.
+    """
+    codes, z = jnp.asarray(codes), jnp.asarray(z)
+    precision = jnp.exp(-jnp.asarray(gamma_0))
+    nearest = dequantise(quantise(jax.lax.stop_gradient(z), levels), levels).astype(z.dtype)
+
+    def logits(values, z, nearest, precision):
+        """Relative to the nearest bin's, which is the largest, so at most 0."""
+        return -0.5 * precision * (values - nearest) * (values + nearest - 2 * z)
+
+    @jax.checkpoint
+    def log_normaliser(z, precision):
+        values = dequantise(jnp.arange(levels), levels).astype(z.dtype)
+        values = values.reshape((1,) * z.ndim + (levels,))
+        return jnp.log(jnp.exp(logits(values, z[..., None], nearest[..., None], precision)).sum(-1))
+
+    chosen = logits(dequantise(codes, levels).astype(z.dtype), z, nearest, precision)
+    return (chosen - log_normaliser(z, precision)).reshape(len(z), -1).sum(-1)
+
+
+def gaussian_log_prob(
+    x: Float[ArrayLike, "b *shape"],
+    z: Float[ArrayLike, "b *shape"],
+    gamma_0: Float[ArrayLike, ""],
+) -> Float[Array, " b"]:
+    """log N(x; z_0 / alpha_0, exp(gamma_0)) in nats per example: the decoder of real vectors."""
+    x, z, gamma_0 = jnp.asarray(x), jnp.asarray(z), jnp.asarray(gamma_0)
+    density = -0.5 * (jnp.exp(-gamma_0) * (x - z) ** 2 + gamma_0 + math.log(2 * math.pi))
+    return density.reshape(len(x), -1).sum(-1)

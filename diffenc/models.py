@@ -1,0 +1,253 @@
+"""Build a diffusion model by name, as a tuple of pure functions."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Key
+
+from diffenc import checks, components, elbo, process, sampling, schedules
+from diffenc.elbo import ElboTerms
+from diffenc.encoder import (
+    Encoder,
+    encode_with_slope,
+    identity_encoder,
+    nt_encoder,
+    residual_encoder,
+)
+from diffenc.likelihood import dequantise, discretised_log_prob, quantise
+from diffenc.options import Options, resolve
+
+Params = dict[str, Any]
+
+COUNTERTERM_WAVES = 8  # cosines in gamma of the learned counterterm
+
+
+class Diffusion(NamedTuple):
+    """A diffusion model: pure functions of its parameters, and what it was built from.
+
+    `conditioning` is a class index per example where the model has `options.num_classes`.
+    """
+
+    init: Callable[..., Params]
+    elbo_terms: Callable[..., ElboTerms]
+    encode: Callable[..., tuple[Array, Array]]
+    denoise: Callable[..., Array]
+    gamma: Callable[..., Array]
+    sample_step: Callable[..., Array]
+    sample: Callable[..., Array]
+    name: str
+    shape: tuple[int, ...]
+    levels: int
+    options: Options
+
+
+def build(name: str, shape: Sequence[int], levels: int, **options) -> Diffusion:
+    """The named model for data of `shape` ([h, w, c] or [d]) with integer codes below `levels`.
+
+    Options are the fields of `diffenc.Options`. Raises ValueError for an unknown name or option,
+    with the nearest right one, and for values that do not fit together.
+
+    The functions:
+      init(key) -> params
+      elbo_terms(params, codes, *, t, eps, eps_0, conditioning=None, dropout_key=None)
+        -> ElboTerms, per example in nats; without `dropout_key` deterministic
+      encode(params, x, gamma, conditioning=None) -> (x_gamma, dx_gamma/dgamma)
+      denoise(params, z, gamma, conditioning=None) -> x_hat, the prediction of x_gamma
+      gamma(params, t) -> the schedule's level
+      sample_step(params, z, t, s, eps, conditioning=None) -> z_s
+      sample(key, params, num, num_steps, conditioning=None) -> codes [num, *shape]
+    """
+    shape = tuple(int(n) for n in shape)
+    resolved = resolve(name, shape, levels, options)
+    model = _Model(
+        shape,
+        levels,
+        resolved,
+        components.schedule(resolved),
+        components.score_network(resolved, shape),
+        components.encoder_network(resolved, shape),
+    )
+    return Diffusion(
+        init=partial(_init, model),
+        elbo_terms=partial(_elbo_terms, model),
+        encode=partial(_encode, model),
+        denoise=partial(_denoise, model),
+        gamma=partial(_gamma, model),
+        sample_step=partial(_sample_step, model),
+        sample=partial(_sample, model),
+        name=name,
+        shape=shape,
+        levels=levels,
+        options=resolved,
+    )
+
+
+class _Model(NamedTuple):
+    shape: tuple[int, ...]
+    levels: int
+    options: Options
+    schedule: schedules.Schedule
+    score: nn.Module
+    inner: nn.Module | None
+
+
+def _init(model: _Model, key: Key[Array, ""]) -> Params:
+    k_score, k_encoder, k_schedule = jax.random.split(key, 3)
+    x, level = jnp.zeros((1, *model.shape)), jnp.zeros((1,))
+    params = {"score": model.score.init(k_score, x, level, level)["params"]}
+    if model.inner is not None:
+        params["encoder"] = model.inner.init(k_encoder, x, level, level)["params"]
+    if schedule := model.schedule.init(k_schedule):
+        params["schedule"] = schedule
+    if model.options.counterterm == "learned":
+        params["counterterm"] = jnp.zeros((COUNTERTERM_WAVES,))
+    return params
+
+
+def _elbo_terms(
+    model: _Model,
+    params: Params,
+    codes: Int[ArrayLike, "b *shape"],
+    *,
+    t: Float[ArrayLike, " b"],
+    eps: Float[ArrayLike, "b *shape"],
+    eps_0: Float[ArrayLike, "b *shape"],
+    conditioning: Int[ArrayLike, " b"] | None = None,
+    dropout_key: Key[Array, ""] | None = None,
+) -> ElboTerms:
+    codes, t, eps, eps_0 = map(jnp.asarray, (codes, t, eps, eps_0))
+    checks.check_batch(model.shape, codes=codes, eps=eps, eps_0=eps_0)
+    checks.check_times(t, len(codes))
+    checks.check_codes(codes, model.levels)
+    classes = _classes(model, conditioning, len(codes))
+    k_score, k_encoder = (None, None) if dropout_key is None else jax.random.split(dropout_key)
+    return elbo.elbo_terms(
+        dequantise(codes, model.levels),
+        gamma=partial(_gamma, model, params),
+        encoder=_encoder(model, params, classes, k_encoder),
+        denoiser=partial(_output, model, params, classes=classes, key=k_score),
+        log_likelihood=lambda z, gamma_0: discretised_log_prob(codes, z, gamma_0, model.levels),
+        t=t,
+        eps=eps,
+        eps_0=eps_0,
+        parametrisation=model.options.parametrisation,
+        counterterm=_counterterm(model, params),
+    )
+
+
+def _gamma(model: _Model, params: Params, t: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
+    t = jnp.asarray(t)
+    t = t.astype(jnp.promote_types(t.dtype, jnp.float32))
+    return jnp.asarray(model.schedule.gamma(params.get("schedule", {}), t))
+
+
+def _encoder(model: _Model, params: Params, classes: Array, key=None) -> Encoder:
+    if model.inner is None:
+        return identity_encoder if model.options.encoder == "identity" else nt_encoder
+    variables = {"params": params["encoder"]}
+    rngs = {} if key is None else {"dropout": key}
+
+    def inner(x):
+        stem = model.inner.apply(variables, x, method="stem")
+        return lambda gamma: model.inner.apply(
+            variables, stem, jnp.broadcast_to(gamma, (len(x),)), classes, method="body", rngs=rngs
+        )
+
+    return residual_encoder(inner)
+
+
+def _classes(model: _Model, conditioning, num: int) -> Array:
+    return checks.class_scalars(conditioning, num, model.options.num_classes)
+
+
+def _output(model: _Model, params: Params, z, gamma, *, classes, key=None) -> Array:
+    """The score network's own output: v_hat or eps_hat."""
+    rngs = {} if key is None else {"dropout": key}
+    return model.score.apply({"params": params["score"]}, z, gamma, classes, rngs=rngs)
+
+
+def _counterterm(model: _Model, params: Params) -> elbo.Counterterm:
+    if model.options.counterterm != "learned":
+        return float(model.options.counterterm)
+    low, high = model.options.gamma_min, model.options.gamma_max
+
+    def weight(gamma):
+        waves = [
+            jnp.cos(k * jnp.pi * (gamma - low) / (high - low)) for k in range(COUNTERTERM_WAVES)
+        ]
+        return 1.0 + sum(w * wave for w, wave in zip(params["counterterm"], waves, strict=True))
+
+    return weight
+
+
+def _encode(
+    model: _Model,
+    params: Params,
+    x: Float[ArrayLike, "b *shape"],
+    gamma: Float[ArrayLike, "*level"],
+    conditioning: Int[ArrayLike, " b"] | None = None,
+) -> tuple[Float[Array, "b *shape"], Float[Array, "b *shape"]]:
+    x, gamma = jnp.asarray(x), jnp.asarray(gamma)
+    checks.check_batch(model.shape, x=x)
+    encoder = _encoder(model, params, _classes(model, conditioning, len(x)))
+    return encode_with_slope(encoder, x, jnp.broadcast_to(gamma, (len(x),)))
+
+
+def _denoise(
+    model: _Model,
+    params: Params,
+    z: Float[ArrayLike, "b *shape"],
+    gamma: Float[ArrayLike, "*level"],
+    conditioning: Int[ArrayLike, " b"] | None = None,
+) -> Float[Array, "b *shape"]:
+    z, gamma = jnp.asarray(z), jnp.asarray(gamma)
+    checks.check_batch(model.shape, z=z)
+    gamma = jnp.broadcast_to(gamma, (len(z),))
+    classes = _classes(model, conditioning, len(z))
+    output = _output(model, params, z, gamma, classes=classes)
+    from_output = process.x_from_v if model.options.parametrisation == "v" else process.x_from_eps
+    return from_output(z, output, gamma)
+
+
+def _sample_step(
+    model: _Model,
+    params: Params,
+    z: Float[ArrayLike, "b *shape"],
+    t: Float[ArrayLike, ""],
+    s: Float[ArrayLike, ""],
+    eps: Float[ArrayLike, "b *shape"],
+    conditioning: Int[ArrayLike, " b"] | None = None,
+) -> Float[Array, "b *shape"]:
+    z, eps = jnp.asarray(z), jnp.asarray(eps)
+    checks.check_batch(model.shape, z=z, eps=eps)
+    gamma_t, gamma_s = _gamma(model, params, t), _gamma(model, params, s)
+    x_hat = _denoise(model, params, z, gamma_t, conditioning)
+    return sampling.generative_step(
+        z, x_hat, gamma_s, gamma_t, eps, counterterm=_counterterm(model, params)
+    )
+
+
+def _sample(
+    model: _Model,
+    key: Key[Array, ""],
+    params: Params,
+    num: int,
+    num_steps: int,
+    conditioning: Int[ArrayLike, " b"] | None = None,
+) -> Int[Array, "num *shape"]:
+    if num < 1 or num_steps < 1:
+        raise ValueError(f"num={num} and num_steps={num_steps} must be at least 1")
+    z = sampling.ancestral_sample(
+        key,
+        lambda z, gamma: _denoise(model, params, z, gamma, conditioning),
+        partial(_gamma, model, params),
+        (num, *model.shape),
+        num_steps,
+        counterterm=_counterterm(model, params),
+    )
+    return quantise(z, model.levels)

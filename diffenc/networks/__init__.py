@@ -1,0 +1,1 @@
+"""Score networks and encoder networks, as Flax modules."""

@@ -1,0 +1,107 @@
+"""Blocks shared by the score network and the encoders.
+
+Shapes and order of layers follow the published DiffEnc and VDM networks, so that parameters are
+counted and can be loaded exactly. Statistics, embeddings and attention logits are float32 whatever
+`dtype` the activations have. Dropout is on exactly when a "dropout" key is given to `apply`.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Dtype = Any
+
+
+def group_count(width: int, most: int = 32) -> int:
+    """The largest number of groups <= `most` that divides `width` into two channels or more."""
+    return next(g for g in range(min(most, max(width // 2, 1)), 0, -1) if width % g == 0)
+
+
+def norm(width: int, most: int = 32, *, dtype: Dtype, name: str | None = None) -> nn.GroupNorm:
+    return nn.GroupNorm(group_count(width, most), epsilon=1e-6, dtype=dtype, name=name)
+
+
+class TimeEmbedding(nn.Module):
+    """Conditioning vector of width 4 n from the level and the class, n sinusoids of 1000 t~."""
+
+    width: int
+    gamma_min: float
+    gamma_max: float
+    dtype: Dtype = None
+
+    @nn.compact
+    def __call__(
+        self, gamma: Float[Array, " b"], conditioning: Float[Array, " b"]
+    ) -> Float[Array, "b emb"]:
+        half = self.width // 2
+        frequencies = 1e4 ** (-jnp.arange(half) / max(half - 1, 1))
+        angle = 1000 * (gamma - self.gamma_min) / (self.gamma_max - self.gamma_min)
+        angles = angle[:, None] * frequencies[None, :]
+        features = jnp.concatenate([jnp.sin(angles), jnp.cos(angles), conditioning[:, None]], -1)
+        dense = lambda i: nn.Dense(4 * self.width, dtype=self.dtype, name=f"dense{i}")
+        return nn.swish(dense(1)(nn.swish(dense(0)(features))))
+
+
+class ResnetBlock(nn.Module):
+    """Two normalised 3x3 convolutions around the conditioning, and a shortcut.
+
+    `before` is everything that comes ahead of the conditioning, `after` the rest: a caller may
+    compute `before` once for many levels.
+    """
+
+    features: int
+    dropout: float = 0.0
+    most_groups: int = 32
+    dtype: Dtype = None
+
+    def setup(self):
+        conv = lambda **kw: nn.Conv(self.features, (3, 3), dtype=self.dtype, **kw)
+        self.conv1 = conv()
+        self.conv2 = conv(kernel_init=nn.initializers.zeros)
+        self.cond_proj = nn.Dense(
+            self.features, use_bias=False, kernel_init=nn.initializers.zeros, dtype=self.dtype
+        )
+        self.norm2 = norm(self.features, self.most_groups, dtype=self.dtype)
+        self.drop = nn.Dropout(self.dropout)
+        self.nin_shortcut = nn.Dense(self.features, dtype=self.dtype)
+
+    @nn.compact
+    def before(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w f"]:
+        norm1 = norm(x.shape[-1], self.most_groups, dtype=self.dtype, name="norm1")
+        return self.conv1(nn.swish(norm1(x)))
+
+    def after(
+        self, x: Float[Array, "b h w c"], h: Float[Array, "b h w f"], cond: Float[Array, "b emb"]
+    ) -> Float[Array, "b h w f"]:
+        h = h + self.cond_proj(cond)[:, None, None, :]
+        h = nn.swish(self.norm2(h))
+        h = self.conv2(self.drop(h, deterministic=not self.has_rng("dropout")))
+        return h + (x if x.shape[-1] == self.features else self.nin_shortcut(x))
+
+    def __call__(
+        self, x: Float[Array, "b h w c"], cond: Float[Array, "b emb"]
+    ) -> Float[Array, "b h w f"]:
+        return self.after(x, self.before(x), cond)
+
+
+class AttentionBlock(nn.Module):
+    """Single-head self-attention over all positions, residual, zero at initialisation."""
+
+    most_groups: int = 32
+    dtype: Dtype = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        batch, height, width, channels = x.shape
+        h = norm(channels, self.most_groups, dtype=self.dtype, name="norm")(x)
+        h = h.reshape(batch, height * width, channels)
+        dense = lambda name, **kw: nn.Dense(channels, dtype=self.dtype, name=name, **kw)
+        q, k, v = dense("q")(h), dense("k")(h), dense("v")(h)
+        logits = jnp.einsum("bqc,bkc->bqk", q, k, preferred_element_type=jnp.float32)
+        weights = jax.nn.softmax(logits / jnp.sqrt(jnp.float32(channels)), axis=-1)
+        h = jnp.einsum("bqk,bkc->bqc", weights.astype(v.dtype), v)
+        h = dense("proj_out", kernel_init=nn.initializers.zeros)(h)
+        return x + h.reshape(x.shape)

@@ -1,0 +1,108 @@
+"""The score network: a U-Net of constant width and resolution (VDM, DiffEnc)."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from diffenc.networks.blocks import AttentionBlock, Dtype, ResnetBlock, TimeEmbedding, norm
+
+
+def fourier_features(
+    z: Float[Array, "b *shape c"], frequencies: Sequence[int]
+) -> Float[Array, "b *shape f"]:
+    """sin and cos of 2^n pi z for each n: all sines, then all cosines. Needs float32 for n near 8.
+
+    They show the network the phase of z within a grey level's bin (VDM, appendix C).
+    """
+    angles = jnp.concatenate([2.0**n * jnp.pi * z for n in frequencies], -1)
+    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
+
+
+class _Down(nn.Module):
+    features: int
+    dropout: float
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, h, cond):
+        h = ResnetBlock(self.features, self.dropout, dtype=self.dtype, name="block")(h, cond)
+        return h, h
+
+
+class _Up(nn.Module):
+    features: int
+    dropout: float
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, h, skip, cond):
+        h = jnp.concatenate([h, skip], -1)
+        block = ResnetBlock(self.features, self.dropout, dtype=self.dtype, name="block")
+        return block(h, cond), None
+
+
+class ScoreUNet(nn.Module):
+    """z plus a zero-initialised correction, so that it starts as v_hat = z.
+
+    `num_layers` blocks down, a middle with attention, `num_layers` + 1 blocks up over the stacked
+    activations. The blocks of each arm are one scanned block, compiled once: their parameters are
+    stacked along a leading axis. `unroll` writes the scan out (to count FLOPs), `remat` recomputes
+    each block in the backward pass.
+    """
+
+    width: int
+    num_layers: int
+    gamma_min: float
+    gamma_max: float
+    fourier: Sequence[int]
+    dropout: float = 0.0
+    dtype: Dtype = None
+    remat: bool = False
+    unroll: bool = False
+
+    def _scanned(self, block, length, in_axes, name):
+        lifted = nn.remat(block, prevent_cse=False) if self.remat else block
+        scanned = nn.scan(
+            lifted,
+            variable_axes={"params": 0},
+            split_rngs={"params": True, "dropout": True},
+            in_axes=in_axes,
+            length=length,
+            unroll=length if self.unroll else 1,
+        )
+        return scanned(self.width, self.dropout, self.dtype, name=name)
+
+    @nn.compact
+    def __call__(
+        self,
+        z: Float[Array, "b h w c"],
+        gamma: Float[Array, " b"],
+        conditioning: Float[Array, " b"],
+    ) -> Float[Array, "b h w c"]:
+        cond = TimeEmbedding(self.width, self.gamma_min, self.gamma_max, self.dtype, name="time")(
+            gamma, conditioning
+        )
+        inputs = jnp.concatenate([z, fourier_features(z, self.fourier)], -1)
+        h = nn.Conv(self.width, (3, 3), dtype=self.dtype, name="conv_in")(inputs)
+        skips = h[None]
+        if self.num_layers:
+            down = self._scanned(_Down, self.num_layers, nn.broadcast, "down")
+            first, (h, deeper) = h, down(h, cond)
+            skips = jnp.concatenate([first[None], deeper])
+        block = lambda name: ResnetBlock(self.width, self.dropout, dtype=self.dtype, name=name)
+        h = block("mid_block1")(h, cond)
+        h = AttentionBlock(dtype=self.dtype, name="mid_attn")(h)
+        h = block("mid_block2")(h, cond)
+        up = self._scanned(_Up, self.num_layers + 1, (0, nn.broadcast), "up")
+        h, _ = up(h, skips[::-1], cond)
+        h = nn.swish(norm(self.width, dtype=self.dtype, name="norm_out")(h))
+        out = nn.Conv(
+            z.shape[-1],
+            (3, 3),
+            kernel_init=nn.initializers.zeros,
+            dtype=self.dtype,
+            name="conv_out",
+        )(h)
+        return z + out.astype(z.dtype)

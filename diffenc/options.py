@@ -1,0 +1,149 @@
+"""Named models and their options: the published sizes, and small ones for a laptop."""
+
+import dataclasses
+import difflib
+import math
+from typing import Any, Literal
+
+# Half a grey level's bin in standard deviations of the decoder's noise, at the published end point
+# gamma_min = -13.3 for 256 levels.
+HALF_BIN_IN_STDS = 3.0187
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Everything that `build` accepts besides name, shape and levels.
+
+    Defaults are the published hyper-parameters; a model's name overrides some of them, and the
+    caller's options override both. `None` means: follow from the rest, as said beside the field.
+    """
+
+    gamma_min: float | None = None  # -13.3 at 256 levels; else the same noise in units of a bin
+    gamma_max: float = 5.0
+    schedule: Literal["fixed", "learned_linear", "monotone", "polynomial"] = "fixed"
+    learn_endpoints: bool = False  # of the monotone schedule
+    parametrisation: Literal["v", "eps"] = "v"
+    encoder: Literal["identity", "nt", "unet", "mult_res"] = "identity"
+    counterterm: bool | Literal["learned"] | None = None  # on exactly when there is an encoder
+    num_classes: int | None = None  # None: unconditional
+    width: int = 128
+    num_layers: int = 8
+    encoder_width: int = 64
+    encoder_layers: int = 2  # pooling levels of `unet`; ResNet blocks an arm of `mult_res`
+    dropout: float = 0.1
+    fourier: tuple[int, ...] | None = None  # n of 2^n pi z; (7, 8) at 256 levels, by bin width
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of activations; the ELBO is float32
+    remat: bool = False  # recompute each block of the score network in the backward pass
+    unroll: bool = False  # write the score network's scans out, to count FLOPs
+
+
+_PUBLISHED: dict[str, dict[str, Any]] = {
+    "vdm-8": {"parametrisation": "eps"},
+    "vdm-32": {"parametrisation": "eps", "num_layers": 32},
+    "vdmv-8": {},
+    "vdmv-32": {"num_layers": 32},
+    "diffenc-8-nt": {"encoder": "nt"},
+    "diffenc-32-nt": {"encoder": "nt", "num_layers": 32},
+    "diffenc-8-2": {"encoder": "unet", "encoder_layers": 2},
+    "diffenc-8-4": {"encoder": "mult_res", "encoder_layers": 4},
+    "diffenc-32-2": {"encoder": "unet", "encoder_layers": 2, "num_layers": 32},
+    "diffenc-32-4": {"encoder": "mult_res", "encoder_layers": 4, "num_layers": 32},
+    "vdmv-32-imagenet": {"num_layers": 32, "width": 256},
+    "diffenc-32-8-imagenet": {
+        "encoder": "mult_res",
+        "encoder_layers": 8,
+        "num_layers": 32,
+        "width": 256,
+    },
+}
+_LAPTOP = {
+    "vdmv": {},
+    "nt": {"encoder": "nt"},
+    "diffenc": {"encoder": "unet", "encoder_layers": 1},
+}
+_LAPTOP_IMAGE = {"width": 32, "num_layers": 2, "encoder_width": 16, "dropout": 0.0}
+_LAPTOP_VECTOR = {
+    "width": 128,
+    "num_layers": 2,
+    "encoder_width": 64,
+    "encoder_layers": 2,
+    "dropout": 0.0,
+}
+NAMES = tuple(_PUBLISHED) + tuple(_LAPTOP)
+
+
+def resolve(name: str, shape: tuple[int, ...], levels: int, given: dict[str, Any]) -> Options:
+    """The model's options with every default filled in; ValueError for what does not exist."""
+    _known(name, NAMES, "model")
+    fields = {field.name for field in dataclasses.fields(Options)}
+    for option in given:
+        _known(option, fields, "option")
+    if len(shape) not in (1, 3) or min(shape) < 1:
+        raise ValueError(f"shape {shape} is neither (height, width, channels) nor (dimensions,)")
+    if len(shape) == 1 and name in _PUBLISHED:
+        raise ValueError(
+            f"model {name!r} is for images; for vectors of shape {shape} use one of "
+            + ", ".join(_LAPTOP)
+        )
+    if name in _PUBLISHED:
+        named = _PUBLISHED[name]
+    else:
+        named = (_LAPTOP_VECTOR if len(shape) == 1 else _LAPTOP_IMAGE) | _LAPTOP[name]
+        if len(shape) == 1:
+            named = named | {"encoder_layers": _LAPTOP_VECTOR["encoder_layers"]}
+    options = Options(**(named | given))
+    _check(options, levels)
+    if options.gamma_min is None:
+        gamma_min = -13.3 if levels == 256 else -2 * math.log(HALF_BIN_IN_STDS * levels)
+        options = dataclasses.replace(options, gamma_min=gamma_min)
+    if options.gamma_min >= options.gamma_max:
+        raise ValueError(
+            f"gamma_min={options.gamma_min} must be below gamma_max={options.gamma_max}"
+        )
+    if options.fourier is None:
+        finest = round(math.log2(levels))
+        options = dataclasses.replace(options, fourier=(finest - 1, finest))
+    if options.counterterm is None:
+        options = dataclasses.replace(options, counterterm=options.encoder != "identity")
+    return options
+
+
+def _known(word: str, words, kind: str) -> None:
+    if word in words:
+        return
+    listed = ", ".join(sorted(words))
+    near = difflib.get_close_matches(word, list(words), 1, 0.0)
+    raise ValueError(f"unknown {kind} {word!r}; did you mean {near[0]!r}? There are: {listed}")
+
+
+def _check(options: Options, levels: int) -> None:
+    choices = {
+        "schedule": ("fixed", "learned_linear", "monotone", "polynomial"),
+        "parametrisation": ("v", "eps"),
+        "encoder": ("identity", "nt", "unet", "mult_res"),
+        "counterterm": (True, False, None, "learned"),
+        "dtype": ("float32", "bfloat16"),
+    }
+    for field, accepted in choices.items():
+        if getattr(options, field) not in accepted:
+            words = ", ".join(map(repr, accepted))
+            raise ValueError(f"{field}={getattr(options, field)!r} is not one of {words}")
+    if levels < 2:
+        raise ValueError(f"levels={levels}: at least two grey levels are needed")
+    if options.learn_endpoints and options.schedule != "monotone":
+        raise ValueError(
+            f"learn_endpoints=True belongs to schedule='monotone', not {options.schedule!r}; "
+            "the end points of 'learned_linear' are always learned"
+        )
+    for field in ("width", "encoder_width"):
+        if getattr(options, field) < 2 or getattr(options, field) % 2:
+            raise ValueError(f"{field}={getattr(options, field)} must be even and at least 2")
+    if options.num_layers < 0 or options.encoder_layers < 1:
+        raise ValueError(
+            f"num_layers={options.num_layers} and encoder_layers={options.encoder_layers} must be "
+            "at least 0 and 1"
+        )
+    if not 0 <= options.dropout < 1:
+        raise ValueError(f"dropout={options.dropout} must lie in [0, 1)")
+    if options.num_classes is not None and options.num_classes < 1:
+        raise ValueError(f"num_classes={options.num_classes} must be at least 1, or None")
