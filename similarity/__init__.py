@@ -1,0 +1,69 @@
+"""Closeness of distributions and of representations, and every bound between them."""
+
+from similarity import constructions, gauge
+from similarity.cca import (
+    canonical_correlations,
+    linear_regression_r2,
+    mcca,
+    pwcca,
+    svcca,
+    trivial_correlations,
+)
+from similarity.distribution import agreement, js, kl, total_variation
+from similarity.family import (
+    alignment,
+    apply_gauge,
+    centre,
+    clr,
+    log_partition,
+    log_probs,
+    logits,
+    with_bias,
+)
+from similarity.linear_identifiability import d_rep, d_rep_symmetric
+from similarity.llv import llv_distance, llv_label_terms
+from similarity.logit_distance import (
+    logit_distance,
+    logit_distance_from_logits,
+    logit_distance_sq,
+    pairwise_logit_distance,
+    squared_logit_distances,
+)
+from similarity.stats import PairStats
+from similarity.svd import d_svd, d_svd_labels, max_d_svd
+
+__all__ = [
+    "PairStats",
+    "agreement",
+    "alignment",
+    "apply_gauge",
+    "canonical_correlations",
+    "centre",
+    "clr",
+    "constructions",
+    "d_rep",
+    "d_rep_symmetric",
+    "d_svd",
+    "d_svd_labels",
+    "gauge",
+    "js",
+    "kl",
+    "linear_regression_r2",
+    "llv_distance",
+    "llv_label_terms",
+    "log_partition",
+    "log_probs",
+    "logit_distance",
+    "logit_distance_from_logits",
+    "logit_distance_sq",
+    "logits",
+    "max_d_svd",
+    "mcca",
+    "pairwise_logit_distance",
+    "pwcca",
+    "squared_logit_distances",
+    "svcca",
+    "total_variation",
+    "trivial_correlations",
+    "with_bias",
+]

@@ -1,0 +1,114 @@
+"""The model family p(y|x) ∝ exp(f(x)·g(y)) and the group of maps that leave it unchanged."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from similarity import checks
+
+HIGHEST = jax.lax.Precision.HIGHEST
+
+
+def logits(f: Float[ArrayLike, "n m"], g: Float[ArrayLike, "k m"]) -> Float[Array, "n k"]:
+    """Logits u(x, y) = f(x)·g(y).
+
+    Raises ValueError when the representation dimensions differ or an entry is not finite.
+    """
+    f, g = checks.model(f, g)
+    return jnp.matmul(f, g.T, precision=HIGHEST)
+
+
+def log_probs(f: Float[ArrayLike, "n m"], g: Float[ArrayLike, "k m"]) -> Float[Array, "n k"]:
+    """Log-probabilities log p(y|x) = f(x)·g(y) - log Σ_y' exp(f(x)·g(y')), in nats."""
+    return jax.nn.log_softmax(logits(f, g), axis=-1)
+
+
+def log_partition(f: Float[ArrayLike, "n m"], g: Float[ArrayLike, "k m"]) -> Float[Array, " n"]:
+    """Log of the normaliser, log Z(x) = log Σ_y exp(f(x)·g(y)), in nats."""
+    return jax.nn.logsumexp(logits(f, g), axis=-1)
+
+
+def centre(g: Float[ArrayLike, "k m"]) -> Float[Array, "k m"]:
+    """Unembeddings with mean zero over the labels, g̃(y) = g(y) - ḡ.
+
+    Of all translations of g, which leave p unchanged, the one that makes logits sum to zero.
+    """
+    g = checks.floating("g", g, 2)
+    return g - g.mean(axis=0, keepdims=True)
+
+
+def clr(log_p: Float[ArrayLike, "*n k"]) -> Float[Array, "*n k"]:
+    """Centred log-ratios ũ = log p - mean_y log p, equal to f g̃ᵀ. Entries must be finite."""
+    log_p = checks.floating("log_p", log_p)
+    return log_p - log_p.mean(axis=-1, keepdims=True)
+
+
+def with_bias(
+    f: Float[ArrayLike, "n m"], g: Float[ArrayLike, "k m"], b: Float[ArrayLike, " k"]
+) -> tuple[Float[Array, "n m+1"], Float[Array, "k m+1"]]:
+    """The model with logits f(x)·g(y) + b(y) as a member of the family: ([f, 1], [g, b]).
+
+    Every function here then holds in m + 1 dimensions, of which the last is constant: measures
+    of f alone treat it as a coordinate of zero variance.
+    """
+    f, g = checks.model(f, g)
+    b = checks.floating("b", b, 1)
+    if b.shape[0] != g.shape[0]:
+        raise ValueError(f"b has shape {b.shape} and g {g.shape}; give one bias for each label")
+    one = jnp.ones((f.shape[0], 1), f.dtype)
+    return jnp.concatenate([f, one], axis=1), jnp.concatenate([g, b[:, None]], axis=1)
+
+
+def apply_gauge(
+    f: Float[ArrayLike, "n m"],
+    g: Float[ArrayLike, "k m"],
+    B: Float[ArrayLike, "m m"],
+    c: Float[ArrayLike, " m"],
+) -> tuple[Float[Array, "n m"], Float[Array, "k m"]]:
+    """An equivalent model (f Bᵀ, g B⁻¹ + c): the same p(y|x) for every x and y.
+
+    B is any invertible matrix and c any vector. f itself may not be translated: that would add
+    t·g(y), which depends on y. Raises ValueError for a singular B.
+    """
+    f, g = checks.model(f, g)
+    B, c = checks.floating("B", B, 2), checks.floating("c", c, 1)
+    m = f.shape[1]
+    if B.shape != (m, m) or c.shape != (m,):
+        raise ValueError(
+            f"B has shape {B.shape} and c has shape {c.shape}; for representation dimension {m} "
+            f"accepted are ({m}, {m}) and ({m},)"
+        )
+    if not checks.is_traced(B) and jnp.linalg.matrix_rank(B) < m:
+        raise ValueError(f"B of shape {B.shape} is singular; a gauge needs an invertible matrix")
+    moved = jnp.linalg.solve(B.T, g.T).T
+    return jnp.matmul(f, B.T, precision=HIGHEST), moved + c[None, :]
+
+
+def displaced(g: Float[Array, "k m"], label_set: Int[Array, " s+1"]) -> Float[Array, "m s"]:
+    """L = [g(y₁) - g(y₀), …, g(y_s) - g(y₀)] for a label set whose pivot y₀ comes first."""
+    return (g[label_set[1:]] - g[label_set[0]][None, :]).T
+
+
+def alignment(
+    g: Float[ArrayLike, "k m"],
+    g2: Float[ArrayLike, "k m2"],
+    label_set: Int[ArrayLike, " m+1"],
+) -> Float[Array, "m m2"]:
+    """The map A = L⁻ᵀ L'ᵀ with f = A f' for equivalent models, from m + 1 labels, pivot first.
+
+    For equivalent models A is the same for every label set. Roeder et al. 2021,
+    https://arxiv.org/abs/2007.00810, theorem 1. Raises ValueError when L is singular.
+    """
+    g, g2 = checks.floating("g", g, 2), checks.floating("g2", g2, 2)
+    if g.shape[0] != g2.shape[0]:
+        raise ValueError(f"g {g.shape} and g2 {g2.shape} must have the same number of labels")
+    m = g.shape[1]
+    chosen = checks.index_sets("label_set", jnp.atleast_2d(label_set), g.shape[0], m + 1)[0]
+    left, right = displaced(g, chosen), displaced(g2, chosen)
+    if not checks.is_traced(left) and jnp.linalg.matrix_rank(left) < m:
+        raise ValueError(
+            f"the displaced unembeddings of labels {chosen.tolist()} do not span the {m} "
+            "dimensions; choose another label set"
+        )
+    return jnp.linalg.solve(left.T, right.T)

@@ -1,0 +1,133 @@
+"""d_rep: how far f is from the linear image of f' that equal distributions would imply.
+
+Nielsen et al. 2026, https://arxiv.org/abs/2602.15438. For a label set with pivot j, equal
+distributions give f = A f' with A = L⁻ᵀ L'ᵀ; d_rep averages ‖f - A f'‖² over sets and inputs.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from similarity import checks
+from similarity.family import HIGHEST, displaced
+from similarity.logit_distance import padded
+from similarity.moments import condensed
+from similarity.sets import chosen_label_sets
+
+_SETS_TOGETHER = 256
+
+
+class RepDistance(NamedTuple):
+    """d_rep² with what is needed to judge it.
+
+    `per_set` is E_x‖f - A f'‖² of each label set, infinite where L is singular; `sigma_min` the
+    smallest singular value of each L, of the first model; `kept` marks the sets averaged;
+    `exhaustive` says that these are all sets: otherwise d_sq is an estimate from a sample.
+    """
+
+    d_sq: Float[Array, ""]
+    per_set: Float[Array, " s"]
+    sigma_min: Float[Array, " s"]
+    kept: Bool[Array, " s"]
+    exhaustive: bool
+
+
+class SymmetricRepDistance(NamedTuple):
+    """The mean of d_rep² in both directions, and each direction."""
+
+    d_sq: Float[Array, ""]
+    forward: RepDistance
+    backward: RepDistance
+
+
+def d_rep(
+    f: Float[ArrayLike, "n m"],
+    g: Float[ArrayLike, "k m"],
+    f2: Float[ArrayLike, "n m2"],
+    g2: Float[ArrayLike, "k m2"],
+    *,
+    label_sets: Int[ArrayLike, "s w"] | None = None,
+    key: Key[Array, ""] | None = None,
+    num_sets: int | None = None,
+    min_ratio: float = 0.0,
+) -> RepDistance:
+    """d_rep² = mean over label sets of E_x‖f(x) - A f'(x)‖², A = L⁻ᵀ L'ᵀ, in [0, ∞].
+
+    0 for equal distributions. Invariant to the whole gauge group of the second model, but only
+    to rotation of the first, whose scale it measures; not symmetric (`d_rep_symmetric` is), not a
+    metric. Bounded by √(2m/(k-1))·d_logit/min σ_min.
+
+    Sets are all k·C(k-1, m), or `label_sets` (S, m+1) with the pivot first, or `num_sets` drawn
+    with `key`. Sets with σ_min/σ_max <= min_ratio are left out of the mean: near-singular ones
+    dominate it. O(m³) a set, in memory that does not grow with their number.
+    Raises ValueError for k < m + 1, or more than 100,000 sets and no key.
+    """
+    f, g, f2, g2 = checks.pair(f, g, f2, g2)
+    sets, exhaustive = chosen_label_sets(*g.shape, label_sets, key, num_sets)
+    per_set, sigma_min, kept = _per_set(f, g, f2, g2, sets, min_ratio)
+    if not checks.is_traced(kept) and not kept.any():
+        raise ValueError(
+            f"no label set has σ_min/σ_max above min_ratio={min_ratio}: the unembeddings g of "
+            f"shape {g.shape} do not span their dimension, or min_ratio must be lowered"
+        )
+    d_sq = jnp.where(kept, per_set, 0).sum() / kept.sum()
+    return RepDistance(d_sq, per_set, sigma_min, kept, exhaustive)
+
+
+def d_rep_symmetric(
+    f: Float[ArrayLike, "n m"],
+    g: Float[ArrayLike, "k m"],
+    f2: Float[ArrayLike, "n m2"],
+    g2: Float[ArrayLike, "k m2"],
+    *,
+    label_sets: Int[ArrayLike, "s w"] | None = None,
+    key: Key[Array, ""] | None = None,
+    num_sets: int | None = None,
+    min_ratio: float = 0.0,
+) -> SymmetricRepDistance:
+    """½(d_rep²(1, 2) + d_rep²(2, 1)): symmetric, in [0, ∞], invariant to rotation of either model.
+
+    Both directions use the same label sets when the dimensions are equal. Not a metric.
+    """
+    options = {"label_sets": label_sets, "key": key, "num_sets": num_sets, "min_ratio": min_ratio}
+    forward = d_rep(f, g, f2, g2, **options)
+    backward = d_rep(f2, g2, f, g, **options)
+    return SymmetricRepDistance(0.5 * (forward.d_sq + backward.d_sq), forward, backward)
+
+
+@jax.jit
+def _per_set(
+    f: Array, g: Array, f2: Array, g2: Array, sets: Array, min_ratio: Array
+) -> tuple[Array, Array, Array]:
+    n, m = f.shape
+    rows = label_differences(f, g, f2, g2)
+
+    def one(label_set: Array) -> tuple[Array, Array, Array]:
+        L = displaced(g, label_set)
+        D = rows[:, label_set[1:]] - rows[:, label_set[0]][:, None]
+        s = jnp.linalg.svd(L, compute_uv=False)
+        singular = s[-1] <= m * jnp.finfo(s.dtype).eps * s[0]
+        # (f - A f')ᵀ = L⁻ᵀ (Lᵀf - L'ᵀf'), and D holds the rows of the bracket, transposed.
+        solved = jnp.linalg.solve(jnp.where(singular, jnp.eye(m, dtype=L.dtype), L.T), D.T)
+        mean_square = jnp.square(solved).sum() / n
+        return jnp.where(singular, jnp.inf, mean_square), s[-1], s[-1] > min_ratio * s[0]
+
+    per_set, sigma_min, kept = jax.lax.map(one, sets, batch_size=_SETS_TOGETHER)
+    return per_set, sigma_min, kept | (min_ratio <= 0)
+
+
+def label_differences(
+    f: Float[Array, "n m"],
+    g: Float[Array, "k m"],
+    f2: Float[Array, "n m2"],
+    g2: Float[Array, "k m2"],
+) -> Float[Array, "r k"]:
+    """min(n, 2m) rows with the inner products, over inputs, of the columns of ũ - ũ'."""
+    g, g2 = g - g.mean(axis=0, keepdims=True), g2 - g2.mean(axis=0, keepdims=True)
+    f, g, f2, g2 = padded(f, g, f2, g2)
+    rows, rows2 = condensed(f - f2, f2)
+    first = jnp.matmul(rows, g.T, precision=HIGHEST)
+    return first + jnp.matmul(rows2, (g - g2).T, precision=HIGHEST)
