@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-import diffenc
+from diffenc.likelihood import dequantise
 from experiments.diffusion import figures
 from experiments.diffusion.evaluation import PerImage, make_evaluator
 from experiments.diffusion.run import Run, load_trained
@@ -76,7 +76,7 @@ def _draw(workdir: pathlib.Path, run: Run, params: Any, result: dict[str, Any]) 
 def draw_encodings(run: Run, params: Any, num: int = 4):
     """x_t over depth for the first test images, with x_t − x below."""
     codes = run.source.test.take(np.arange(num))["codes"]
-    x = np.asarray(diffenc.dequantise(codes, run.source.levels))
+    x = np.asarray(dequantise(codes, run.source.levels))
 
     def at_depth(t):
         gamma = run.model.gamma(params, np.full(num, t, np.float32))

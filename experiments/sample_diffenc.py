@@ -38,7 +38,7 @@ def sample(
     num_steps = settings.num_steps if num_steps is None else num_steps
     if num < 1 or num_steps < 1:
         raise UserError(f"num={num} and num_steps={num_steps} must both be at least 1")
-    classes = run.model.num_classes
+    classes = run.model.options.num_classes
     if label is not None and not 0 <= label < (classes or 0):
         raise UserError(f"--label={label}: this model has {classes or 'no'} classes")
     key = jax.random.key(settings.seed if seed is None else seed)

@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from experiments.diffusion.evaluation import make_evaluator
 from experiments.diffusion.run import Run, elbo_loss, make_run
+from experiments.eval_diffenc import evaluate
 from experiments.runtime import cli
 from experiments.runtime.batches import batch_indices, batches
 from experiments.runtime.checkpoint import Checkpointer
@@ -25,6 +26,9 @@ from experiments.runtime.preemption import StopSignal
 from experiments.runtime.progress import Progress
 from experiments.runtime.state import TrainState
 from experiments.runtime.step import make_step
+from experiments.sample_diffenc import sample
+
+OPTIONS = {"then_evaluate": (bool, "Evaluate and draw samples when training is complete.")}
 
 
 def train(
@@ -45,9 +49,8 @@ def train(
         )
         checkpointer = Checkpointer(workdir / "checkpoints", plan.keep)
         try:
-            state = run.initial_state()
-            loop = _make_loop(run, state, workdir, writer, checkpointer, stop)
-            state, start = loop.resume(state)
+            loop = _make_loop(run, workdir, writer, checkpointer, stop)
+            state, start = loop.resume(run.state_factory())
             stream = batches(
                 run.source.train.take,
                 run.source.train.size,
@@ -65,7 +68,6 @@ def train(
 
 def _make_loop(
     run: Run,
-    state: TrainState,
     workdir: pathlib.Path,
     writer: MetricsWriter,
     checkpointer: Checkpointer,
@@ -86,7 +88,7 @@ def _make_loop(
         run.optimizer,
         key=jax.random.fold_in(run.key, 1),
         ema_decay=plan.ema_decay,
-        state=state,
+        state=run.state_factory().abstract(),
         mesh=run.mesh,
         accumulate=plan.accumulate,
     )
@@ -112,14 +114,18 @@ def _count(run: Run) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
-def main() -> None:
-    train(
+def main(then_evaluate: bool) -> None:
+    workdir = cli.workdir()
+    state = train(
         cli.config(),
-        cli.workdir(),
+        workdir,
         allowed_changes=cli.allowed_changes(),
         trackers=cli.trackers(),
     )
+    if then_evaluate and int(state.step) == cli.config().train.num_steps:
+        evaluate(workdir)
+        sample(workdir)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, options=OPTIONS)

@@ -1,19 +1,34 @@
 """The keys of a DiffEnc config, at their published values, and its smoke form."""
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 import diffenc
 from experiments.runtime.cli import split_arg
 
 PUBLISHED_RANGE = (-13.3, 5.0)
+UNSET = {
+    "learn_endpoints": bool,
+    "parametrisation": str,
+    "encoder": str,
+    "counterterm": bool,
+    "width": int,
+    "num_layers": int,
+    "encoder_width": int,
+    "encoder_layers": int,
+    "dropout": float,
+    "fourier": tuple,
+    "dtype": str,
+    "remat": bool,
+}
 
 
 def diffenc_config(arg: str, data: str, default: str = "diffenc-8-2") -> ConfigDict:
     """The config of one model on one data set, with the published hyper-parameters.
 
-    `arg` is "<model>" or "<model>:smoke"; models are those of `diffenc.MODELS`.
+    `arg` is "<model>" or "<model>:smoke"; models are those of `diffenc.NAMES`.
     """
-    model, smoke = split_arg(arg, models=diffenc.MODELS, default=default)
+    model, smoke = split_arg(arg, models=diffenc.NAMES, default=default)
     config = ConfigDict()
     config.seed = 0
     config.data = ConfigDict({"name": data, "path": "", "size": 28, "smoke": smoke})
@@ -51,11 +66,11 @@ def diffenc_config(arg: str, data: str, default: str = "diffenc-8-2") -> ConfigD
 
 
 def _options() -> ConfigDict:
-    """Options of `diffenc.build`; None leaves the model's own default."""
-    options = {name: None for name in diffenc.OPTIONS if name != "num_classes"}
+    """Options of `diffenc.build`; those left None follow from the model's name and the data."""
+    unset = {name: placeholder(kind) for name, kind in UNSET.items()}
     low, high = PUBLISHED_RANGE
-    options |= {"gamma_min": low, "gamma_max": high, "schedule": "fixed", "conditional": False}
-    return ConfigDict(options, allow_dotted_keys=False)
+    given = {"gamma_min": low, "gamma_max": high, "schedule": "fixed", "conditional": False}
+    return ConfigDict(unset | given)
 
 
 def make_smoke(config: ConfigDict) -> None:

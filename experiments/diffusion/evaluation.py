@@ -92,7 +92,7 @@ def make_evaluator(
 
         def one_draw(stratum):
             t, eps, eps_0 = jax.vmap(draw, (0, None))(keys, stratum)
-            conditioning = label if model.num_classes else None
+            conditioning = label if model.options.num_classes else None
             terms = model.elbo_terms(
                 params, codes, t=t, eps=eps, eps_0=eps_0, conditioning=conditioning
             )

@@ -16,7 +16,7 @@ from experiments.runtime.batches import check_batch_size
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import CheckpointError, UserError
 from experiments.runtime.mesh import make_mesh
-from experiments.runtime.state import TrainState, create_state
+from experiments.runtime.state import StateFactory, TrainState
 
 
 class Run(NamedTuple):
@@ -29,11 +29,11 @@ class Run(NamedTuple):
     mesh: Mesh
     key: jax.Array
 
-    def initial_state(self) -> TrainState:
-        """The state at step 0."""
+    def state_factory(self) -> StateFactory:
+        """How the state at step 0 is made."""
         init_key = jax.random.fold_in(self.key, 0)
         sharding = self.config.train.sharding
-        return create_state(self.model.init, self.optimizer, init_key, self.mesh, sharding)
+        return StateFactory(self.model.init, self.optimizer, init_key, self.mesh, sharding)
 
 
 def make_run(config: ConfigDict) -> Run:
@@ -85,10 +85,10 @@ def elbo_loss(model: diffenc.Diffusion):
         terms = model.elbo_terms(
             params,
             codes,
-            t=diffenc.stratified_times(k_t, codes.shape[0]),
+            t=diffenc.stratified_times(k_t, codes.shape[0])[0],
             eps=jax.random.normal(k_eps, codes.shape),
             eps_0=jax.random.normal(k_eps_0, codes.shape),
-            conditioning=batch["label"] if model.num_classes else None,
+            conditioning=batch["label"] if model.options.num_classes else None,
             dropout_key=k_drop,
         )
         parts = {
@@ -114,7 +114,7 @@ def load_trained(workdir: pathlib.Path) -> tuple[Run, TrainState]:
     run = make_run(load_config(workdir))
     checkpointer = Checkpointer(workdir / "checkpoints")
     try:
-        restored = checkpointer.restore(run.initial_state())
+        restored = checkpointer.restore(run.state_factory().abstract())
     finally:
         checkpointer.close()
     if restored is None:

@@ -129,7 +129,9 @@ class Checkpointer:
 
     def _read(self, step: int, template: Any) -> Restored:
         folder = self.directory / str(step)
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, template)
+        abstract = jax.tree.map(
+            lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), template
+        )
         state = self._writer.restore(folder / STATE, abstract)
         return Restored(step, state, json.loads((folder / EXTRA).read_text()))
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 
 import jax
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from experiments.runtime.errors import UserError, nearest
@@ -95,6 +95,7 @@ def run(
             return _fail(f"unexpected argument {argv[1]!r}; options start with --")
         if needs_config and flags.FLAGS.config is None:
             return _fail("--config=FILE.py:ARG is missing; --help explains")
+        logging.set_verbosity(logging.WARNING)
         if _CACHE.value:
             jax.config.update("jax_compilation_cache_dir", os.path.abspath(_CACHE.value))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)

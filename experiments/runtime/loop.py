@@ -13,7 +13,7 @@ from experiments.runtime.manifest import write_json
 from experiments.runtime.metrics import MetricsWriter
 from experiments.runtime.preemption import StopSignal
 from experiments.runtime.progress import Progress
-from experiments.runtime.state import TrainState
+from experiments.runtime.state import StateFactory, TrainState
 from experiments.runtime.step import Step
 
 
@@ -76,12 +76,12 @@ class Loop:
         self._saved: tuple[int, bool] | None = None
         self._late: tuple[int, dict[str, jax.Array]] | None = None
 
-    def resume(self, template: TrainState) -> tuple[TrainState, int]:
-        """The state and step to start from: the newest intact checkpoint, or `template` at 0."""
-        restored = self.checkpointer.restore(template)
+    def resume(self, create: StateFactory) -> tuple[TrainState, int]:
+        """The state and step to start from: the newest intact checkpoint, or a new state at 0."""
+        restored = self.checkpointer.restore(create.abstract())
         if restored is None:
             self.writer.rewind(0)
-            return template, 0
+            return create(), 0
         self.window = Window(**restored.extra["window"])
         self.evaluated = restored.extra["evaluated"]
         self._saved = (restored.step, self.evaluated)
@@ -157,7 +157,7 @@ class Loop:
         values = self.evaluate(state)
         self.evaluated = True
         self.writer.write(step, "test", values)
-        self.say(f"step {step:,} test  " + "  ".join(f"{k} {v:.4f}" for k, v in values.items()))
+        self.say(f"step {step:,} test  " + "  ".join(f"{k} {v:.4g}" for k, v in values.items()))
         self.progress.start(step)
 
     def _save(self, step: int, state: TrainState) -> None:

@@ -28,7 +28,7 @@ class Progress:
         last_step, last_time = self._last or (step, now)
         self._last = (step, now)
         parts = [f"step {step:,}/{self.num_steps:,}"]
-        parts += [f"{name} {value:.4f}" for name, value in values.items()]
+        parts += [f"{name} {value:.4g}" for name, value in values.items()]
         if step > last_step and now > last_time:
             per_step = (now - last_time) / (step - last_step)
             rate = self.batch_size / per_step

@@ -20,20 +20,31 @@ class TrainState(NamedTuple):
     opt_state: Any
 
 
-def create_state(
-    init: Callable[[jax.Array], Any],
-    optimizer: optax.GradientTransformation,
-    key: jax.Array,
-    mesh: Mesh,
-    sharding: str = "replicated",
-) -> TrainState:
-    """The state at step 0, made under `jit` so that no leaf is ever whole on one device."""
+class StateFactory(NamedTuple):
+    """How to make the state at step 0; calling it compiles and runs the initialisation."""
 
-    def build(key):
-        params = init(key)
+    init: Callable[[jax.Array], Any]
+    optimizer: optax.GradientTransformation
+    key: jax.Array
+    mesh: Mesh
+    sharding: str = "replicated"
+
+    def _build(self, key: jax.Array) -> TrainState:
+        params = self.init(key)
         # A copy: donating a state whose leaves are shared between params and EMA fails.
         ema = jax.tree.map(jnp.copy, params)
-        return TrainState(jnp.zeros((), jnp.int32), params, ema, optimizer.init(params))
+        return TrainState(jnp.zeros((), jnp.int32), params, ema, self.optimizer.init(params))
 
-    shardings = state_sharding(jax.eval_shape(build, key), mesh, sharding)
-    return jax.jit(build, out_shardings=shardings)(key)
+    def abstract(self) -> TrainState:
+        """Shapes, dtypes and shardings: all that restoring a checkpoint needs."""
+        shapes = jax.eval_shape(self._build, self.key)
+        return jax.tree.map(
+            lambda s, sharding: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding),
+            shapes,
+            state_sharding(shapes, self.mesh, self.sharding),
+        )
+
+    def __call__(self) -> TrainState:
+        """The state at step 0, made under `jit` so that no leaf is ever whole on one device."""
+        shardings = jax.tree.map(lambda s: s.sharding, self.abstract())
+        return jax.jit(self._build, out_shardings=shardings)(self.key)

@@ -22,11 +22,13 @@ def make_step(
     *,
     key: jax.Array,
     ema_decay: float,
-    state: TrainState,
+    state: Any,
     mesh: Mesh,
     accumulate: int = 1,
 ) -> Step:
-    """A jitted `step(state, batch) -> (state, metrics)`; the given state is donated.
+    """A jitted `step(state, batch) -> (state, metrics)`; the state passed to it is donated.
+
+    `state` here only gives the layout: arrays, or `StateFactory.abstract()`.
 
     `loss(params, batch, key)` returns the mean loss and a dict of scalar metrics. Its key is
     `fold_in(key, step)`, so that a resumed run draws the same noise. Metrics gain `grad_norm` and

@@ -12,13 +12,13 @@ import pytest
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import CheckpointError
 from experiments.runtime.mesh import make_mesh
-from experiments.runtime.state import create_state
+from experiments.runtime.state import StateFactory
 
 
 def make_state(num_devices=8, sharding="replicated", seed=0):
     init = lambda key: {"w": jax.random.normal(key, (16, 8)), "b": {"bias": jnp.arange(3.0)}}
     key = jax.random.key(seed)
-    return create_state(init, optax.adamw(1e-3), key, make_mesh(num_devices), sharding)
+    return StateFactory(init, optax.adamw(1e-3), key, make_mesh(num_devices), sharding)()
 
 
 @pytest.fixture

@@ -150,9 +150,7 @@ def test_accumulated_gradients_equal_the_whole_batch(tmp_path, straight):
 
     whole, _ = toy.run(tmp_path / "a", loss=no_draw, num_devices=2)
     parts, _ = toy.run(tmp_path / "b", loss=no_draw, num_devices=2, accumulate=4)
-    chex.assert_trees_all_close(
-        jax.device_get(whole), jax.device_get(parts), rtol=1e-5, atol=1e-7
-    )
+    chex.assert_trees_all_close(jax.device_get(whole), jax.device_get(parts), rtol=1e-5, atol=1e-7)
 
 
 def test_all_checkpoints_damaged_is_an_error_and_never_a_fresh_start(tmp_path):

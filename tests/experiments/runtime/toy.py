@@ -20,7 +20,7 @@ from experiments.runtime.mesh import make_mesh
 from experiments.runtime.metrics import MetricsWriter
 from experiments.runtime.preemption import StopSignal
 from experiments.runtime.progress import Progress
-from experiments.runtime.state import TrainState, create_state
+from experiments.runtime.state import StateFactory, TrainState
 from experiments.runtime.step import make_step
 
 NUM, WIDTH, BATCH = 50, 16, 8
@@ -61,13 +61,13 @@ def run(
     workdir.mkdir(parents=True, exist_ok=True)
     mesh = make_mesh(num_devices)
     optimizer = optax.adam(1e-2)
-    state = create_state(init, optimizer, jax.random.key(1), mesh, sharding)
+    factory = StateFactory(init, optimizer, jax.random.key(1), mesh, sharding)
     step = make_step(
         loss,
         optimizer,
         key=jax.random.key(2),
         ema_decay=0.9,
-        state=state,
+        state=factory.abstract(),
         mesh=mesh,
         accumulate=accumulate,
     )
@@ -92,7 +92,7 @@ def run(
     )
     try:
         with StopSignal() as stop:
-            state, start = loop.resume(state)
+            state, start = loop.resume(factory)
             stream = batches(
                 take,
                 NUM,
