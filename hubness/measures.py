@@ -1,0 +1,118 @@
+"""Measures of how unequally neighbour slots are shared, in O(n log n)."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy import stats
+from jaxtyping import Array, ArrayLike, Float, Real
+
+from hubness import null
+
+
+class Measures(NamedTuple):
+    """Hubness of one space at one k. Each `*_null` is the value that chance alone would give.
+
+    skewness             g1 = m3 / m2^{3/2} of N_k (biased moments); 0 if all counts are equal
+    robin_hood           ½Σ|N − N̄| / ΣN in [0, 1 − 1/n], slots to move for equality
+    gini                 Σ_ij |N_i − N_j| / (2n ΣN) in [0, 1 − 1/n]
+    atkinson             1 − (mean √N)² / N̄ in [0, 1]
+    truncnorm_skewness   third raw moment of the standard normal above a = −N̄/s (scikit-hubness)
+    antihub_rate         share of points with N = 0
+    hub_rate             share of points with N ≥ hub_size · N̄
+    hub_occurrence       share of all neighbour slots held by these hubs
+    groupie_ratio        max N / m, share of lists that hold the largest hub
+    """
+
+    skewness: Float[Array, ""]
+    robin_hood: Float[Array, ""]
+    gini: Float[Array, ""]
+    atkinson: Float[Array, ""]
+    truncnorm_skewness: Float[Array, ""]
+    antihub_rate: Float[Array, ""]
+    hub_rate: Float[Array, ""]
+    hub_occurrence: Float[Array, ""]
+    groupie_ratio: Float[Array, ""]
+    skewness_null: Float[Array, ""]
+    robin_hood_null: Float[Array, ""]
+    antihub_rate_null: Float[Array, ""]
+
+
+def measures(
+    counts: Real[ArrayLike, "..."],
+    k: int,
+    num_queries: int | None = None,
+    *,
+    hub_size: float = 2.0,
+) -> Measures:
+    """All measures of N_k of n points, for m = `num_queries` lists of k (default ΣN/k).
+
+    Hubs are points with at least `hub_size` times the mean count λ = m·k/n, which is k when a set
+    is searched for its own rows. For sentence embeddings skewness above 2.5 is high; it follows
+    single hubs, so decide by robin_hood − robin_hood_null.
+
+    Raises:
+        ValueError: counts that are not one vector, negative or not finite; k < 1.
+    """
+    counts = jnp.asarray(counts)
+    if counts.ndim != 1 or counts.shape[0] == 0:
+        raise ValueError(f"counts have shape {counts.shape}; expected one count a point.")
+    if k < 1 or (num_queries is not None and num_queries < 1):
+        raise ValueError(f"k={k} and num_queries={num_queries}; both must be at least 1.")
+    counts = counts.astype(jnp.promote_types(counts.dtype, jnp.result_type(float)))
+    bad = ~(jnp.isfinite(counts) & (counts >= 0))
+    if not isinstance(counts, jax.core.Tracer) and bad.any():
+        raise ValueError(f"{int(bad.sum())} counts are negative or not finite; pass N_k ≥ 0.")
+    return _measures(counts, k, num_queries, hub_size)
+
+
+@jax.jit
+def _measures(counts, k, num_queries, hub_size):
+    counts = jnp.sort(counts)  # sums in one order, whatever the order of the points
+    n, total = counts.shape[0], counts.sum()
+    m = total / k if num_queries is None else num_queries
+    mean = total / n
+    hubs = counts >= hub_size * mean
+    share = lambda part: jnp.where(total > 0, part / jnp.where(total > 0, total, 1), 0)
+    lam = m * k / n
+    return Measures(
+        skewness=skewness(counts),
+        robin_hood=share(0.5 * jnp.abs(counts - mean).sum()),
+        gini=share(_gini_sum(counts) / n),
+        atkinson=jnp.where(total > 0, 1 - share(jnp.sqrt(counts).sum() ** 2 / n), 0),
+        truncnorm_skewness=truncnorm_skewness(counts),
+        antihub_rate=jnp.mean(counts == 0),
+        hub_rate=jnp.where(total > 0, jnp.mean(hubs), 0),
+        hub_occurrence=share(jnp.where(hubs, counts, 0).sum()),
+        groupie_ratio=counts[-1] / m,
+        skewness_null=null.skewness_null(lam),
+        robin_hood_null=null.robin_hood_null(lam),
+        antihub_rate_null=null.antihub_rate_null(lam),
+    )
+
+
+def _gini_sum(ascending: Float[Array, " n"]) -> Float[Array, ""]:
+    """Σ_i (2i − n − 1) N_(i), the O(n log n) form of Σ_ij |N_i − N_j| / 2."""
+    n = ascending.shape[0]
+    # Differences to the mean: the rank weights sum to zero, and equal counts give exactly 0.
+    ranks = 2 * jnp.arange(1, n + 1, dtype=ascending.dtype) - n - 1
+    return jnp.sum(ranks * (ascending - ascending[n // 2]))
+
+
+def skewness(counts: Real[Array, " n"]) -> Float[Array, ""]:
+    """Population skewness g1 = m3 / m2^{3/2}; 0 where all counts are equal."""
+    z = counts - counts.mean()
+    constant = counts.max() == counts.min()
+    m2 = jnp.where(constant, 1, jnp.mean(z**2))
+    return jnp.where(constant, 0, jnp.mean(z**3) / m2**1.5)
+
+
+def truncnorm_skewness(counts: Real[Array, " n"]) -> Float[Array, ""]:
+    """(a² + 2) φ(a) / (1 − Φ(a)) at a = −N̄/s, s with n − 1; 0 where all counts are equal.
+
+    scikit-hubness calls this third raw moment a skewness; it has no null value.
+    """
+    sd = jnp.std(counts, ddof=min(1, counts.shape[0] - 1))
+    a = -counts.mean() / jnp.where(sd == 0, 1, sd)
+    value = (a**2 + 2) * jnp.exp(stats.norm.logpdf(a) - stats.norm.logsf(a))
+    return jnp.where(counts.max() == counts.min(), 0, value)
