@@ -3,6 +3,7 @@
 from hubness.knn import Neighbors, knn
 from hubness.measures import Measures, measures
 from hubness.occurrence import bad_k_occurrence, k_occurrence
+from hubness.rescale import reduced_knn
 
 __all__ = [
     "Measures",
@@ -11,4 +12,5 @@ __all__ = [
     "k_occurrence",
     "knn",
     "measures",
+    "reduced_knn",
 ]

@@ -24,7 +24,7 @@ def tiles(total: int, size: int) -> tuple[int, int]:
 def map_rows(fn: Callable[[Array], Tree], total: int, block_rows: int | None) -> Tree:
     """fn(start) of consecutive blocks of rows, joined: [total, ...] leaves.
 
-    fn returns leaves of `rows` rows for rows start, ..., start + rows − 1; see `rows_of`.
+    The leaves that fn returns have one row for each of `row_ids(start, total, block_rows)`.
     """
     number, rows = tiles(total, block_rows or QUERY_ROWS)
     starts = jnp.minimum(jnp.arange(number, dtype=jnp.int32) * rows, total - rows)
@@ -38,9 +38,9 @@ def map_rows(fn: Callable[[Array], Tree], total: int, block_rows: int | None) ->
     return jax.tree.map(join, blocks)
 
 
-def rows_of(x: Float[Array, "m *d"], start: Int[Array, ""], block_rows: int | None) -> Array:
-    """The rows of x in the block that begins at start."""
-    return lax.dynamic_slice_in_dim(x, start, tiles(x.shape[0], block_rows or QUERY_ROWS)[1])
+def row_ids(start: Int[Array, ""], total: int, block_rows: int | None) -> Int[Array, " r"]:
+    """The rows of the block that begins at start."""
+    return start + jnp.arange(tiles(total, block_rows or QUERY_ROWS)[1], dtype=jnp.int32)
 
 
 def fold_points(

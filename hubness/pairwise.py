@@ -2,7 +2,7 @@
 
     dot           b = bias or 0
     euclidean     b = -‖p‖²/2 on rows centred by the mean of the points
-    cosine        unit rows, b = 0
+    cosine        the same on unit rows, not centred
 
 Methods that only shift the score of a point (CSLS, DisSim, inverted softmax, ...) add to b, so one
 matrix product per block serves all of them. Products cancel where distances are small; `cost`
@@ -54,7 +54,8 @@ def make_space(
 ) -> Space:
     """The inner-product form of a metric; `shift` is added to the score of each point.
 
-    The score is −‖q−p‖²/2 (euclidean, sqeuclidean), cos (cosine) or q·p (dot), plus shift.
+    The score is −‖q−p‖²/2 (euclidean, sqeuclidean; on unit rows for cosine) or q·p (dot), plus
+    shift and up to a constant of the query.
     """
     if shift is None:
         shift = jnp.zeros(points.shape[0], points.dtype)
@@ -62,7 +63,7 @@ def make_space(
         return Space(queries, points, shift, queries, points, shift, by_difference=False)
     if metric == "cosine":
         q, p = unit_rows(queries), unit_rows(points)
-        return Space(q, p, shift, q, p, shift, by_difference=True)
+        return Space(q, p, shift - half_squares(p), q, p, shift, by_difference=True)
     centre = points.mean(axis=0, keepdims=True)
     q, p = queries - centre, points - centre
     return Space(q, p, shift - half_squares(p), queries, points, shift, by_difference=True)
@@ -89,20 +90,26 @@ def cost(
 
 def distance(cost: Float[Array, "..."], metric: str) -> Float[Array, "..."]:
     """The metric's distance from a cost without shift; −q·p for dot, 1 − cos for cosine."""
+    if metric == "dot":
+        return cost
+    cost = jnp.maximum(cost, 0)  # products may fall below zero, differences cannot
     if metric == "euclidean":
-        return jnp.sqrt(2 * jnp.maximum(cost, 0))
+        return jnp.sqrt(2 * cost)
     return 2 * cost if metric == "sqeuclidean" else cost
 
 
-def score_distance(
-    score: Float[Array, "m n"], q: Float[Array, "m d"], metric: str
-) -> Float[Array, "m n"]:
-    """The metric's distance from the scores of a block of queries, without shift."""
-    if metric == "dot":
-        return -score
-    if metric == "cosine":
-        return 1 - score
-    return distance(jnp.maximum(half_squares(q)[:, None] - score, 0), metric)
+def block_costs(
+    space: Space, q: Float[Array, "r d"], points: Float[Array, "b d"], bias: Float[Array, " b"]
+) -> Float[Array, "r b"]:
+    """Costs of a tile, from one matrix product."""
+    return score_costs(space, scores(q, points) + bias[None], q)
+
+
+def score_costs(
+    space: Space, score: Float[Array, "r b"], q: Float[Array, "r d"]
+) -> Float[Array, "r b"]:
+    """Costs from the scores of a block of queries."""
+    return half_squares(q)[:, None] - score if space.by_difference else -score
 
 
 def gather_rows(x: Float[Array, "n *d"], index: Int[Array, "..."]) -> Float[Array, "..."]:

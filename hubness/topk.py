@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
@@ -34,7 +35,7 @@ def top_k(key: Float[Array, "r n"], k: int) -> tuple[Float[Array, "r k"], Int[Ar
     return lax.top_k(key, k, **_STABLE)
 
 
-def _merge(carry, key, ids, c):
+def merge(carry, key, ids, c):
     """The c best of the running candidates and a tile's; earlier ones win ties."""
     best, at = top_k(key, min(c, key.shape[1]))
     key = jnp.concatenate([carry[0], best], axis=1)
@@ -43,17 +44,17 @@ def _merge(carry, key, ids, c):
     return key, jnp.take_along_axis(index, at, axis=1)
 
 
-def _empty(rows: int, c: int, dtype) -> tuple[Array, Array]:
+def empty(rows: int, c: int, dtype) -> tuple[Array, Array]:
     return jnp.full((rows, c), -jnp.inf, dtype), jnp.zeros((rows, c), jnp.int32)
 
 
-def _sorted(keys: tuple[Array, ...], index: Array, k: int) -> tuple[Array, ...]:
-    """Rows in ascending lexicographic order of (*keys, index), cut to k."""
+def sort_rows(keys: tuple[Array, ...], index: Array, k: int) -> tuple[Array, ...]:
+    """(*keys, index) with each row in ascending lexicographic order, cut to k."""
     ordered = lax.sort((*keys, index), dimension=1, num_keys=len(keys) + 1)
     return tuple(a[:, :k] for a in ordered)
 
 
-def _pair_costs(space, rows, index, own):
+def pair_costs(space, rows, index, own):
     """Costs of candidates from the raw rows; inf for point own + i of query i."""
     q = pairwise.gather_rows(space.raw_queries, rows)
     p = pairwise.gather_rows(space.raw_points, index)
@@ -98,13 +99,13 @@ def nearest(
     own = first_row if exclude_self else None
 
     def block(start):
-        q = blocks.rows_of(space.queries, start, block_rows)
-        rows = start + jnp.arange(q.shape[0], dtype=jnp.int32)
-        step = lambda carry, score, _, ids, __: _merge(carry, score, ids, c)
-        init = _empty(q.shape[0], c, q.dtype)
+        rows = blocks.row_ids(start, space.queries.shape[0], block_rows)
+        q = pairwise.gather_rows(space.queries, rows)
+        step = lambda carry, score, _, ids, __: merge(carry, score, ids, c)
+        init = empty(q.shape[0], c, q.dtype)
         key, index = blocks.fold_scores(step, init, q, optimistic)
-        cost = _pair_costs(space, rows, index, own)
-        cost, index = _sorted((cost,), index, k)
+        cost = pair_costs(space, rows, index, own)
+        cost, index = sort_rows((cost,), index, k)
         best_outside = -key[:, -1] - pairwise.gather_rows(share, rows)
         if space.by_difference:
             best_outside += pairwise.half_squares(q)
@@ -144,9 +145,53 @@ def _search_by_difference(space, rows, k, c, own):
     def step(carry, tile, ids, valid):
         p, shift = tile
         cost = pairwise.cost(space, q, p[None], shift[None])
-        return _merge(carry, jnp.where(valid[None], -cost, -jnp.inf), ids, c)
+        return merge(carry, jnp.where(valid[None], -cost, -jnp.inf), ids, c)
 
-    init = _empty(rows.shape[0], c, q.dtype)
+    init = empty(rows.shape[0], c, q.dtype)
     n = space.raw_points.shape[0]
     _, index = blocks.fold_points(step, init, (space.raw_points, space.shift), n)
-    return _sorted((_pair_costs(space, rows, index, own),), index, k)
+    return sort_rows((pair_costs(space, rows, index, own),), index, k)
+
+
+def nearest_by_key(
+    space: pairwise.Space,
+    k: int,
+    metric: str,
+    key: Elementwise,
+    states: tuple[Any, Any],
+    *,
+    coarse: Elementwise | None = None,
+    spare: int = SPARE,
+    exclude_self: bool = False,
+    block_rows: int | None = None,
+) -> Ranked:
+    """The k points of least key(distance, state of query, state of point) of each query.
+
+    `key` is elementwise and finite; states are trees of vectors over queries and over points. Keys
+    of k + spare candidates, found by `coarse` (default `key`) on distances from products, are
+    recomputed from the rows; ties go to the nearer, then the lowest index.
+    """
+    c = min(k + spare + exclude_self, space.points.shape[0])
+    coarse = coarse or key
+    own = 0 if exclude_self else None
+
+    def block(start):
+        rows = blocks.row_ids(start, space.queries.shape[0], block_rows)
+        q = pairwise.gather_rows(space.queries, rows)
+        state = jax.tree.map(lambda a: pairwise.gather_rows(a, rows)[:, None], states[0])
+
+        def step(carry, score, tail, ids, valid):
+            tail = jax.tree.map(lambda a: a[None], tail)
+            d = pairwise.distance(pairwise.score_costs(space, score, q), metric)
+            cost = coarse(d, state, tail)
+            return merge(carry, jnp.where(valid[None], -cost, -jnp.inf), ids, c)
+
+        _, index = blocks.fold_scores(step, empty(q.shape[0], c, q.dtype), q, space, states[1])
+        cost = pair_costs(space, rows, index, own)
+        tail = jax.tree.map(lambda a: pairwise.gather_rows(a, index), states[1])
+        new = key(pairwise.distance(jnp.where(jnp.isinf(cost), 0, cost), metric), state, tail)
+        new = jnp.where(jnp.isinf(cost), jnp.inf, new)
+        new, _, index = sort_rows((new, cost), index, k)
+        return Ranked(new, index)
+
+    return blocks.map_rows(block, space.queries.shape[0], block_rows)

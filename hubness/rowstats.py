@@ -1,0 +1,122 @@
+"""Statistics of each query over all points, streamed block by block."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hubness import blocks, pairwise
+
+_STATIC = ("metric", "exclude_self", "block_size")
+
+
+def moments(
+    x: Float[Array, "n d"],
+    q: Float[Array, "m d"],
+    metric: str,
+    exclude_self: bool = False,
+    block_size: int | None = None,
+) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+    """Mean and standard deviation (divisor: number of points) of each query's distances.
+
+    With exclude_self, query i is point i and its distance to itself is left out. In closed form,
+    O(n d² + m d²), for sqeuclidean, cosine and dot; one pass over all pairs for euclidean.
+    """
+    form = _streamed if metric == "euclidean" else _closed
+    return form(x, q, metric, exclude_self, block_size)
+
+
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def _closed(x, q, metric, exclude_self, block_size):
+    """Moments of ‖q−x‖² or −q·x from the mean and covariance of the points.
+
+    On centred rows, with s = ‖x‖², C the covariance and c = Cov(x, s):
+        E ‖q−x‖² = ‖q‖² + E s,   Var ‖q−x‖² = Var s + 4 qᵀCq − 4 q·c.
+    """
+    del block_size
+    if metric == "cosine":
+        x, q = pairwise.unit_rows(x), pairwise.unit_rows(q)
+    n = x.shape[0]
+    centre = x.mean(axis=0, keepdims=True)
+    x_c = x - centre
+    covariance = pairwise.scores(x_c.T, x_c.T) / n
+    spread = lambda q: jnp.sum(pairwise.scores(q, covariance) * q, axis=1)
+    if metric == "sqeuclidean":
+        q = q - centre
+        s = jnp.sum(x_c * x_c, axis=1)
+        s_c = s - s.mean()
+        mean = jnp.sum(q * q, axis=1) + s.mean()
+        variance = jnp.mean(s_c**2) + 4 * spread(q) - 4 * jnp.sum(q * (s_c @ x_c / n)[None], axis=1)
+        own = jnp.zeros(())
+    else:
+        mean, variance = -jnp.sum(q * centre, axis=1), spread(q)
+        own = -jnp.sum(q * q, axis=1)
+        mean, own = (1 + mean, jnp.zeros(())) if metric == "cosine" else (mean, own)
+    if exclude_self:
+        variance = (n * variance - n / (n - 1) * (own - mean) ** 2) / (n - 1)
+        mean = (n * mean - own) / (n - 1)
+    return mean, jnp.sqrt(jnp.maximum(variance, 0))
+
+
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def _streamed(x, q, metric, exclude_self, block_size):
+    space = pairwise.make_space(q, x, metric)
+
+    def block(start):
+        ids = blocks.row_ids(start, q.shape[0], block_size)
+        rows, own = pairwise.gather_rows(space.queries, ids), ids if exclude_self else None
+        step = lambda carry, score, _, ids, valid: _add_tile(
+            carry,
+            pairwise.distance(pairwise.score_costs(space, score, rows), metric),
+            _mask(own, ids, valid),
+        )
+        zero = jnp.zeros(rows.shape[0], rows.dtype)
+        count, mean, squares = blocks.fold_scores(step, (zero, zero, zero), rows, space)
+        return mean, jnp.sqrt(squares / jnp.maximum(count, 1))
+
+    return blocks.map_rows(block, q.shape[0], block_size)
+
+
+def _mask(own, ids, valid):
+    return valid[None] if own is None else valid[None] & (ids[None] != own[:, None])
+
+
+def _add_tile(carry, distance, mask):
+    """Merge (count, mean, sum of squared deviations) with a tile's (Chan et al. 1979)."""
+    count, mean, squares = carry
+    mask = jnp.broadcast_to(mask, distance.shape)
+    new = mask.sum(axis=1, dtype=distance.dtype)
+    tile_mean = jnp.where(mask, distance, 0).sum(axis=1) / jnp.maximum(new, 1)
+    tile_squares = jnp.where(mask, (distance - tile_mean[:, None]) ** 2, 0).sum(axis=1)
+    total = count + new
+    share = new / jnp.maximum(total, 1)
+    shift = tile_mean - mean
+    return total, mean + shift * share, squares + tile_squares + shift**2 * count * share
+
+
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def log_sum_exp(
+    x: Float[Array, "n d"],
+    q: Float[Array, "m d"],
+    beta: Float[Array, ""] | float,
+    metric: str,
+    exclude_self: bool = False,
+    block_size: int | None = None,
+) -> Float[Array, " m"]:
+    """log Σ_x exp(−β · distance(q, x)) of each query over the points, without self if asked."""
+    space = pairwise.make_space(q, x, metric)
+
+    def block(start):
+        ids = blocks.row_ids(start, q.shape[0], block_size)
+        rows, own = pairwise.gather_rows(space.queries, ids), ids if exclude_self else None
+
+        def step(carry, score, _, ids, valid):
+            logit = -beta * pairwise.distance(pairwise.score_costs(space, score, rows), metric)
+            logit = jnp.where(_mask(own, ids, valid), logit, -jnp.inf)
+            return jnp.logaddexp(carry, jax.nn.logsumexp(logit, axis=1))
+
+        init = jnp.full(rows.shape[0], -jnp.inf, rows.dtype)
+        return blocks.fold_scores(step, init, rows, space)
+
+    return blocks.map_rows(block, q.shape[0], block_size)
