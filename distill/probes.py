@@ -1,0 +1,152 @@
+"""Linear probes: what a linear map reads from an embedding, as regularised logistic regression."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.linalg import cho_factor, cho_solve
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
+
+from distill.scores import check_labels
+
+
+class LinearProbe(NamedTuple):
+    """A fitted probe; logits of features x are x @ weights.T + bias."""
+
+    weights: Float[Array, "k m"]
+    bias: Float[Array, " k"]
+    gradient_norm: Float[Array, ""]
+    """Largest entry of the gradient of the mean objective, at the returned point."""
+    num_iterations: Int[Array, ""]
+    converged: Bool[Array, ""]
+
+    def logits(self, features: Float[ArrayLike, "n m"]) -> Float[Array, "n k"]:
+        return jnp.asarray(features) @ self.weights.T + self.bias[None]
+
+
+def fit_linear_probe(
+    features: Float[ArrayLike, "n m"],
+    labels: Int[ArrayLike, " n"],
+    num_classes: int,
+    *,
+    inverse_penalty: Float[ArrayLike, ""] = 1.0,
+    tolerance: Float[ArrayLike, ""] = 1e-5,
+    max_iterations: int = 100,
+) -> LinearProbe:
+    """The minimiser of mean NLL + ||W||^2 / (2 C n), C = inverse_penalty, bias not penalised.
+
+    The objective of scikit-learn's LogisticRegression(C) divided by C n; with two classes the
+    penalty is doubled, since scikit-learn penalises their one difference of weights. Newton steps
+    with backtracking; each is solved by conjugate gradients, preconditioned by the upper bound
+    X^T X / 2 on every class's curvature (Boehning 1992), so that badly scaled features cost few
+    iterations. Stops when the largest entry of the gradient is at most `tolerance` (nats per unit
+    of weight; scikit-learn's default is 1e-4) or no step lowers the objective in this precision;
+    `converged` says which. Can be vmapped over many probes.
+
+    Raises:
+        ValueError: shapes do not fit, features are not finite, a label is outside
+            0..num_classes-1, a class has no example, or inverse_penalty is not positive.
+    """
+    _check_problem(features, labels, num_classes, inverse_penalty)
+    dtype = jnp.promote_types(jnp.result_type(features), jnp.float32)
+    x = jnp.asarray(features, dtype)
+    # The bias is free, so centring changes its value only, and keeps single precision's digits.
+    mean = x.mean(0)
+    x = jnp.concatenate([x - mean[None], jnp.ones((len(x), 1), dtype)], axis=1)
+    penalty = (2 if num_classes == 2 else 1) / (inverse_penalty * len(x))
+    columns = jnp.full((1, x.shape[1]), penalty, dtype).at[:, -1].set(0)
+    end = _newton(_Problem(x, jnp.asarray(labels), columns), num_classes, tolerance, max_iterations)
+    weights, norm = end.weights[:, :-1], jnp.abs(end.gradient).max()
+    bias = end.weights[:, -1] - weights @ mean
+    return LinearProbe(weights, bias, norm, end.num_iterations, norm <= tolerance)
+
+
+class _Problem(NamedTuple):
+    """Centred inputs with a column of ones, labels, and the penalty of each column."""
+
+    x: Float[Array, "n p"]
+    labels: Int[Array, " n"]
+    penalty: Float[Array, "1 p"]
+
+
+class _State(NamedTuple):
+    weights: Float[Array, "k p"]
+    value: Float[Array, ""]
+    gradient: Float[Array, "k p"]
+    num_iterations: Int[Array, ""]
+    stuck: Bool[Array, ""]
+
+
+def _objective(problem: _Problem, weights: Float[Array, "k p"]) -> Float[Array, ""]:
+    log_probs = jax.nn.log_softmax(problem.x @ weights.T)
+    nll = -jnp.take_along_axis(log_probs, problem.labels[:, None], axis=1).mean()
+    return nll + 0.5 * (problem.penalty * weights**2).sum()
+
+
+def _newton(problem: _Problem, num_classes: int, tolerance, limit: int) -> _State:
+    """Newton's method from zero weights, each step lowering the objective up to rounding."""
+    n, p = problem.x.shape
+    value_and_grad = jax.value_and_grad(functools.partial(_objective, problem))
+    bound = problem.x.T @ problem.x / (2 * n) + jnp.diag(problem.penalty[0])
+    # The ridge only keeps the preconditioner positive definite for dependent features.
+    ridge = 1e-6 * jnp.trace(bound) * jnp.eye(p, dtype=bound.dtype)
+    factor = cho_factor(bound + ridge)
+
+    def step(state: _State) -> _State:
+        direction = _newton_direction(problem, factor, state)
+        weights, exhausted = _backtrack(problem, state, direction)
+        value, gradient = value_and_grad(weights)
+        smaller = jnp.abs(gradient).max() < jnp.abs(state.gradient).max()
+        stuck = exhausted | ((value >= state.value) & ~smaller)
+        return _State(weights, value, gradient, state.num_iterations + 1, stuck)
+
+    def unfinished(state: _State) -> Bool[Array, ""]:
+        open_ = jnp.abs(state.gradient).max() > tolerance
+        return open_ & (state.num_iterations < limit) & ~state.stuck
+
+    start = jnp.zeros((num_classes, p), problem.x.dtype)
+    zero = _State(start, *value_and_grad(start), jnp.asarray(0), jnp.asarray(False))
+    return jax.lax.while_loop(unfinished, step, zero)
+
+
+def _newton_direction(problem: _Problem, factor, state: _State) -> Float[Array, "k p"]:
+    probs = jax.nn.softmax(problem.x @ state.weights.T)
+
+    def curvature(v):
+        u = probs * (problem.x @ v.T)
+        u = u - probs * u.sum(1, keepdims=True)
+        return u.T @ problem.x / len(problem.x) + problem.penalty * v
+
+    precondition = lambda v: cho_solve(factor, v.T).T
+    solve = functools.partial(jax.scipy.sparse.linalg.cg, tol=0.1, maxiter=50, M=precondition)
+    return solve(curvature, -state.gradient)[0]
+
+
+def _backtrack(problem: _Problem, state: _State, direction):
+    """The first of 1, 1/2, 1/4, ... along the direction that does not raise the objective."""
+    slack = 8 * jnp.finfo(state.value.dtype).eps * jnp.abs(state.value)
+    at = lambda size: state.weights + size * direction
+    raised = lambda size: ~(_objective(problem, at(size)) <= state.value + slack)
+    least = 2.0**-20
+    size = jax.lax.while_loop(
+        lambda size: raised(size) & (size > least), lambda size: size / 2, jnp.asarray(1.0)
+    )
+    return at(size.astype(direction.dtype)), size <= least
+
+
+def _check_problem(features, labels, num_classes: int, inverse_penalty) -> None:
+    shapes = jnp.shape(features), jnp.shape(labels)
+    if len(shapes[0]) != 2 or shapes[1] != shapes[0][:1] or not shapes[0][0]:
+        raise ValueError(
+            "fit_linear_probe takes features of shape (n, m) and n labels, n >= 1. Got shapes "
+            f"{shapes[0]} and {shapes[1]}."
+        )
+    if any(isinstance(a, jax.core.Tracer) for a in (features, labels, inverse_penalty)):
+        return
+    if not inverse_penalty > 0:
+        raise ValueError(f"fit_linear_probe: inverse_penalty > 0 needed, got {inverse_penalty}.")
+    if not np.isfinite(features).all():
+        raise ValueError("fit_linear_probe: features hold NaN or infinity; remove those rows.")
+    check_labels("fit_linear_probe", labels, num_classes)
