@@ -23,7 +23,7 @@ class EncoderConfig:
     """Sizes and choices of one encoder.
 
     Attributes:
-      position_offset: row of the position table that the first token uses (2 for RoBERTa and MPNet).
+      position_offset: row of the position table for the first token (2 for RoBERTa and MPNet).
       num_token_types: rows of the token-type table; 0 where the family has none.
       relative_buckets: rows of the relative position bias; 0 where the family has none.
       max_distance: distance from which all relative positions share the last bucket.

@@ -34,6 +34,7 @@ class GGUFModel:
     Attributes:
       divisors: of the rotary frequencies, where the file has them.
       unembedding: the output matrix; the embedding matrix where the two are tied.
+      tied: whether it is.
       bos: id of the token that the model was trained to see first, if any.
     """
 
@@ -41,6 +42,7 @@ class GGUFModel:
     params: dict[str, Any]
     divisors: Float[np.ndarray, "e_half"] | None
     unembedding: Float[np.ndarray, "v d"]
+    tied: bool
     tokenizer: Any
     bos: int | None
 
@@ -80,6 +82,7 @@ def read(path: str | pathlib.Path) -> GGUFModel:
         params=params,
         divisors=None if divisors is None else _dequantise(path, divisors),
         unembedding=embedding if tied else _dequantise(path, tensors["output.weight"]),
+        tied=tied,
         tokenizer=_tokenizer(path, fields),
         bos=fields.get("tokenizer.ggml.bos_token_id")
         if fields.get("tokenizer.ggml.add_bos_token")

@@ -33,9 +33,7 @@ class LlamaConfig:
     precision: str = "highest"
 
 
-def rotate(
-    x: Float[Array, "b l h e"], angle: Float[Array, "l e_half"]
-) -> Float[Array, "b l h e"]:
+def rotate(x: Float[Array, "b l h e"], angle: Float[Array, "l e_half"]) -> Float[Array, "b l h e"]:
     """Each pair of features (2i, 2i+1) turned by `angle[position, i]`.
 
     RoFormer, arXiv 2104.09864, eq. 34. Pairs are interleaved, as in GGUF files; Hugging Face's

@@ -1,4 +1,4 @@
-"""Values of the PyTorch reference implementations, for checking ours; see `experiments.verify_text`.
+"""Values of the PyTorch reference implementations; `experiments.verify_text` compares ours.
 
 Runs in an environment of its own with torch, transformers, sentence-transformers, accelerate and
 gguf, from the project's root. Nothing else of the project imports this module.
