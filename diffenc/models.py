@@ -129,14 +129,17 @@ def _elbo_terms(
     return elbo.elbo_terms(
         dequantise(codes, model.levels),
         gamma=partial(_gamma, model, params),
-        encoder=_encoder(model, params, classes, k_encoder),
+        encoder=_encoder(model, params, k_encoder),
         denoiser=partial(_output, model, params, classes=classes, key=k_score),
-        log_likelihood=lambda z, gamma_0: discretised_log_prob(codes, z, gamma_0, model.levels),
+        decoder=partial(discretised_log_prob, levels=model.levels),
+        target=codes,
+        conditioning=classes,
         t=t,
         eps=eps,
         eps_0=eps_0,
         parametrisation=model.options.parametrisation,
         counterterm=_counterterm(model, params),
+        x_0_every=1 if dropout_key is None else model.options.x_0_every,
     )
 
 
@@ -146,19 +149,17 @@ def _gamma(model: _Model, params: Params, t: Float[ArrayLike, "*b"]) -> Float[Ar
     return jnp.asarray(model.schedule.gamma(params.get("schedule", {}), t))
 
 
-def _encoder(model: _Model, params: Params, classes: Array, key=None) -> Encoder:
-    if model.inner is None:
-        return identity_encoder if model.options.encoder == "identity" else nt_encoder
-    variables = {"params": params["encoder"]}
+def _encoder(model: _Model, params: Params, key: Key[Array, ""] | None = None) -> Encoder:
+    inner = model.inner
+    if inner is None:
+        return identity_encoder() if model.options.encoder == "identity" else nt_encoder()
     rngs = {} if key is None else {"dropout": key}
 
-    def inner(x):
-        stem = model.inner.apply(variables, x, method="stem")
-        return lambda gamma: model.inner.apply(
-            variables, stem, jnp.broadcast_to(gamma, (len(x),)), classes, method="body", rngs=rngs
-        )
+    def y(x, gamma, classes):
+        gamma = jnp.broadcast_to(gamma, (len(x),))
+        return inner.apply({"params": params["encoder"]}, x, gamma, classes, rngs=rngs)
 
-    return residual_encoder(inner)
+    return residual_encoder(y)
 
 
 def _classes(model: _Model, conditioning, num: int) -> Array:
@@ -194,8 +195,8 @@ def _encode(
 ) -> tuple[Float[Array, "b *shape"], Float[Array, "b *shape"]]:
     x, gamma = jnp.asarray(x), jnp.asarray(gamma)
     checks.check_batch(model.shape, x=x)
-    encoder = _encoder(model, params, _classes(model, conditioning, len(x)))
-    return encode_with_slope(encoder, x, jnp.broadcast_to(gamma, (len(x),)))
+    gamma, classes = jnp.broadcast_to(gamma, (len(x),)), _classes(model, conditioning, len(x))
+    return encode_with_slope(_encoder(model, params), x, gamma, classes)
 
 
 def _denoise(

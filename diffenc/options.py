@@ -31,6 +31,7 @@ class Options:
     encoder_width: int = 64
     encoder_layers: int = 2  # pooling levels of `unet`; ResNet blocks an arm of `mult_res`
     dropout: float = 0.1
+    x_0_every: int = 8  # with dropout_key, x_0 is encoded for one example in so many; 1 is exact
     fourier: tuple[int, ...] | None = None  # n of 2^n pi z; (7, 8) at 256 levels, by bin width
     dtype: Literal["float32", "bfloat16"] = "float32"  # of activations; the ELBO is float32
     remat: bool = False  # recompute each block of the score network in the backward pass
@@ -93,13 +94,11 @@ def resolve(name: str, shape: tuple[int, ...], levels: int, given: dict[str, Any
             named = named | {"encoder_layers": _LAPTOP_VECTOR["encoder_layers"]}
     options = Options(**(named | given))
     _check(options, levels)
-    if options.gamma_min is None:
-        gamma_min = -13.3 if levels == 256 else -2 * math.log(HALF_BIN_IN_STDS * levels)
-        options = dataclasses.replace(options, gamma_min=gamma_min)
-    if options.gamma_min >= options.gamma_max:
-        raise ValueError(
-            f"gamma_min={options.gamma_min} must be below gamma_max={options.gamma_max}"
-        )
+    published = -13.3 if levels == 256 else -2 * math.log(HALF_BIN_IN_STDS * levels)
+    low = published if options.gamma_min is None else options.gamma_min
+    if low >= options.gamma_max:
+        raise ValueError(f"gamma_min={low} must be below gamma_max={options.gamma_max}")
+    options = dataclasses.replace(options, gamma_min=low)
     if options.fourier is None:
         finest = round(math.log2(levels))
         options = dataclasses.replace(options, fourier=(finest - 1, finest))
@@ -145,5 +144,7 @@ def _check(options: Options, levels: int) -> None:
         )
     if not 0 <= options.dropout < 1:
         raise ValueError(f"dropout={options.dropout} must lie in [0, 1)")
+    if options.x_0_every < 1:
+        raise ValueError(f"x_0_every={options.x_0_every} must be at least 1")
     if options.num_classes is not None and options.num_classes < 1:
         raise ValueError(f"num_classes={options.num_classes} must be at least 1, or None")

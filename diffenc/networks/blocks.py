@@ -46,45 +46,27 @@ class TimeEmbedding(nn.Module):
 
 
 class ResnetBlock(nn.Module):
-    """Two normalised 3x3 convolutions around the conditioning, and a shortcut.
-
-    `before` is everything that comes ahead of the conditioning, `after` the rest: a caller may
-    compute `before` once for many levels.
-    """
+    """Two normalised 3x3 convolutions around the conditioning, zero at first, and a shortcut."""
 
     features: int
     dropout: float = 0.0
     most_groups: int = 32
     dtype: Dtype = None
 
-    def setup(self):
-        conv = lambda **kw: nn.Conv(self.features, (3, 3), dtype=self.dtype, **kw)
-        self.conv1 = conv()
-        self.conv2 = conv(kernel_init=nn.initializers.zeros)
-        self.cond_proj = nn.Dense(
-            self.features, use_bias=False, kernel_init=nn.initializers.zeros, dtype=self.dtype
-        )
-        self.norm2 = norm(self.features, self.most_groups, dtype=self.dtype)
-        self.drop = nn.Dropout(self.dropout)
-        self.nin_shortcut = nn.Dense(self.features, dtype=self.dtype)
-
     @nn.compact
-    def before(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w f"]:
-        norm1 = norm(x.shape[-1], self.most_groups, dtype=self.dtype, name="norm1")
-        return self.conv1(nn.swish(norm1(x)))
-
-    def after(
-        self, x: Float[Array, "b h w c"], h: Float[Array, "b h w f"], cond: Float[Array, "b emb"]
-    ) -> Float[Array, "b h w f"]:
-        h = h + self.cond_proj(cond)[:, None, None, :]
-        h = nn.swish(self.norm2(h))
-        h = self.conv2(self.drop(h, deterministic=not self.has_rng("dropout")))
-        return h + (x if x.shape[-1] == self.features else self.nin_shortcut(x))
-
     def __call__(
         self, x: Float[Array, "b h w c"], cond: Float[Array, "b emb"]
     ) -> Float[Array, "b h w f"]:
-        return self.after(x, self.before(x), cond)
+        conv = lambda name, **kw: nn.Conv(self.features, (3, 3), dtype=self.dtype, name=name, **kw)
+        dense = lambda name, **kw: nn.Dense(self.features, dtype=self.dtype, name=name, **kw)
+        normed = lambda h, name: norm(h.shape[-1], self.most_groups, dtype=self.dtype, name=name)(h)
+        zeros = nn.initializers.zeros
+        h = conv("conv1")(nn.swish(normed(x, "norm1")))
+        h = h + dense("cond_proj", use_bias=False, kernel_init=zeros)(cond)[:, None, None, :]
+        h = nn.swish(normed(h, "norm2"))
+        h = nn.Dropout(self.dropout)(h, deterministic=not self.has_rng("dropout"))
+        h = conv("conv2", kernel_init=zeros)(h)
+        return h + (x if x.shape[-1] == self.features else dense("nin_shortcut")(x))
 
 
 class AttentionBlock(nn.Module):

@@ -19,8 +19,7 @@ class EncoderUNet(nn.Module):
     """y = tanh(U-Net(x; gamma)), zero at initialisation.
 
     `levels` poolings; `blocks` ResNet blocks a level on each arm, level i of width 2^i `width`;
-    one skip a level. `mid_groups` bounds the GroupNorm groups of the middle's blocks. `stem` is the
-    part that does not depend on gamma, `body` the rest.
+    one skip a level. `mid_groups` bounds the GroupNorm groups of the middle's blocks.
     """
 
     width: int
@@ -33,55 +32,36 @@ class EncoderUNet(nn.Module):
     mid_groups: int = 32
     dtype: Dtype = None
 
-    def setup(self):
-        wide = [self.width * 2**i for i in range(self.levels)]
-        block = lambda w, most=32: ResnetBlock(w, self.dropout, most, self.dtype)
-        arm = lambda: [[block(w) for _ in range(self.blocks)] for w in wide]
-        self.time = TimeEmbedding(self.width, self.gamma_min, self.gamma_max, self.dtype)
-        self.conv_in = nn.Conv(self.width, (3, 3), dtype=self.dtype)
-        self.down, self.up = arm(), arm()
-        self.mid_block1 = block(wide[-1], self.mid_groups)
-        self.mid_attn = AttentionBlock(dtype=self.dtype)
-        self.mid_block2 = block(wide[-1], self.mid_groups)
-        self.conv_trans = [
-            nn.ConvTranspose(w, (2, 2), strides=(2, 2), dtype=self.dtype) for w in wide
-        ]
-        self.norm_out = norm(self.width, 16, dtype=self.dtype)
-        self.conv_out = nn.Conv(
-            self.channels, (3, 3), kernel_init=nn.initializers.zeros, dtype=self.dtype
-        )
-
-    def stem(self, x: Float[Array, "b h w c"]) -> tuple[Array, Array]:
-        """The first convolution's output and the first block's, up to its conditioning."""
-        h = self.conv_in(x)
-        return h, self.down[0][0].before(h)
-
-    def body(
-        self,
-        stem: tuple[Array, Array],
-        gamma: Float[Array, " b"],
-        conditioning: Float[Array, " b"],
-    ) -> Float[Array, "b h w c"]:
-        cond = self.time(gamma, conditioning)
-        h = self.down[0][0].after(*stem, cond)
-        skips = []
-        for i, blocks in enumerate(self.down):
-            for block in blocks[1:] if i == 0 else blocks:
-                h = block(h, cond)
-            skips.append(h)
-            h = nn.max_pool(h, (2, 2), strides=(2, 2))
-        h = self.mid_block2(self.mid_attn(self.mid_block1(h, cond)), cond)
-        for i in reversed(range(self.levels)):
-            h = jnp.concatenate([self.conv_trans[i](h), skips[i]], -1)
-            for block in self.up[i]:
-                h = block(h, cond)
-        y = self.conv_out(nn.swish(self.norm_out(h)))
-        return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))
-
+    @nn.compact
     def __call__(
         self,
         x: Float[Array, "b h w c"],
         gamma: Float[Array, " b"],
         conditioning: Float[Array, " b"],
     ) -> Float[Array, "b h w c"]:
-        return self.body(self.stem(x), gamma, conditioning)
+        conv = lambda features, name, **kw: nn.Conv(
+            features, (3, 3), dtype=self.dtype, name=name, **kw
+        )
+        block = lambda features, name, most=32: ResnetBlock(
+            features, self.dropout, most, self.dtype, name=name
+        )
+        embed = TimeEmbedding(self.width, self.gamma_min, self.gamma_max, self.dtype, name="time")
+        cond = embed(gamma, conditioning)
+        widths = [self.width * 2**i for i in range(self.levels)]
+        h, skips = conv(self.width, "conv_in")(x), []
+        for i, wide in enumerate(widths):
+            for j in range(self.blocks):
+                h = block(wide, f"down{i}_block{j}")(h, cond)
+            skips.append(h)
+            h = nn.max_pool(h, (2, 2), strides=(2, 2))
+        h = block(widths[-1], "mid_block1", self.mid_groups)(h, cond)
+        h = AttentionBlock(dtype=self.dtype, name="mid_attn")(h)
+        h = block(widths[-1], "mid_block2", self.mid_groups)(h, cond)
+        for i, wide in reversed(list(enumerate(widths))):
+            up = nn.ConvTranspose(wide, (2, 2), (2, 2), dtype=self.dtype, name=f"up{i}_conv")
+            h = jnp.concatenate([up(h), skips[i]], -1)
+            for j in range(self.blocks):
+                h = block(wide, f"up{i}_block{j}")(h, cond)
+        h = nn.swish(norm(self.width, 16, dtype=self.dtype, name="norm_out")(h))
+        y = conv(self.channels, "conv_out", kernel_init=nn.initializers.zeros)(h)
+        return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))

@@ -51,14 +51,6 @@ class EncoderMLP(nn.Module):
     gamma_max: float
     squash: bool = True
 
-    def stem(self, x: Float[Array, "b d"]) -> Float[Array, "b d"]:
-        return x
-
-    def body(
-        self, x: Float[Array, "b d"], gamma: Float[Array, " b"], conditioning: Float[Array, " b"]
-    ) -> Float[Array, "b d"]:
-        return self(x, gamma, conditioning)
-
     @nn.compact
     def __call__(
         self, x: Float[Array, "b d"], gamma: Float[Array, " b"], conditioning: Float[Array, " b"]
