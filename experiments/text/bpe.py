@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from experiments.runtime.cli import nearest
+from experiments.runtime.errors import nearest
 
 _LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"

@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from experiments.runtime.cli import nearest
-from experiments.runtime.errors import UserError
+from experiments.runtime.errors import UserError, nearest
 from experiments.text import sources
 from experiments.text.chunks import text_digest
 from experiments.text.packages import data_path

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from experiments.runtime.cli import nearest
-from experiments.runtime.errors import UserError
+from experiments.runtime.errors import UserError, nearest
 from experiments.text.bert import ACTIVATIONS, Encoder, EncoderConfig
 
 Params = dict[str, Any]

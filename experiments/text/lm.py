@@ -9,8 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from experiments.runtime.cli import nearest
-from experiments.runtime.errors import UserError
+from experiments.runtime.errors import UserError, nearest
 from experiments.text.chunks import array_digest, compute_in_chunks, file_digest
 from experiments.text.packages import data_path
 from experiments.text.states import check_states

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import pathlib
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -73,6 +74,15 @@ def load(folder: str | pathlib.Path, *, max_length: int | None = None) -> Senten
         if (folder / "model.safetensors").exists()
         else file_digest(folder / "model.safetensors.index.json"),
     )
+
+
+def save(folder: pathlib.Path, model: SentenceModel) -> None:
+    """Writes `model` as a folder that `load` reads, with the settings of the one it came from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("config.json", "tokenizer.json", "sentence_bert_config.json"):
+        if (model.folder / name).exists() and folder != model.folder:
+            shutil.copy2(model.folder / name, folder / name)
+    huggingface.write_params(folder, model.family, model.params)
 
 
 def _check_modules(folder: pathlib.Path) -> bool:

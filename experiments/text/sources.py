@@ -11,8 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int
 
-from experiments.runtime.cli import nearest
-from experiments.runtime.errors import UserError
+from experiments.runtime.errors import UserError, nearest
 from experiments.text.chunks import file_digest, text_digest
 
 AG_NEWS_CLASSES = ("World", "Sports", "Business", "Sci/Tech")

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from experiments.runtime.cli import nearest
-from experiments.runtime.errors import UserError
+from experiments.runtime.errors import UserError, nearest
 from experiments.text import sentence
 from experiments.text.huggingface import read_tensors
 from experiments.text.packages import data_path
@@ -63,13 +62,16 @@ def lsa_embeddings(
 ) -> Float[np.ndarray, "n d"]:
     """Latent semantic analysis: TF-IDF with 1 + log tf, words of two texts or more, truncated SVD.
 
-    By scikit-learn; not normalised. Few texts give fewer than `dimensions`.
+    By scikit-learn, without its English stop words; not normalised. Few texts give fewer than
+    `dimensions`.
     """
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     try:
-        terms = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(texts)
+        terms = TfidfVectorizer(sublinear_tf=True, min_df=2, stop_words="english").fit_transform(
+            texts
+        )
     except ValueError as error:
         raise UserError(f"no word occurs in two of the {len(texts):,} texts") from error
     rank = min(dimensions, min(terms.shape) - 1)

@@ -6,8 +6,7 @@ import pathlib
 import numpy as np
 from jaxtyping import Float, Int
 
-from experiments.runtime.cli import nearest
-from experiments.runtime.errors import UserError
+from experiments.runtime.errors import UserError, nearest
 from experiments.text.chunks import file_digest
 from experiments.text.huggingface import read_tensors
 
