@@ -35,7 +35,7 @@ class Options:
     fourier: tuple[int, ...] | None = None  # n of 2^n pi z; (7, 8) at 256 levels, by bin width
     dtype: Literal["float32", "bfloat16"] = "float32"  # of activations; the ELBO is float32
     remat: bool = False  # recompute each block of the score network in the backward pass
-    unroll: bool = False  # write the score network's scans out, to count FLOPs
+    unroll: bool | None = None  # write the score network's scans out; up to 8 layers unless given
 
 
 _PUBLISHED: dict[str, dict[str, Any]] = {
@@ -99,6 +99,10 @@ def resolve(name: str, shape: tuple[int, ...], levels: int, given: dict[str, Any
     if low >= options.gamma_max:
         raise ValueError(f"gamma_min={low} must be below gamma_max={options.gamma_max}")
     options = dataclasses.replace(options, gamma_min=low)
+    if options.unroll is None:
+        # XLA's CPU backend runs the weight gradient of a convolution inside a loop about 100 times
+        # slower (measured, jax 0.10.2): scan only where compile time is the larger worry.
+        options = dataclasses.replace(options, unroll=options.num_layers <= 8)
     if options.fourier is None:
         finest = round(math.log2(levels))
         options = dataclasses.replace(options, fourier=(finest - 1, finest))
