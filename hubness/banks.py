@@ -5,8 +5,6 @@ training queries. Without one, the points themselves serve, each left out of its
 Similarities are −distance: cos − 1 under cosine, which ranks as cos does.
 """
 
-import dataclasses
-
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -56,7 +54,7 @@ def query_bank(r: Request) -> Neighbors:
 
 def _popular(r: Request) -> Bool[Array, " n"]:
     bank = r.x if r.bank is None else r.bank
-    k = min(r.bank_k, len(r.x) - (r.bank is None))
+    k = min(r.bank_k or 1, len(r.x) - (r.bank is None))
     found = search(r.x, bank, k, r.metric, r.bank is None, r.block_size)
     return jnp.zeros(len(r.x), bool).at[found.index].set(True)
 
@@ -68,11 +66,6 @@ def nnn(r: Request) -> Neighbors:
     stored in an index.
     """
     bank = r.x if r.bank is None else r.bank
-    k = min(r.bank_k, len(bank) - (r.bank is None))
+    k = min(r.bank_k or 128, len(bank) - (r.bank is None))
     near = search(bank, r.x, k, r.metric, r.bank is None, r.block_size)
     return local.penalised(r, -r.weight * near.distance.mean(axis=1))
-
-
-def with_bank_k(r: Request, default: int) -> Request:
-    """The request with its method's own neighbourhood size in the bank, unless one was given."""
-    return dataclasses.replace(r, bank_k=r.bank_k or default)

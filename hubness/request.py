@@ -27,7 +27,7 @@ class Request:
     bank: Float[Array, "b d"] | None
     gallery_bank: Float[Array, "g d"] | None
     beta: float
-    bank_k: int
+    bank_k: int | None
     weight: float
     gamma: float
 

@@ -29,12 +29,14 @@ def rows(x: Real[ArrayLike, "..."], name: str = "x") -> Float[Array, "n d"]:
     return x
 
 
-def queries(q: Real[ArrayLike, "..."], x: Float[Array, "n d"]) -> Float[Array, "m d"]:
+def queries(
+    q: Real[ArrayLike, "..."], x: Float[Array, "n d"], name: str = "queries"
+) -> Float[Array, "m d"]:
     """Queries as rows of the same width and type as x."""
-    q = rows(q, "queries")
+    q = rows(q, name)
     if q.shape[1] != x.shape[1]:
         raise ValueError(
-            f"queries have width {q.shape[1]} but x has width {x.shape[1]} (shapes {q.shape} and "
+            f"{name} have width {q.shape[1]} but x has width {x.shape[1]} (shapes {q.shape} and "
             f"{x.shape}); both must be rows of the same space."
         )
     return q.astype(x.dtype)

@@ -1,0 +1,146 @@
+"""Mutual proximity with the full covariance of two distance rows, in O(n²) memory."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtr
+from jaxtyping import Array, Float
+
+from hubness import blocks, pairwise, topk
+from hubness.knn import Neighbors
+from hubness.mutual import MIN_SD
+from hubness.request import Request
+
+MAX_POINTS = 5_000
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
+
+
+def mp_gauss_full(r: Request) -> Neighbors:
+    """1 − P(X > d, Y > d) for the bivariate normal fitted to the distance rows of q and x.
+
+    Schnitzer et al. 2012, eq. 3. Correlations are over third points. Raises ValueError beyond
+    5,000 points: their covariance needs every distance at once.
+    """
+    if max(len(r.x), len(r.q)) > MAX_POINTS:
+        raise ValueError(
+            f"mp_gauss_full keeps all distances and is limited to n ≤ {MAX_POINTS:,} points and "
+            f"queries; there are {len(r.x):,} and {len(r.q):,}. Use mp_gauss, which treats the two "
+            "rows as independent, or a sample."
+        )
+    return _full(r.x, r.q, r.k, r.metric, r.exclude_self, r.queries is None)
+
+
+@functools.partial(jax.jit, static_argnames=("k", "metric", "exclude_self", "same"))
+def _full(x, q, k, metric, exclude_self, same) -> Neighbors:
+    space = pairwise.make_space(q, x, metric)
+    rows_x = _standard_rows(x, x, metric, True)
+    rows_q = rows_x if same else _standard_rows(x, q, metric, exclude_self)
+    own = 0 if exclude_self else None
+    c = min(k + topk.SPARE + exclude_self, x.shape[0])
+
+    def block(start):
+        rows = blocks.row_ids(start, q.shape[0], None)
+        z, mean, sd = (pairwise.gather_rows(a, rows) for a in rows_q)
+        operand = pairwise.gather_rows(space.queries, rows)
+        cost = pairwise.block_costs(space, operand, space.points, space.bias)
+        states = (mean[:, None], sd[:, None]), (rows_x[1][None], rows_x[2][None])
+        correlation = pairwise.scores(z, rows_x[0])
+        key = full_distance(pairwise.distance(cost, metric), *states, correlation)
+        index = topk.top_k(-key, c)[1]
+        cost = topk.pair_costs(space, rows, index, own)
+        gathered = tuple(pairwise.gather_rows(a, index) for a in rows_x[1:])
+        d = pairwise.distance(jnp.where(jnp.isinf(cost), 0, cost), metric)
+        near = jnp.take_along_axis(correlation, index, axis=1)
+        new = full_distance(d, states[0], gathered, near)
+        new, _, index = topk.sort_rows((jnp.where(jnp.isinf(cost), jnp.inf, new), cost), index, k)
+        return Neighbors(new, index)
+
+    return blocks.map_rows(block, q.shape[0], None)
+
+
+def _standard_rows(x, q, metric, exclude_self):
+    """Distance rows, centred and of unit length with 0 at the point itself; their mean and sd."""
+    space = pairwise.make_space(q, x, metric)
+    cost = pairwise.block_costs(space, space.queries, space.points, space.bias)
+    d = pairwise.distance(cost, metric)
+    other = ~jnp.eye(*d.shape, dtype=bool) if exclude_self else jnp.ones(d.shape, bool)
+    mean = jnp.mean(d, axis=1, where=other)
+    z = jnp.where(other, d - mean[:, None], 0)
+    length = jnp.linalg.norm(z, axis=1)
+    sd = jnp.maximum(length / jnp.sqrt(other.sum(axis=1)), MIN_SD)
+    return z / jnp.maximum(length, MIN_SD)[:, None], mean, sd
+
+
+def full_distance(d, query, point, correlation):
+    """1 − P(X > d, Y > d) = Φ(h) + Φ(k) − P(X < d, Y < d), h and k the standardised distances."""
+    h, k = ((d - mean) / sd for mean, sd in (query, point))
+    both = lower_orthant(h, k, correlation)
+    return jnp.clip(ndtr(h) + ndtr(k) - both, 0, 1)
+
+
+def lower_orthant(
+    h: Float[Array, "..."], k: Float[Array, "..."], rho: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """P(X < h, Y < k) for standard normals with correlation rho; elementwise.
+
+    dP/dρ is the bivariate density, integrated over ρ from 0, where P = Φ(h)Φ(k), with ρ = sin θ;
+    or, for |ρ| > 0.925, back from |ρ| = 1, where P = Φ(min(h, k)).
+    """
+    rho = jnp.clip(rho, -1, 1)
+    steep = jnp.abs(rho) > 0.925
+    mild = ndtr(h) * ndtr(k) + _from_zero(h, k, jnp.where(steep, 0, rho))
+    same = jnp.where(rho < 0, -k, k)
+    gap = _to_one(h, same, jnp.where(steep, jnp.abs(rho), 1))
+    positive = ndtr(jnp.minimum(h, k)) - gap
+    negative = jnp.maximum(ndtr(h) - ndtr(-k), 0) + gap
+    return jnp.where(steep, jnp.where(rho < 0, negative, positive), mild)
+
+
+def _from_zero(h, k, rho):
+    """∫_0^{asin ρ} exp(−(h² + k² − 2hk sin θ) / (2 cos² θ)) dθ / 2π."""
+    half = jnp.arcsin(rho) / 2
+    squares, product = (h * h + k * k) / 2, h * k
+
+    def integrand(node):
+        sine = jnp.sin(half * (1 + node))
+        return jnp.exp((sine * product - squares) / (1 - sine * sine))
+
+    return half * _quadrature(integrand) / (2 * jnp.pi)
+
+
+def _to_one(h, k, rho):
+    """∫_0^a e^{−b²/2s²} g(s) ds / 2π, a = √(1−ρ²), b = |h−k|, g = e^{−hk/(1+r)}/r, r = √(1−s²).
+
+    e^{−b²/2s²} is too sharp for quadrature at small b, so the expansion of g to s⁴,
+    e^{−hk/2} (1 + c s² (1 + 5d s²)), is integrated in closed form (Genz 2004, section 2.4) and
+    quadrature serves only the rest.
+    """
+    a = jnp.sqrt((1 - rho) * (1 + rho))
+    b, product = jnp.abs(h - k), jnp.maximum(h * k, -150)
+    c, d = (4 - product) / 8, (12 - product) / 80
+    a_safe = jnp.where(a == 0, 1, a)
+    edge = jnp.where(a == 0, 0, jnp.exp(-0.5 * (b / a_safe) ** 2))
+    i_0 = a * edge - b * jnp.sqrt(2 * jnp.pi) * ndtr(-b / a_safe)
+    i_2 = (a**3 * edge - b**2 * i_0) / 3
+    i_4 = (a**5 * edge - b**2 * i_2) / 5
+    closed = jnp.exp(-product / 2) * (i_0 + c * (i_2 + 5 * d * i_4))
+
+    def rest(node):
+        s2 = (a_safe * (1 + node) / 2) ** 2
+        r = jnp.sqrt(1 - s2)
+        g = jnp.exp(-product / (1 + r)) / r
+        smooth = jnp.exp(-product / 2) * (1 + c * s2 * (1 + 5 * d * s2))
+        return jnp.exp(-(b**2) / (2 * s2)) * (g - smooth)
+
+    gap = closed + 0.5 * a * _quadrature(rest)
+    return jnp.where(a == 0, 0, gap) / (2 * jnp.pi)
+
+
+def _quadrature(f):
+    """∫_{−1}^{1} f by 20 Gauss-Legendre nodes, one after another: no array of nodes × pairs."""
+    nodes = jnp.asarray(np.stack([_NODES, _WEIGHTS], axis=1), jnp.result_type(float))
+    shape = jax.eval_shape(f, nodes[0, 0])
+    step = lambda total, nw: (total + nw[1] * f(nw[0]), None)
+    return jax.lax.scan(step, jnp.zeros(shape.shape, shape.dtype), nodes)[0]
