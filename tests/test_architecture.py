@@ -1,0 +1,86 @@
+"""The house rules that can be checked: imports, sizes, hosts, and pages that match their runs."""
+
+import ast
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+LIBRARIES = ("diffenc", "similarity", "hubness", "distill")
+ALLOWED = {name: {name} for name in LIBRARIES}
+ALLOWED["distill"] |= {"similarity"}
+OURS = {*LIBRARIES, "experiments", "tests", "benchmarks"}
+EFFECTS = {"absl", "ml_collections", "matplotlib", "orbax", "pathlib", "os", "sys", "logging"}
+
+
+def imported(path: pathlib.Path) -> set[str]:
+    """Top-level packages that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def sources(*folders: str) -> list[pathlib.Path]:
+    return sorted(p for folder in folders for p in (ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_imports_go_one_way(library):
+    for path in sources(library):
+        assert imported(path) & OURS <= ALLOWED[library], path
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_libraries_have_no_effects(library):
+    for path in sources(library):
+        assert not imported(path) & EFFECTS, path
+        calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        names = {c.func.id for c in calls if isinstance(c.func, ast.Name)}
+        assert not names & {"print", "open", "input"}, path
+
+
+def test_runtime_knows_no_paper():
+    for path in sources("experiments/runtime"):
+        assert not imported(path) & set(LIBRARIES), path
+
+
+def test_core_imports_pull_in_no_heavy_package():
+    program = (
+        f"import sys, {', '.join(LIBRARIES)}, experiments.train_diffenc\n"
+        "print([m for m in ('tensorflow', 'torch', 'sklearn', 'transformers') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_files_stay_short():
+    folders = [*LIBRARIES, "experiments", "benchmarks", "tests"]
+    long = {str(p): n for p in sources(*folders) if (n := len(p.read_text().splitlines())) > 300}
+    assert not long
+
+
+def test_no_file_names_a_registry_or_a_machine():
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT)
+    hosts = re.compile("py" + r"pi\.org|python" + r"hosted\.org|npm" + r"js\.(org|com)|/ro" + "ot/")
+    for name in listed.stdout.split():
+        path = ROOT / name
+        if path.suffix in {".png", ".npz", ".safetensors", ".gguf"} or not path.exists():
+            continue
+        assert not hosts.search(path.read_text()), name
+
+
+def test_pages_match_the_recorded_runs():
+    from experiments.report import fill, pages
+
+    for page in pages():
+        text = page.read_text()
+        assert fill(text) == text, f"{page.name} is out of date: run make report"
