@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Integer
 
 
 def bits_per_dim(nats: Float[ArrayLike, "*b"], shape: Sequence[int]) -> Float[Array, "*b"]:
@@ -14,7 +14,7 @@ def bits_per_dim(nats: Float[ArrayLike, "*b"], shape: Sequence[int]) -> Float[Ar
     return jnp.asarray(nats) / (math.prod(shape) * math.log(2))
 
 
-def dequantise(codes: Int[ArrayLike, "*b"], levels: int) -> Float[Array, "*b"]:
+def dequantise(codes: Integer[ArrayLike, "*b"], levels: int) -> Float[Array, "*b"]:
     """x = 2 (k + 1/2) / levels - 1 in (-1, 1): the centre of each code's bin, without noise."""
     return 2 * (jnp.asarray(codes).astype(jnp.result_type(float)) + 0.5) / levels - 1
 
@@ -26,7 +26,7 @@ def quantise(x: Float[ArrayLike, "*b"], levels: int) -> Int[Array, "*b"]:
 
 
 def discretised_log_prob(
-    codes: Int[ArrayLike, "b *shape"],
+    codes: Integer[ArrayLike, "b *shape"],
     z: Float[ArrayLike, "b *shape"],
     gamma_0: Float[ArrayLike, ""],
     levels: int,

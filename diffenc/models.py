@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Integer, Key
 
 from diffenc import checks, components, elbo, process, sampling, schedules
 from diffenc.elbo import ElboTerms
@@ -112,12 +112,12 @@ def _init(model: _Model, key: Key[Array, ""]) -> Params:
 def _elbo_terms(
     model: _Model,
     params: Params,
-    codes: Int[ArrayLike, "b *shape"],
+    codes: Integer[ArrayLike, "b *shape"],
     *,
     t: Float[ArrayLike, " b"],
     eps: Float[ArrayLike, "b *shape"],
     eps_0: Float[ArrayLike, "b *shape"],
-    conditioning: Int[ArrayLike, " b"] | None = None,
+    conditioning: Integer[ArrayLike, " b"] | None = None,
     dropout_key: Key[Array, ""] | None = None,
 ) -> ElboTerms:
     codes, t, eps, eps_0 = map(jnp.asarray, (codes, t, eps, eps_0))
@@ -191,7 +191,7 @@ def _encode(
     params: Params,
     x: Float[ArrayLike, "b *shape"],
     gamma: Float[ArrayLike, "*level"],
-    conditioning: Int[ArrayLike, " b"] | None = None,
+    conditioning: Integer[ArrayLike, " b"] | None = None,
 ) -> tuple[Float[Array, "b *shape"], Float[Array, "b *shape"]]:
     x, gamma = jnp.asarray(x), jnp.asarray(gamma)
     checks.check_batch(model.shape, x=x)
@@ -204,7 +204,7 @@ def _denoise(
     params: Params,
     z: Float[ArrayLike, "b *shape"],
     gamma: Float[ArrayLike, "*level"],
-    conditioning: Int[ArrayLike, " b"] | None = None,
+    conditioning: Integer[ArrayLike, " b"] | None = None,
 ) -> Float[Array, "b *shape"]:
     z, gamma = jnp.asarray(z), jnp.asarray(gamma)
     checks.check_batch(model.shape, z=z)
@@ -222,7 +222,7 @@ def _sample_step(
     t: Float[ArrayLike, ""],
     s: Float[ArrayLike, ""],
     eps: Float[ArrayLike, "b *shape"],
-    conditioning: Int[ArrayLike, " b"] | None = None,
+    conditioning: Integer[ArrayLike, " b"] | None = None,
 ) -> Float[Array, "b *shape"]:
     z, eps = jnp.asarray(z), jnp.asarray(eps)
     checks.check_batch(model.shape, z=z, eps=eps)
@@ -239,7 +239,7 @@ def _sample(
     params: Params,
     num: int,
     num_steps: int,
-    conditioning: Int[ArrayLike, " b"] | None = None,
+    conditioning: Integer[ArrayLike, " b"] | None = None,
 ) -> Int[Array, "num *shape"]:
     if num < 1 or num_steps < 1:
         raise ValueError(f"num={num} and num_steps={num_steps} must be at least 1")

@@ -1,0 +1,133 @@
+"""The entry points on smoke configs. Oracles: an uninterrupted run, and the files promised."""
+
+import importlib
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+import diffenc
+from experiments.diffusion.run import make_run
+from experiments.eval_diffenc import evaluate
+from experiments.runtime.checkpoint import Checkpointer
+from experiments.runtime.errors import UserError
+from experiments.runtime.metrics import read_metrics
+from experiments.sample_diffenc import sample
+from experiments.train_diffenc import train
+
+FOLDER = pathlib.Path(__file__).parents[2] / "experiments" / "configs" / "diffenc"
+CONFIGS = sorted(p.stem for p in FOLDER.glob("*.py"))
+PARTS = ("bits_per_dim", "diffusion", "prior", "reconstruction")
+
+
+def get_config(name, arg):
+    return importlib.import_module(f"experiments.configs.diffenc.{name}").get_config(arg)
+
+
+class Killed(BaseException):
+    """Stands for a process that ends without a chance to tidy up."""
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A finished smoke run of DiffEnc on the digits."""
+    folder = tmp_path_factory.mktemp("digits")
+    state = train(get_config("digits", "diffenc:smoke"), folder)
+    return folder, jax.device_get(state)
+
+
+def test_metrics_are_bits_per_dim_with_their_parts(digits):
+    records = read_metrics(digits[0] / "metrics.jsonl")
+    assert {r["split"] for r in records} == {"train", "test"}
+    for record in records:
+        values = [record[name] for name in PARTS]
+        assert np.isfinite(values).all()
+        assert values[0] == pytest.approx(sum(values[1:]), rel=1e-5)
+    # Untrained closed form, E x² = 0.53 on the digits: about 8; six steps change little.
+    assert 4 < records[0]["bits_per_dim"] < 12
+
+
+def test_killed_and_resumed_is_equal_to_the_bit(digits, tmp_path, monkeypatch):
+    folder, state = digits
+    commit = Checkpointer._commit
+
+    def die_after_first(self, step, *rest):
+        commit(self, step, *rest)
+        raise Killed
+
+    monkeypatch.setattr(Checkpointer, "_commit", die_after_first)
+    with pytest.raises(Killed):
+        train(get_config("digits", "diffenc:smoke"), tmp_path)
+    monkeypatch.undo()
+    resumed = jax.device_get(train(get_config("digits", "diffenc:smoke"), tmp_path))
+    jax.tree.map(np.testing.assert_array_equal, resumed, state)
+    assert read_metrics(tmp_path / "metrics.jsonl") == read_metrics(folder / "metrics.jsonl")
+
+
+def test_another_config_is_refused_with_the_difference(digits):
+    config = get_config("digits", "diffenc:smoke")
+    config.train.learning_rate = 0.5
+    with pytest.raises(UserError, match=r"train.learning_rate: 0.002 -> 0.5|0.0002 -> 0.5"):
+        train(config, digits[0])
+
+
+def test_evaluation_and_samples_write_what_they_promise(digits):
+    folder, _ = digits
+    result = evaluate(folder)
+    assert evaluate(folder)["summary"] == result["summary"]
+    on_disk = json.loads((folder / "eval.json").read_text())
+    assert on_disk["summary"] == result["summary"]
+    per_image = np.load(folder / "eval_per_image.npz")
+    assert per_image["bits_per_dim"].shape == (359,)
+    assert per_image["bits_per_dim"].mean() == pytest.approx(result["summary"]["bits_per_dim"])
+    codes = sample(folder, num=3, num_steps=4)
+    assert codes.shape == (3, 8, 8, 1) and codes.min() >= 0 and codes.max() < 17
+    np.testing.assert_array_equal(codes, sample(folder, num=3, num_steps=4))
+    figures = {p.name for p in (folder / "figures").iterdir()}
+    assert figures == {"encodings.png", "loss_by_time.png", "samples.png", "training.png"}
+
+
+def test_a_folder_without_a_run_is_one_clear_error(tmp_path):
+    with pytest.raises(UserError, match="no run"):
+        evaluate(tmp_path)
+
+
+@pytest.mark.parametrize("name", [c for c in CONFIGS if c != "digits"])
+def test_every_config_trains_saves_resumes_and_evaluates(name, tmp_path):
+    smoke_round_trip(name, ":smoke", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", diffenc.NAMES)
+@pytest.mark.parametrize("name", [c for c in CONFIGS if c != "swirl"])
+def test_every_model_of_every_config(name, model, tmp_path):
+    smoke_round_trip(name, f"{model}:smoke", tmp_path)
+
+
+def smoke_round_trip(name, arg, folder):
+    config = get_config(name, arg)
+    config.train.num_steps = 3
+    train(config, folder)
+    config.train.num_steps = 6
+    state = train(config, folder, allowed_changes=["train.num_steps"])
+    assert int(state.step) == 6
+    records = read_metrics(folder / "metrics.jsonl")
+    assert [(r["step"], r["split"]) for r in records if r["split"] == "test"] == [
+        (3, "test"),
+        (6, "test"),
+    ]
+    assert all(np.isfinite([r[p] for p in PARTS]).all() for r in records)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["data"]["sha256"] and manifest["parameters"] > 0
+
+
+@pytest.mark.parametrize("name", [c for c in CONFIGS if c != "swirl"])
+def test_every_model_has_shapes_in_every_config(name):
+    for model in diffenc.NAMES:
+        config = get_config(name, model)
+        config.data.smoke = True  # random images in place of data that are not here
+        run = make_run(config)
+        state = run.state_factory().abstract()
+        assert sum(leaf.size for leaf in jax.tree.leaves(state.params)) > 10_000
