@@ -1,6 +1,6 @@
 """Closeness of distributions and of representations, and every bound between them."""
 
-from similarity import constructions, gauge
+from similarity import bounds, constructions, gauge, patterns, sharded
 from similarity.cca import (
     canonical_correlations,
     linear_regression_r2,
@@ -9,6 +9,7 @@ from similarity.cca import (
     svcca,
     trivial_correlations,
 )
+from similarity.cka import CkaSums, cka, cka_from_grams, minibatch_cka
 from similarity.distribution import agreement, js, kl, total_variation
 from similarity.family import (
     alignment,
@@ -29,22 +30,34 @@ from similarity.logit_distance import (
     pairwise_logit_distance,
     squared_logit_distances,
 )
+from similarity.procrustes import angular_procrustes, procrustes
+from similarity.properties import PROPERTIES, find
+from similarity.rsa import rsa
 from similarity.stats import PairStats
 from similarity.svd import d_svd, d_svd_labels, max_d_svd
+from similarity.uncertainty import bootstrap, permutation_null
 
 __all__ = [
+    "CkaSums",
+    "PROPERTIES",
     "PairStats",
     "agreement",
     "alignment",
+    "angular_procrustes",
     "apply_gauge",
+    "bootstrap",
+    "bounds",
     "canonical_correlations",
     "centre",
+    "cka",
+    "cka_from_grams",
     "clr",
     "constructions",
     "d_rep",
     "d_rep_symmetric",
     "d_svd",
     "d_svd_labels",
+    "find",
     "gauge",
     "js",
     "kl",
@@ -59,8 +72,14 @@ __all__ = [
     "logits",
     "max_d_svd",
     "mcca",
+    "minibatch_cka",
     "pairwise_logit_distance",
+    "patterns",
+    "permutation_null",
+    "procrustes",
     "pwcca",
+    "rsa",
+    "sharded",
     "squared_logit_distances",
     "svcca",
     "total_variation",

@@ -98,7 +98,8 @@ def _analyse(
 ) -> CanonicalAnalysis:
     f, f2 = checks.representations(f, f2)
     _warn_if_trivial(f, f2)
-    rtol = jnp.finfo(f.dtype).eps * (f.shape[1] + f2.shape[1]) if rtol is None else rtol
+    if rtol is None:
+        rtol = float(jnp.finfo(f.dtype).eps) * (f.shape[1] + f2.shape[1])
     return _correlate(f, f2, rtol, threshold)
 
 

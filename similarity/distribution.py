@@ -18,7 +18,7 @@ def kl(log_p: Float[ArrayLike, "*n k"], log_q: Float[ArrayLike, "*n k"]) -> Floa
     difference of probabilities of relative size δ is resolved to ε/δ, not ε/δ². A label with
     p = 0 contributes q; one with q = 0 < p makes it infinite.
     """
-    return jnp.sum(_kl_terms(*_pair(log_p, log_q)), axis=-1)
+    return jnp.sum(kl_terms(*_pair(log_p, log_q)), axis=-1)
 
 
 def js(log_p: Float[ArrayLike, "*n k"], log_q: Float[ArrayLike, "*n k"]) -> Float[Array, "*n"]:
@@ -28,7 +28,7 @@ def js(log_p: Float[ArrayLike, "*n k"], log_q: Float[ArrayLike, "*n k"]) -> Floa
     """
     log_p, log_q = _pair(log_p, log_q)
     log_r = jnp.logaddexp(log_p, log_q) - jnp.log(2.0).astype(log_p.dtype)
-    return 0.5 * jnp.sum(_kl_terms(log_p, log_r) + _kl_terms(log_q, log_r), axis=-1)
+    return 0.5 * jnp.sum(kl_terms(log_p, log_r) + kl_terms(log_q, log_r), axis=-1)
 
 
 def total_variation(
@@ -58,7 +58,7 @@ def _pair(log_p: ArrayLike, log_q: ArrayLike) -> tuple[Array, Array]:
     return log_p, log_q
 
 
-def _kl_terms(log_p: Array, log_q: Array) -> Array:
+def kl_terms(log_p: Array, log_q: Array) -> Array:
     p, q = jnp.exp(log_p), jnp.exp(log_q)
     no_p, no_q = log_p == -jnp.inf, log_q == -jnp.inf
     t = jnp.where(no_p | no_q, 0.0, log_q - log_p)

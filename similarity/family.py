@@ -85,7 +85,7 @@ def apply_gauge(
     return jnp.matmul(f, B.T, precision=HIGHEST), moved + c[None, :]
 
 
-def displaced(g: Float[Array, "k m"], label_set: Int[Array, " s+1"]) -> Float[Array, "m s"]:
+def displaced(g: Float[Array, "k m"], label_set: Int[Array, " w"]) -> Float[Array, "m s"]:
     """L = [g(y₁) - g(y₀), …, g(y_s) - g(y₀)] for a label set whose pivot y₀ comes first."""
     return (g[label_set[1:]] - g[label_set[0]][None, :]).T
 

@@ -4,11 +4,15 @@ Adding one vector to every row of W leaves all softmax probabilities as they wer
 cosine of any two rows to any value. Nielsen 2026, https://arxiv.org/abs/2603.29488.
 """
 
+from typing import NamedTuple
+
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from similarity import checks
+from similarity.family import HIGHEST
 
 
 def translate_to_cosine(
@@ -50,3 +54,87 @@ def _unit_normal(d: Float[Array, " m"]) -> Float[Array, " m"]:
     axis = (jnp.arange(d.size) == jnp.argmin(jnp.abs(along))).astype(d.dtype)
     normal = axis - jnp.vdot(axis, along) * along
     return normal / jnp.linalg.norm(normal)
+
+
+def cosines(W: Float[ArrayLike, "k m"]) -> Float[Array, "k k"]:
+    """Cosine of every pair of rows; 0 with a row of length zero."""
+    W = checks.floating("W", W, 2)
+    length = jnp.linalg.norm(W, axis=1, keepdims=True)
+    unit = W / jnp.where(length > 0, length, 1)
+    return jnp.clip(jnp.matmul(unit, unit.T, precision=HIGHEST), -1, 1)
+
+
+class Audit(NamedTuple):
+    """What the rows of an unembedding matrix say by cosine, and what a translation leaves of it.
+
+    Of a pair: `cosine`, `centred_cosine` after subtracting the mean row, and `flip_distance`, the
+    length of the shortest translation that makes the cosine 0, |‖a+b‖ - ‖a-b‖|/2; divided by
+    `row_scale`, the root mean square length of the centred rows, it says how little is needed.
+    `fixed` marks the pairs whose cosine no translation moves: equal rows, and no others.
+    `distance` ‖a - b‖ and `boundary` (b_j - b_i)/‖a - b‖, the signed offset of the decision
+    boundary of two labels, are the same after every translation.
+
+    Of a label: `nearest` by cosine, `nearest_centred`, and `nearest_survives`, true only where
+    the nearest row lies on the segment from the label's row to every other: then it is nearest
+    after every translation.
+    """
+
+    cosine: Float[Array, "k k"]
+    centred_cosine: Float[Array, "k k"]
+    flip_distance: Float[Array, "k k"]
+    row_scale: Float[Array, ""]
+    fixed: Bool[Array, "k k"]
+    distance: Float[Array, "k k"]
+    boundary: Float[Array, "k k"]
+    nearest: Int[Array, " k"]
+    nearest_centred: Int[Array, " k"]
+    nearest_survives: Bool[Array, " k"]
+
+
+def audit(W: Float[ArrayLike, "k m"], b: Float[ArrayLike, " k"] | None = None) -> Audit:
+    """Which cosine statements about a softmax classifier's rows survive a translation.
+
+    A bias b changes no answer but `boundary`: translations leave it alone. O(k²) memory; pass the
+    rows of the labels of interest. Raises ValueError for fewer than 3 labels.
+    """
+    W = checks.floating("W", W, 2)
+    k = W.shape[0]
+    b = jnp.zeros(k, W.dtype) if b is None else checks.floating("b", b, 1)
+    if k < 3 or b.shape != (k,):
+        raise ValueError(f"W has shape {W.shape} and b {b.shape}; accepted are (k, m), (k,), k > 2")
+    centred = W - W.mean(axis=0, keepdims=True)
+    distance = jnp.linalg.norm(W[:, None, :] - W[None, :, :], axis=-1)
+    total = jnp.linalg.norm(W[:, None, :] + W[None, :, :], axis=-1)
+    apart = distance > 0
+    raw, moved = cosines(W), cosines(centred)
+    nearest = _nearest(raw)
+    return Audit(
+        cosine=raw,
+        centred_cosine=moved,
+        flip_distance=jnp.where(apart, 0.5 * jnp.abs(total - distance), jnp.inf),
+        row_scale=jnp.sqrt(jnp.square(centred).sum(axis=1).mean()),
+        fixed=~apart,
+        distance=distance,
+        boundary=jnp.where(apart, (b[None, :] - b[:, None]) / jnp.where(apart, distance, 1), 0),
+        nearest=nearest,
+        nearest_centred=_nearest(moved),
+        nearest_survives=jax.vmap(lambda i, j: _always_nearest(W, i, j))(jnp.arange(k), nearest),
+    )
+
+
+def _nearest(cosine: Array) -> Array:
+    k = cosine.shape[0]
+    return jnp.argmax(jnp.where(jnp.eye(k, dtype=bool), -jnp.inf, cosine), axis=1)
+
+
+def _always_nearest(W: Array, i: Array, j: Array) -> Array:
+    """Whether W_j = W_i + s(W_l - W_i), 0 <= s <= 1, for every other l."""
+    step, steps = W[j] - W[i], W - W[i][None, :]
+    along = jnp.matmul(steps, step, precision=HIGHEST)
+    square = jnp.square(steps).sum(axis=1)
+    share = along / jnp.where(square > 0, square, 1)
+    missed = jnp.linalg.norm(step[None, :] - share[:, None] * steps, axis=1)
+    rounding = 16 * jnp.finfo(W.dtype).eps * jnp.linalg.norm(W, axis=1).max()
+    on_segment = (missed <= rounding) & (share >= 0) & (share <= 1 + 1e-6)
+    other = (jnp.arange(W.shape[0]) != i) & (jnp.arange(W.shape[0]) != j)
+    return jnp.where(other, on_segment, True).all()

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from similarity import checks
 from similarity.family import HIGHEST, displaced
-from similarity.logit_distance import padded
+from similarity.logit_distance import centred_differences, padded
 from similarity.moments import condensed
 from similarity.sets import chosen_label_sets
 
@@ -126,8 +126,8 @@ def label_differences(
     g2: Float[Array, "k m2"],
 ) -> Float[Array, "r k"]:
     """min(n, 2m) rows with the inner products, over inputs, of the columns of ũ - ũ'."""
-    g, g2 = g - g.mean(axis=0, keepdims=True), g2 - g2.mean(axis=0, keepdims=True)
     f, g, f2, g2 = padded(f, g, f2, g2)
+    g, difference = centred_differences(g, g2)
     rows, rows2 = condensed(f - f2, f2)
     first = jnp.matmul(rows, g.T, precision=HIGHEST)
-    return first + jnp.matmul(rows2, (g - g2).T, precision=HIGHEST)
+    return first + jnp.matmul(rows2, difference.T, precision=HIGHEST)

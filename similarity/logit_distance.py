@@ -103,19 +103,23 @@ def padded(f: Array, g: Array, f2: Array, g2: Array) -> tuple[Array, Array, Arra
     return tuple(jnp.pad(x, ((0, 0), (0, m - x.shape[1]))) for x in (f, g, f2, g2))
 
 
-def difference_factor(g: Float[Array, "k m"], g2: Float[Array, "k m"]) -> Float[Array, "r 2*m"]:
-    """R with RᵀR = GᵀG for G = [g̃, g̃ - g̃']: min(k, 2m) rows that stand for all labels."""
-    g, g2 = g - g.mean(axis=0, keepdims=True), g2 - g2.mean(axis=0, keepdims=True)
-    G = jnp.concatenate([g, g - g2], axis=1)
-    return jnp.linalg.qr(G, mode="r") if G.shape[0] > G.shape[1] else G
+def centred_differences(
+    g: Float[Array, "k m"], g2: Float[Array, "k m"]
+) -> tuple[Float[Array, "k m"], Float[Array, "k m"]]:
+    """g̃ and g̃ - g̃'. The difference comes first: centring rounds, and would leave ε‖g‖ in it."""
+    difference = g - g2
+    return g - g.mean(axis=0, keepdims=True), difference - difference.mean(axis=0, keepdims=True)
 
 
 def apply_factor(
-    f: Float[Array, "n m"], f2: Float[Array, "n m"], R: Float[Array, "r 2*m"]
+    f: Float[Array, "n m"],
+    f2: Float[Array, "n m"],
+    R: Float[Array, "r 2*m"],
+    tile: int = _TILE,
 ) -> Float[Array, " n"]:
-    """Row sums of squares of [f - f', f'] Rᵀ, in blocks of inputs."""
+    """Row sums of squares of [f - f', f'] Rᵀ, in blocks of inputs that hold `tile` products."""
     n = f.shape[0]
-    rows = max(1, min(n, _TILE // max(R.shape)))
+    rows = max(1, min(n, tile // max(R.shape)))
     blocks = -(-n // rows)
     pad = ((0, blocks * rows - n), (0, 0))
 
@@ -133,11 +137,11 @@ def apply_factor(
 
 @jax.jit
 def _row_squares(f: Array, g: Array, f2: Array, g2: Array) -> Array:
-    if f.shape[0] < 2 * f.shape[1]:
-        # Few inputs: a factorisation would cost more than the product it saves.
-        g, g2 = g - g.mean(axis=0, keepdims=True), g2 - g2.mean(axis=0, keepdims=True)
-        return apply_factor(f, f2, jnp.concatenate([g, g - g2], axis=1))
-    return apply_factor(f, f2, difference_factor(g, g2))
+    G = jnp.concatenate(centred_differences(g, g2), axis=1)
+    # With few inputs or labels a factorisation would cost more than the product it saves.
+    if min(f.shape[0], G.shape[0]) > G.shape[1]:
+        G = jnp.linalg.qr(G, mode="r")
+    return apply_factor(f, f2, G)
 
 
 @jax.jit

@@ -15,7 +15,7 @@ from similarity import checks
 LIMIT = 100_000
 
 
-def all_label_sets(k: int, m: int) -> Int[Array, "s m+1"]:
+def all_label_sets(k: int, m: int) -> Int[Array, "s w"]:
     """Every pivot with every m of the other k - 1 labels: k·C(k-1, m) sets, pivot first.
 
     Raises ValueError when k < m + 1 or there are more than 100,000 sets.
@@ -27,7 +27,7 @@ def all_label_sets(k: int, m: int) -> Int[Array, "s m+1"]:
     return sets.reshape(-1, m + 1)
 
 
-def sample_label_sets(key: Key[Array, ""], k: int, m: int, num: int) -> Int[Array, "num m+1"]:
+def sample_label_sets(key: Key[Array, ""], k: int, m: int, num: int) -> Int[Array, "num w"]:
     """`num` independent draws of a uniform pivot and a uniform set of m of the others."""
     _need(k, m + 1, "a pivot and m others")
     k_pivot, k_others = jax.random.split(key)
@@ -44,7 +44,7 @@ def label_sets_of(
     *,
     key: Key[Array, ""] | None = None,
     num: int | None = None,
-) -> Int[Array, "s m+1"]:
+) -> Int[Array, "s w"]:
     """Sets with the given pivot and without the label left out: all C(k-2, m), or a sample."""
     _need(k, m + 2, "a pivot, the label left out and m others")
     pivot, leave_out = jnp.asarray(pivot, jnp.int32), jnp.asarray(leave_out, jnp.int32)
@@ -76,10 +76,10 @@ def sample_subsets(key: Key[Array, ""], n: int, size: int, num: int) -> Int[Arra
 def chosen_label_sets(
     k: int,
     m: int,
-    label_sets: Int[ArrayLike, "s m+1"] | None,
+    label_sets: Int[ArrayLike, "s w"] | None,
     key: Key[Array, ""] | None,
     num_sets: int | None,
-) -> tuple[Int[Array, "s m+1"], bool]:
+) -> tuple[Int[Array, "s w"], bool]:
     """The sets a caller asked for, and whether they are all there are."""
     if label_sets is not None:
         return checks.index_sets("label_sets", label_sets, k, m + 1), False
@@ -117,6 +117,6 @@ def _skip_each(indices: Int[Array, "s m"], excluded: Int[Array, "s 1"]) -> Int[A
     return indices + (indices >= excluded)
 
 
-def _with_pivot(pivot: Int[Array, ""], others: Int[Array, "s m"]) -> Int[Array, "s m+1"]:
+def _with_pivot(pivot: Int[Array, ""], others: Int[Array, "s m"]) -> Int[Array, "s w"]:
     first = jnp.broadcast_to(pivot, (others.shape[0], 1)).astype(others.dtype)
     return jnp.concatenate([first, others], axis=1)

@@ -104,15 +104,15 @@ def _d_svd(z: Array, w: Array) -> Array:
 
 def _of_centred(z: Array, w: Array) -> Array:
     """½‖ẑ - ŵQ‖² plus half the share of columns that do not vary, of unit-length columns."""
-    z, live = _unit_columns(z)
-    w, live2 = _unit_columns(w)
+    z, still = _unit_columns(z)
+    w, still2 = _unit_columns(w)
     rotated = residual_after_rotation(z, w)
-    return jnp.minimum(0.5 * (rotated + (1 - live.mean()) + (1 - live2.mean())), 1)
+    return jnp.minimum(0.5 * (rotated + still + still2), 1)
 
 
 def _unit_columns(x: Array) -> tuple[Array, Array]:
-    """Columns of length s^-½, or zero where there is no variation, and which those are."""
+    """Columns of length s^-½, or zero where there is no variation; the share of those."""
     length = jnp.linalg.norm(x, axis=0, keepdims=True)
     live = length > 8 * jnp.finfo(x.dtype).eps * length.max()
     unit = x / (jnp.where(live, length, 1) * x.shape[1] ** 0.5)
-    return jnp.where(live, unit, 0), live.astype(x.dtype)
+    return jnp.where(live, unit, 0), (~live).sum() / x.shape[1]

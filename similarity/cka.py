@@ -1,0 +1,197 @@
+"""Linear centred kernel alignment: biased, debiased, by minibatches, and in one pass.
+
+Kornblith et al. 2019, https://arxiv.org/abs/1905.00414; the unbiased HSIC is that of Song et al.
+2012. With a linear kernel nothing of size n×n is needed: all follows from sums over examples.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from similarity import checks
+from similarity.family import HIGHEST
+
+
+class Moments(NamedTuple):
+    """Sums over examples of products of x and y, to degree four."""
+
+    x: Float[Array, " m"]
+    y: Float[Array, " m2"]
+    xy: Float[Array, "m m2"]
+    x_energy: Float[Array, ""]  # Σ ‖x‖²
+    y_energy: Float[Array, ""]
+    x_by_y: Float[Array, " m"]  # Σ x ‖y‖²
+    y_by_x: Float[Array, " m2"]
+    energies: Float[Array, ""]  # Σ ‖x‖² ‖y‖²
+
+
+class CkaSums(NamedTuple):
+    """Sums over examples from which biased and debiased linear CKA follow, for any split.
+
+    O((m + m')²) numbers. The shifts drop out of the answer; near the means of the data they keep
+    it accurate. Unlike a mean of minibatch values, the result is that of all examples at once.
+    """
+
+    shift: Float[Array, " m"]
+    shift2: Float[Array, " m2"]
+    count: Float[Array, ""]
+    xx: Moments
+    yy: Moments
+    xy: Moments
+
+    @classmethod
+    def init(cls, shift: Float[ArrayLike, " m"], shift2: Float[ArrayLike, " m2"]) -> "CkaSums":
+        """Sums over no examples; take as shifts the column means of the first batch."""
+        x, y = checks.floating("shift", shift, 1), checks.floating("shift2", shift2, 1)
+        nothing = _all_moments(jnp.zeros((1, x.size), x.dtype), jnp.zeros((1, y.size), y.dtype))
+        return cls(x, y, jnp.zeros((), x.dtype), *nothing)
+
+    def update(self, f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"]) -> "CkaSums":
+        """Sums with a batch added. Raises ValueError for dimensions other than those of `init`."""
+        x, y = checks.representations(f, f2, least=1)
+        if (x.shape[1], y.shape[1]) != (self.shift.size, self.shift2.size):
+            raise ValueError(
+                f"f {x.shape} and f2 {y.shape} given; accepted are dimensions "
+                f"{self.shift.size} and {self.shift2.size}, as in init"
+            )
+        batch = _all_moments(x - self.shift[None, :], y - self.shift2[None, :])
+        return self._add(jnp.asarray(x.shape[0], self.count.dtype), batch)
+
+    def merge(self, other: "CkaSums") -> "CkaSums":
+        """Sums over the examples of both, which must have been started with the same shifts."""
+        if not checks.is_traced(self, other) and not _same_shifts(self, other):
+            raise ValueError("the sums were started with different shifts; start both with one")
+        return self._add(other.count, other[3:])
+
+    def cka(self, *, debiased: bool = False) -> Float[Array, ""]:
+        """The linear CKA of all examples seen; see the function of that name."""
+        hsic = _unbiased_hsic if debiased else _biased_hsic
+        return _ratio(*(hsic(pair, self.count) for pair in (self.xy, self.xx, self.yy)))
+
+    def _add(self, count: Array, moments: tuple[Moments, ...]) -> "CkaSums":
+        added = jax.tree.map(jnp.add, (self.count, *self[3:]), (count, *moments))
+        return CkaSums(self.shift, self.shift2, *added)
+
+
+def cka(
+    f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"], *, debiased: bool = False
+) -> Float[Array, ""]:
+    """Linear CKA = HSIC(f, f')/√(HSIC(f, f) HSIC(f', f')): a similarity, symmetric, not a metric.
+
+    In [0, 1]; debiased, which is near 0 for independent data at any n, in [-1, 1]: a negative
+    value is returned as it is. The biased one tends to 1 as m/n grows. Invariant to rotation,
+    isotropic scale and translation. 0 when a side does not vary.
+    Raises ValueError for n < 2, or n < 4 when debiased.
+    """
+    f, f2 = checks.representations(f, f2, least=4 if debiased else 2)
+    return _cka(f, f2, debiased)
+
+
+def minibatch_cka(
+    f: Float[ArrayLike, "batches n m"], f2: Float[ArrayLike, "batches n m2"]
+) -> Float[Array, ""]:
+    """Minibatch CKA: sums over batches of unbiased HSIC, then their ratio; in [-1, 1].
+
+    Nguyen et al. 2021, https://arxiv.org/abs/2010.15327: an estimate of debiased CKA whose error
+    falls with the number of batches, not a function of all examples as `CkaSums` is.
+    Invariances are those of `cka`. Raises ValueError for fewer than 4 examples a batch.
+    """
+    f, f2 = checks.floating("f", f, 3), checks.floating("f2", f2, 3)
+    if f.shape[:2] != f2.shape[:2] or f.shape[1] < 4:
+        raise ValueError(
+            f"f has shape {f.shape} and f2 has shape {f2.shape}; accepted are (batches, n, dim) "
+            "with equal batches and equal n >= 4"
+        )
+    return _minibatch(f, f2)
+
+
+def cka_from_grams(
+    K: Float[ArrayLike, "n n"], K2: Float[ArrayLike, "n n"], *, debiased: bool = False
+) -> Float[Array, ""]:
+    """CKA of two kernel matrices, such as those of Gaussian kernels. Ranges as in `cka`."""
+    K, K2 = checks.floating("K", K, 2), checks.floating("K2", K2, 2)
+    least = 4 if debiased else 2
+    if not K.shape == K2.shape == (K.shape[0],) * 2 or K.shape[0] < least:
+        raise ValueError(
+            f"K has shape {K.shape} and K2 has shape {K2.shape}; accepted are two n×n kernel "
+            f"matrices of the same n >= {least} examples"
+        )
+    centre = _doubly_centred_off_diagonal if debiased else _doubly_centred
+    K, K2 = centre(K), centre(K2)
+    return _ratio(jnp.vdot(K, K2), jnp.vdot(K, K), jnp.vdot(K2, K2))
+
+
+@jax.jit
+def _all_moments(x: Array, y: Array) -> tuple[Moments, Moments, Moments]:
+    return _moments(x, x), _moments(y, y), _moments(x, y)
+
+
+def _moments(x: Float[Array, "n m"], y: Float[Array, "n m2"]) -> Moments:
+    x_sq, y_sq = jnp.square(x).sum(axis=1), jnp.square(y).sum(axis=1)
+
+    def product(a: Array, b: Array) -> Array:
+        return jnp.matmul(a, b, precision=HIGHEST)
+
+    return Moments(
+        *(x.sum(axis=0), y.sum(axis=0), product(x.T, y), x_sq.sum(), y_sq.sum()),
+        *(product(y_sq, x), product(x_sq, y), jnp.vdot(x_sq, y_sq)),
+    )
+
+
+def _biased_hsic(s: Moments, n: Array) -> Array:
+    """‖X_cᵀ Y_c‖², up to the factor (n - 1)⁻² that drops out of the ratio."""
+    return jnp.square(s.xy - s.x[:, None] * s.y[None, :] / n).sum()
+
+
+def _unbiased_hsic(s: Moments, n: Array) -> Array:
+    """HSIC₁ of Song et al., up to the factor 1/(n(n-3)), from K̃ = XXᵀ and L̃ = YYᵀ off-diagonal."""
+    trace = jnp.square(s.xy).sum() - s.energies
+    totals = (jnp.vdot(s.x, s.x) - s.x_energy) * (jnp.vdot(s.y, s.y) - s.y_energy)
+    through = jnp.matmul(s.x, jnp.matmul(s.xy, s.y, precision=HIGHEST), precision=HIGHEST)
+    between = through - jnp.vdot(s.x, s.x_by_y) - jnp.vdot(s.y, s.y_by_x) + s.energies
+    return trace + totals / ((n - 1) * (n - 2)) - 2 * between / (n - 2)
+
+
+def _ratio(xy: Array, xx: Array, yy: Array) -> Array:
+    scale = jnp.sqrt(xx) * jnp.sqrt(yy)
+    return jnp.where(scale > 0, jnp.clip(xy / jnp.where(scale > 0, scale, 1), -1, 1), 0)
+
+
+def _of_batch(f: Array, f2: Array, debiased: bool) -> tuple[Array, Array, Array]:
+    x, y = f - f.mean(axis=0, keepdims=True), f2 - f2.mean(axis=0, keepdims=True)
+    xx, yy, xy = _all_moments(x, y)
+    hsic = _unbiased_hsic if debiased else _biased_hsic
+    n = jnp.asarray(f.shape[0], f.dtype)
+    return hsic(xy, n), hsic(xx, n), hsic(yy, n)
+
+
+@jax.jit(static_argnames=("debiased",))
+def _cka(f: Array, f2: Array, debiased: bool) -> Array:
+    return _ratio(*_of_batch(f, f2, debiased))
+
+
+@jax.jit
+def _minibatch(f: Array, f2: Array) -> Array:
+    parts = jax.lax.map(lambda pair: _of_batch(*pair, debiased=True), (f, f2))
+    return _ratio(*(part.sum() for part in parts))
+
+
+def _doubly_centred(K: Array) -> Array:
+    rows, columns = K.mean(axis=0, keepdims=True), K.mean(axis=1, keepdims=True)
+    return K - rows - columns + K.mean()
+
+
+def _doubly_centred_off_diagonal(K: Array) -> Array:
+    """U-centring: inner products of the results are n(n-3) times the unbiased HSIC."""
+    n = K.shape[0]
+    off = K * (1 - jnp.eye(n, dtype=K.dtype))
+    row = off.sum(axis=1, keepdims=True) / (n - 2)
+    moved = off - row - row.T + off.sum() / ((n - 1) * (n - 2))
+    return moved * (1 - jnp.eye(n, dtype=K.dtype))
+
+
+def _same_shifts(a: CkaSums, b: CkaSums) -> bool:
+    return bool((a.shift == b.shift).all()) and bool((a.shift2 == b.shift2).all())

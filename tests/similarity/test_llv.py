@@ -1,0 +1,136 @@
+import itertools
+
+import jax
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+import similarity as S
+
+SETS = np.arange(160).reshape(40, 4)
+
+
+def sd(x):
+    return x.std(ddof=1)
+
+
+def table_entry(lp, lq, y, pivot):
+    """The definition of term 1, and of term 3, for one label; of terms 2 and 4 when transposed."""
+    psi, psi2 = sd(lp[:, y] - lp[:, pivot]), sd(lq[:, y] - lq[:, pivot])
+    rest = sd(lp[:, y] / psi - lq[:, y] / psi2)
+    fixed = sd(lp[:, pivot] / psi - lq[:, pivot] / psi2)
+    return rest, fixed, abs(psi - psi2)
+
+
+def published(f, g, f2, g2, sets):
+    """The published search, term by term: every pivot and left-out label, every input set."""
+    lp, lq = log_softmax(f @ g.T, axis=1), log_softmax(f2 @ g2.T, axis=1)
+    best = (np.inf,)
+    for pivot, out in itertools.permutations(range(g.shape[0]), 2):
+        kept = [y for y in range(g.shape[0]) if y not in (pivot, out)]
+        entries = [table_entry(lp, lq, y, pivot) for y in kept]
+        term = max(max(rest, fixed) for rest, fixed, _ in entries)
+        if term < best[0] * (1 - 1e-12):
+            mean = np.mean([e[:2] for e in entries])
+            best = term, max(e[2] for e in entries), pivot, out, mean
+    inputs = []
+    for row in sets:
+        entries = [table_entry(lp[row].T, lq[row].T, x, 0) for x in range(1, len(row))]
+        inputs.append((max(max(e[:2]) for e in entries), max(e[2] for e in entries)))
+    chosen = int(np.argmin([t for t, _ in inputs]))
+    return *best, *inputs[chosen], chosen
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_terms_are_those_of_the_published_search(x64, make_models, seed):
+    """The symmetric table and its second-largest entries against the O(k³) loop: 1e-15."""
+    models = make_models(seed)
+    t1, t3, pivot, out, mean, t2, t4, chosen = published(*models, SETS)
+    got = S.llv_distance(*models, input_sets=SETS)
+    np.testing.assert_allclose(got[1:5], (t1, t2, t3, t4), rtol=1e-10)
+    # The table is symmetric, so that pivots tie: of tied ones the lowest, here as in the loop.
+    assert (got.pivot, got.leave_out) == (pivot, out)
+    np.testing.assert_array_equal(got.input_set, SETS[chosen])
+    np.testing.assert_allclose(got.d, max(t1, t2, 1e-5 * t3, 1e-5 * t4), rtol=1e-10)
+    summed = S.llv_distance(*models, input_sets=SETS, weight=0.5, reduce="sum", terms="mean")
+    np.testing.assert_allclose(summed.t1, mean, rtol=1e-10)
+    np.testing.assert_allclose(
+        summed.d, summed.t1 + summed.t2 + 0.5 * (summed.t3 + summed.t4), rtol=1e-12
+    )
+
+
+def test_swapped_models_are_at_the_same_distance(x64, models):
+    f, g, f2, g2 = models
+    there, back = (
+        S.llv_distance(*models, input_sets=SETS),
+        S.llv_distance(f2, g2, f, g, input_sets=SETS),
+    )
+    np.testing.assert_allclose(there.d, back.d, rtol=1e-12)
+
+
+def test_gauge_does_not_matter(x64, models, gauge_of):
+    """Measured 3e-15 for either model."""
+    f, g, f2, g2 = models
+    want = S.llv_distance(*models, input_sets=SETS)
+    for moved in ((*gauge_of(1, f, g), f2, g2), (f, g, *gauge_of(2, f2, g2))):
+        got = S.llv_distance(*moved, input_sets=SETS)
+        np.testing.assert_allclose(got[:5], want[:5], rtol=1e-10)
+
+
+def test_equal_models_are_at_distance_zero_to_rounding(models):
+    f, g, *_ = models.cast(np.float32)
+    assert S.llv_distance(f, g, f, g, input_sets=SETS).d < 1e-6  # measured 1.7e-7
+
+
+def test_drawn_sets_are_reproducible_and_hold_distinct_inputs(models):
+    models = models.cast(np.float32)
+    a, b = (S.llv_distance(*models, key=jax.random.key(3), num_sets=20) for _ in range(2))
+    assert a.d == b.d and len(set(np.asarray(a.input_set))) == 4
+
+
+def test_a_duplicated_label_is_left_out_and_constant_embeddings_are_infinitely_far(x64, models):
+    f, g, f2, g2 = models
+    g, g2 = g.copy(), g2.copy()
+    g[4], g2[4] = g[1], g2[1]
+    got = S.llv_distance(f, g, f2, g2, input_sets=SETS)
+    assert np.isfinite(got.d)
+    assert {int(got.pivot), int(got.leave_out)} & {1, 4}
+    constant = np.ones_like(f)
+    assert S.llv_distance(constant, g, f2, g2, input_sets=SETS).d == np.inf
+
+
+def test_unequal_dimensions_have_a_distance(x64, make_models):
+    a, b = make_models(0), make_models(1, m=2)
+    t1, t3, _, _, _, t2, t4, _ = published(a.f, a.g, b.f, b.g, SETS)
+    got = S.llv_distance(a.f, a.g, b.f, b.g, input_sets=SETS)
+    np.testing.assert_allclose(got[1:5], (t1, t2, t3, t4), rtol=1e-10)
+
+
+def test_the_same_under_jit_and_vmap(x64, models):
+    f, g, f2, g2 = models
+    d = lambda f2, g2: S.llv_distance(f, g, f2, g2, input_sets=SETS).d
+    got = jax.jit(jax.vmap(d))(np.stack([f2, f]), np.stack([g2, g]))
+    np.testing.assert_allclose(got, [d(f2, g2), 0], atol=1e-12)
+
+
+class TestErrors:
+    def test_neither_key_nor_sets(self, models):
+        with pytest.raises(ValueError, match="give key"):
+            S.llv_distance(*models)
+
+    def test_two_labels(self, models):
+        f, g, f2, g2 = models
+        with pytest.raises(ValueError, match="2 labels given"):
+            S.llv_distance(f, g[:2], f2, g2[:2], input_sets=SETS)
+
+    @pytest.mark.parametrize(
+        ("sets", "match"),
+        [(SETS + 300, "outside"), (SETS * 0, "twice"), (SETS[0], "first"), (SETS[:, :1], "pivot")],
+    )
+    def test_bad_sets(self, models, sets, match, unchecked):
+        with pytest.raises(ValueError, match=match):
+            S.llv_distance(*models, input_sets=sets)
+
+    def test_unknown_option(self, models, unchecked):
+        with pytest.raises(ValueError, match="reduce='mean'; accepted are 'max' and 'sum'"):
+            S.llv_distance(*models, input_sets=SETS, reduce="mean")
