@@ -95,6 +95,14 @@ def test_labels_of_probability_zero():
     np.testing.assert_array_equal(np.append(gradient, value), 0)
 
 
+def test_kl_of_logits_hundreds_apart_is_finite_in_single_precision():
+    """p underflows where q does not: p * exp(log q - log p) would be 0 * inf."""
+    s, t = np.array([0.0, 300.0, -5.0], np.float32), np.array([400.0, 0.0, 10.0], np.float32)
+    value, gradient = jax.value_and_grad(distill.kl_loss)(s, t)
+    np.testing.assert_allclose(value, 300, rtol=1e-6)
+    np.testing.assert_allclose(gradient, [-1, 1, 0], atol=1e-6)
+
+
 def test_label_loss_mixes_with_cross_entropy():
     s, t = np.random.default_rng(4).normal(size=(2, 9)).astype(np.float32)
     nll = -np.log(softmax(s.astype(np.float64))[3])

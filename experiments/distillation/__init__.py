@@ -1,0 +1,1 @@
+"""Distillation of teachers into students: data, training of many seeds, measures, figures."""

@@ -1,0 +1,167 @@
+"""From one value a student to what is reported: means over teachers, intervals, the claims."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from experiments.distillation.measures import BOUNDS, DIRECTIONS
+from experiments.runtime.metrics import read_metrics
+
+# Label accuracies this close count as matched: one point.
+MATCHED_WITHIN = 0.01
+# What the claim says of students trained on logits, beside those trained on KL.
+CLAIMS = ("mcca", "median_d_rep", "concept_accuracy")
+
+
+class Interval(NamedTuple):
+    """A mean with the ends of its interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Course(NamedTuple):
+    """One objective's measures: epochs [e], and for each name values [e, teachers, students]."""
+
+    epochs: np.ndarray
+    values: dict[str, np.ndarray]
+
+    def at(self, epoch: int) -> dict[str, np.ndarray]:
+        index = int(np.flatnonzero(self.epochs == epoch)[-1])
+        return {name: v[index] for name, v in self.values.items()}
+
+
+def read_course(path: pathlib.Path, num_teachers: int) -> Course:
+    """The measures of a stage's per_model.jsonl, students grouped by teacher."""
+    records = read_metrics(path)
+    names = [name for name in records[-1] if name not in ("step", "split")]
+    values = {
+        name: np.array([r[name] for r in records], float).reshape(len(records), num_teachers, -1)
+        for name in names
+    }
+    return Course(np.array([r["step"] for r in records]), values)
+
+
+def inverse_variance_mean(values: np.ndarray) -> Interval:
+    """The published aggregate of values [teachers, students]: mean ± 2σ, σ² = 1 / Σ_t (n / σ_t²).
+
+    Teachers are weighted by n / σ_t², the inverse variance of their students' mean. It knows
+    nothing of the spread between teachers, and a teacher whose few students happen to agree
+    counts for almost everything: `teacher_interval` beside it has neither flaw. Teachers without
+    any spread are given the least positive one, or all the same weight. One student a teacher:
+    the plain mean, with no interval.
+    """
+    values = np.asarray(values, float)
+    means = values.mean(1)
+    if values.shape[1] < 2 or not np.isfinite(values).all():
+        return Interval(float(means.mean()), np.nan, np.nan)
+    variance = values.var(1, ddof=1) / values.shape[1]
+    if not (variance > 0).any():
+        return Interval(*[float(means.mean())] * 3)
+    weight = 1 / np.where(variance > 0, variance, variance[variance > 0].min())
+    mean, sd = float((weight * means).sum() / weight.sum()), float(weight.sum() ** -0.5)
+    return Interval(mean, mean - 2 * sd, mean + 2 * sd)
+
+
+def teacher_interval(values: np.ndarray, level: float = 0.95) -> Interval:
+    """Student's t interval of the mean over teachers, each teacher's students averaged first."""
+    means = np.asarray(values, float).mean(1)
+    mean = float(means.mean())
+    if len(means) < 2:
+        return Interval(mean, np.nan, np.nan)
+    half = stats.t.ppf(0.5 + level / 2, len(means) - 1) * means.std(ddof=1) / len(means) ** 0.5
+    return Interval(mean, mean - float(half), mean + float(half))
+
+
+def summarise(courses: Mapping[str, Course]) -> dict[str, Any]:
+    """Every objective's last measures with both intervals, bounds over the whole run, claims."""
+    summary: dict[str, Any] = {}
+    for objective, course in courses.items():
+        last = course.at(int(course.epochs[-1]))
+        summary[objective] = {
+            "epochs": course.epochs.tolist(),
+            "final": {
+                name: {
+                    "inverse_variance": _rounded(inverse_variance_mean(last[name])),
+                    "over_teachers": _rounded(teacher_interval(last[name])),
+                    "per_teacher": _rounded(last[name].mean(1)),
+                }
+                for name in DIRECTIONS
+                if name in last
+            },
+            "bounds": {
+                name: {
+                    "held": int(course.values[f"{name}_holds"].sum()),
+                    "of": int(course.values[f"{name}_holds"].size),
+                    "least_slack": float(f"{course.values[f'{name}_slack'].min():.4g}"),
+                }
+                for name in BOUNDS
+                if f"{name}_holds" in course.values
+            },
+        }
+    claims = {o: compare(courses["kl"], courses[o]) for o in courses if o != "kl"}
+    return {"objectives": summary, "claims": claims if "kl" in courses else {}}
+
+
+def compare(kl: Course, logit: Course) -> dict[str, Any]:
+    """Logit students less KL students, teacher by teacher, at matched label accuracy.
+
+    At the last epochs if mean accuracies are within one point there; otherwise the more accurate
+    objective is read at its last measured epoch that is within one point of the other's end.
+    A claim `holds` if the whole 95 % interval over teachers lies on its side of zero.
+    """
+    epochs = matched_epochs(kl, logit)
+    if epochs is None:
+        return {"matched": False}
+    before, after = kl.at(epochs[0]), logit.at(epochs[1])
+    report: dict[str, Any] = {"matched": True, "epochs": list(epochs)}
+    difference = teacher_interval(after["accuracy"] - before["accuracy"])
+    report["accuracy"] = {"difference": _rounded(difference)}
+    for name in CLAIMS:
+        if name not in before:
+            continue
+        difference = teacher_interval(after[name] - before[name])
+        upward = DIRECTIONS[name] == "higher"
+        holds = difference.low > 0 if upward else difference.high < 0
+        report[name] = {"difference": _rounded(difference), "holds": bool(holds)}
+    return report
+
+
+def matched_epochs(first: Course, second: Course) -> tuple[int, int] | None:
+    """Epochs of both at which mean label accuracies are within one point, or None."""
+    accuracy = [c.values["accuracy"].mean((1, 2)) for c in (first, second)]
+    ends = [a[-1] for a in accuracy]
+    if abs(ends[0] - ends[1]) <= MATCHED_WITHIN:
+        return int(first.epochs[-1]), int(second.epochs[-1])
+    better = int(ends[1] > ends[0])
+    close = np.flatnonzero(np.abs(accuracy[better] - ends[1 - better]) <= MATCHED_WITHIN)
+    if not len(close):
+        return None
+    epochs = [int(first.epochs[-1]), int(second.epochs[-1])]
+    epochs[better] = int((first, second)[better].epochs[close[-1]])
+    return epochs[0], epochs[1]
+
+
+def table(summary: Mapping[str, Any]) -> str:
+    """The last measures as Markdown, mean over teachers with its 95 % interval."""
+    objectives: Sequence[str] = list(summary["objectives"])
+    lines = [
+        "| measure | " + " | ".join(objectives) + " |",
+        "|---|" + "---|" * len(objectives),
+    ]
+    finals = [summary["objectives"][o]["final"] for o in objectives]
+    for name in finals[0]:
+        cells = []
+        for final in finals:
+            mean, low, high = final[name]["over_teachers"]
+            cells.append(f"{mean:.4g} [{low:.4g}, {high:.4g}]")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _rounded(values: Sequence[float] | np.ndarray) -> list[float | None]:
+    return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values]
