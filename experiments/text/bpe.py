@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from experiments.runtime.errors import nearest
+from experiments.runtime.errors import UserError, nearest
 
 _LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
@@ -18,7 +18,7 @@ def build(tokens: Sequence[str], merges: Sequence[str], types: Sequence[int], sp
     """A `tokenizers.Tokenizer` with ids in the order of `tokens`.
 
     Raises:
-      UserError: for a `split` that is not implemented.
+      UserError: for a `split` that is not implemented, or merges that make no token.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
@@ -26,6 +26,10 @@ def build(tokens: Sequence[str], merges: Sequence[str], types: Sequence[int], sp
         raise nearest(split, SPLITS, "tokenizer split (tokenizer.ggml.pre)")
     pairs = [tuple(merge.split(" ", 1)) for merge in merges]
     vocab = {token: i for i, token in enumerate(tokens)}
+    for pair in pairs:
+        # The binding panics, beyond `except Exception`, on merges that do not fit.
+        if not {*pair, "".join(pair)} <= vocab.keys():
+            raise UserError(f"the tokenizer's merge {' '.join(pair)!r} does not fit its tokens")
     # Llama 3 takes a whole word that is in the vocabulary before any merge.
     model = models.BPE(vocab=vocab, merges=pairs, ignore_merges=split == "llama-bpe")
     tokenizer = Tokenizer(model)

@@ -118,7 +118,8 @@ def _read_chunk(path: pathlib.Path, digest: str | None) -> Arrays | None:
     if digest is None or not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: NumPy leaves a file that is no archive open.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except Exception:
         # NumPy raises many types for damaged archives, zlib.error and BadZipFile among them.

@@ -79,8 +79,8 @@ def read(path: str | pathlib.Path) -> GGUFModel:
     return GGUFModel(
         config=config,
         params=params,
-        divisors=None if divisors is None else _dequantise(path, divisors),
-        unembedding=embedding if tied else _dequantise(path, tensors["output.weight"]),
+        divisors=None if divisors is None else dequantise(path, divisors),
+        unembedding=embedding if tied else dequantise(path, tensors["output.weight"]),
         tied=tied,
         tokenizer=_tokenizer(path, fields),
         bos=fields.get("tokenizer.ggml.bos_token_id")
@@ -135,7 +135,7 @@ def _config(path: pathlib.Path, fields: dict[str, Any], tensors: dict[str, Any])
     )
 
 
-def _dequantise(path: pathlib.Path, tensor) -> Float[np.ndarray, "..."]:
+def dequantise(path: pathlib.Path, tensor) -> Float[np.ndarray, "..."]:
     """A tensor as float32 in row-major order: the reverse of the shape that GGUF lists."""
     from gguf import quants
 
@@ -153,7 +153,7 @@ def _params(path: pathlib.Path, config: LlamaConfig, tensors: dict[str, Any]) ->
     def get(name: str) -> np.ndarray:
         if name not in tensors:
             raise UserError(f"{path} has no tensor {name!r}")
-        return _dequantise(path, tensors[name])
+        return dequantise(path, tensors[name])
 
     layers: dict[str, dict[str, Any]] = {}
     for ours, theirs in _LAYER.items():
@@ -176,9 +176,9 @@ def _tokenizer(path: pathlib.Path, fields: dict[str, Any]):
             f"{path}: tokenizer {kind!r} is not supported, only byte-level BPE ('gpt2'); "
             "use hf:FOLDER"
         )
-    return bpe.build(
-        fields["tokenizer.ggml.tokens"],
-        fields["tokenizer.ggml.merges"],
-        fields["tokenizer.ggml.token_type"],
-        fields.get("tokenizer.ggml.pre", "gpt-2"),
-    )
+    names = ("tokens", "merges", "token_type")
+    missing = [name for name in names if f"tokenizer.ggml.{name}" not in fields]
+    if missing:
+        raise UserError(f"{path} has no metadata 'tokenizer.ggml.{missing[0]}'")
+    parts = [fields[f"tokenizer.ggml.{name}"] for name in names]
+    return bpe.build(*parts, fields.get("tokenizer.ggml.pre", "gpt-2"))

@@ -115,10 +115,10 @@ def _read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise UserError(f"there is no file {path}")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"embeddings": loaded}
-        with loaded:
+        with path.open("rb") as raw:
+            loaded = np.load(raw, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"embeddings": loaded}
             return {name: loaded[name] for name in loaded.files}
     except Exception as error:
         # Damage shows as ValueError, EOFError, BadZipFile, zlib.error, ...

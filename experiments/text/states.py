@@ -100,7 +100,7 @@ def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise UserError(f"there is no file {path}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except Exception as error:
         # Damage shows as BadZipFile, zlib.error, EOFError, ...; pickled arrays as ValueError.

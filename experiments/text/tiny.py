@@ -69,7 +69,7 @@ def write_sts(folder: pathlib.Path, sizes: dict[str, int], *, seed: int = 0) -> 
 
 
 def write_llama(path: pathlib.Path, *, seed: int = 0, **changes) -> pathlib.Path:
-    """A two-layer Llama with grouped queries as GGUF, its vocabulary all bytes and two merges.
+    """A two-layer Llama with grouped queries as GGUF, its vocabulary ASCII and two merges.
 
     `changes` replace metadata such as `architecture`, or add `extra` tensors by name.
     """
@@ -78,7 +78,7 @@ def write_llama(path: pathlib.Path, *, seed: int = 0, **changes) -> pathlib.Path
     architecture = changes.pop("architecture", "llama")
     extra = changes.pop("extra", {})
     settings = {"heads": 4, "kv_heads": 2, "hidden": 16, "ffn": 24, "layers": 2} | changes
-    letters = [chr(c) for c in range(33, 127)] + ["Ġ", "Ċ", "he", "Ġthe"]
+    letters = [chr(c) for c in range(33, 127)] + ["Ġ", "Ċ", "he", "Ġt", "Ġthe"]
     tokens = ["<|end|>", *letters]
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_block_count(settings["layers"])

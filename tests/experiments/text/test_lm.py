@@ -1,0 +1,93 @@
+"""Oracles: the model called on all contexts at once; the errors promised."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from experiments.runtime.errors import UserError
+from experiments.text import lm, tiny
+
+CONTEXTS = np.random.default_rng(0).integers(1, 100, (23, 6)).astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return lm.load(f"gguf:{tiny.write_llama(tmp_path_factory.mktemp('m') / 'tiny.gguf')}")
+
+
+def test_extraction_is_the_model_on_every_context(model, tmp_path):
+    found = lm.extract(model, CONTEXTS, tmp_path, batch_size=4, chunk_rows=9)
+    np.testing.assert_allclose(found, model.last_hidden(CONTEXTS), atol=1e-5)
+
+
+def test_an_interrupted_extraction_continues(model, tmp_path):
+    calls = []
+
+    def counted(ids):
+        calls.append(len(ids))
+        return model.last_hidden(ids)
+
+    counting = dataclasses.replace(model, last_hidden=counted)
+
+    def stop(done, total):
+        if done == 16:
+            raise KeyboardInterrupt
+
+    kwargs = {"batch_size": 8, "chunk_rows": 8}
+    with pytest.raises(KeyboardInterrupt):
+        lm.extract(counting, CONTEXTS, tmp_path, say=stop, **kwargs)
+    found = lm.extract(counting, CONTEXTS, tmp_path, **kwargs)
+    # Three batches in all: none of the first two was computed again.
+    assert calls == [8, 8, 8]
+    np.testing.assert_allclose(found, model.last_hidden(CONTEXTS), atol=1e-5)
+    other = CONTEXTS.copy()
+    other[0, 0] += 1
+    with pytest.raises(UserError, match="contexts"):
+        lm.extract(counting, other, tmp_path, **kwargs)
+
+
+def test_the_head_is_checked(model):
+    assert lm.check_head(model, CONTEXTS) < 1e-5
+    shifted = dataclasses.replace(model, bias=np.full(100, 0.1, np.float32))
+    with pytest.raises(UserError, match="differs from the model's logits"):
+        lm.check_head(shifted, CONTEXTS)
+    capped = dataclasses.replace(model, logits=lambda ids: np.tanh(model.logits(ids)))
+    with pytest.raises(UserError, match="soft-capped"):
+        lm.check_head(capped, CONTEXTS)
+
+
+def test_contexts_that_do_not_fit_are_refused(model, tmp_path):
+    with pytest.raises(UserError, match="at most 64"):
+        lm.extract(model, np.ones((1, 65), np.int32), tmp_path)
+    with pytest.raises(UserError, match="token id 100"):
+        lm.extract(model, np.full((1, 5), 100, np.int32), tmp_path)
+
+
+def test_nan_hidden_states_are_refused(model, tmp_path):
+    broken = dataclasses.replace(
+        model, last_hidden=lambda ids: model.last_hidden(ids) * np.float32(np.nan)
+    )
+    with pytest.raises(UserError, match="23 of 23 rows of the hidden states are NaN"):
+        lm.extract(broken, CONTEXTS, tmp_path)
+
+
+def test_tokens_go_there_and_back_without_special_ones(model):
+    (ids,) = model.tokenise(["the cat\nsat"])
+    assert model.decode(ids) == "the cat\nsat"
+    assert model.bos is None and 0 not in ids
+
+
+@pytest.mark.parametrize(
+    "spec,message",
+    [
+        ("ggfu:x", "Did you mean 'gguf:FILE'"),
+        ("smolm2", "Did you mean 'smollm2'"),
+        ("gguf", "'gguf:FILE'"),
+        ("npz:x", "no model to run"),
+        ("gguf:nowhere.gguf", "no GGUF file"),
+    ],
+)
+def test_specs_are_checked(spec, message):
+    with pytest.raises(UserError, match=message):
+        lm.load(spec)
