@@ -29,20 +29,18 @@ config_flags.DEFINE_config_file(
 
 
 def split_arg(arg: str, *, models: Iterable[str], default: str) -> tuple[str, bool]:
-    """Reads a config argument "<model>" or "<model>:smoke" as (model, smoke).
+    """Reads a config argument "<model>" or "<model>:smoke" as (model, smoke); "" is `default`.
 
     Raises:
       UserError: for an unknown model or a word other than "smoke".
     """
-    model, *words = (arg or default).split(":")
-    smoke = words == ["smoke"]
-    if words and not smoke:
+    model, *words = arg.split(":")
+    if words not in ([], ["smoke"]):
         raise nearest(":".join(words), ["smoke"], "config word")
-    if model == "smoke":
-        model, smoke = default, True
+    model = model or default
     if model not in models:
         raise nearest(model, models, "model")
-    return model, smoke
+    return model, bool(words)
 
 
 def config() -> ConfigDict:

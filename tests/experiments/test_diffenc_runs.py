@@ -123,8 +123,8 @@ def smoke_round_trip(name, arg, folder):
     assert manifest["data"]["sha256"] and manifest["parameters"] > 0
 
 
-@pytest.mark.parametrize("name", [c for c in CONFIGS if c != "swirl"])
-def test_every_model_has_shapes_in_every_config(name):
+@pytest.mark.parametrize("name", ["digits", "cifar10"])
+def test_every_model_has_shapes_in_grey_and_in_colour(name):
     for model in diffenc.NAMES:
         config = get_config(name, model)
         config.data.smoke = True  # random images in place of data that are not here

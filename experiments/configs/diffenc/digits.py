@@ -26,7 +26,8 @@ def get_config(arg: str = "") -> ConfigDict:
         if not config.data.smoke:
             config.train.update(
                 {
-                    "num_steps": 2_500,
+                    "batch_size": 64,
+                    "num_steps": 1_500,
                     "learning_rate": 2e-3,
                     "decay": "cosine",
                     "grad_clip": 1.0,
