@@ -152,7 +152,8 @@ def mcca_above_logit(
     """1 - d_logit²/(m λ_m) <= m_CCA over m correlations, λ_m the least variance of ũ."""
     values, rho, _, m = _cca_parts(f, g, f2)
     d_sq, least = logit_distance_sq(f, g, f2, g2), values.min()
-    lhs = jnp.where(least > 0, 1 - d_sq / (m * jnp.where(least > 0, least, 1)), -jnp.inf)
+    varies = least > m * jnp.finfo(values.dtype).eps * values.max()
+    lhs = jnp.where(varies, 1 - d_sq / (m * jnp.where(varies, least, 1)), -jnp.inf)
     return _bound(lhs, rho.sum() / m, d_logit_sq=d_sq, least_variance=least)
 
 
@@ -229,7 +230,7 @@ def concept_kl(
     B = jnp.matmul(W, jnp.linalg.pinv(g), precision=HIGHEST)
     missed = jnp.linalg.norm(W - jnp.matmul(B, g, precision=HIGHEST))
     rounding = 1e3 * jnp.finfo(g.dtype).eps * jnp.linalg.norm(W)
-    if not checks.is_traced(missed) and missed > rounding:
+    if checks.surely(jnp.greater, missed, rounding):
         raise ValueError("W is not a linear image of the centred unembeddings, which lack rank")
     W2 = jnp.matmul(B, g2, precision=HIGHEST)
     lhs = kl(log_probs(f, W), log_probs(f2, W2)).mean()

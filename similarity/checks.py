@@ -1,5 +1,7 @@
 """Validation of array arguments: one clear error each, skipped for values under tracing."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,13 +14,24 @@ def is_traced(*arrays: object) -> bool:
     return any(isinstance(array, jax.core.Tracer) for array in arrays)
 
 
+def surely(claim: Callable[..., Array], *arrays: Array) -> bool:
+    """Whether a claim about entries holds; False when they cannot be looked at.
+
+    Entries that are known while something else is traced are looked at.
+    """
+    if is_traced(*arrays):
+        return False
+    with jax.ensure_compile_time_eval():
+        return bool(claim(*arrays))
+
+
 def floating(name: str, value: ArrayLike, ndim: int | None = None) -> Float[Array, "..."]:
     """`value` as an array of at least single precision, with finite entries.
 
     Raises ValueError for a wrong number of dimensions, an empty array, NaN or infinity.
     """
     array = _real(name, value, ndim)
-    if not is_traced(array) and not _all_finite(array):
+    if surely(_any_not_finite, array):
         raise ValueError(
             f"{name} of shape {array.shape} holds NaN or infinite entries; every entry must be "
             "finite. Drop those rows, or the labels whose logits are -inf, from both models"
@@ -31,14 +44,10 @@ def log_probabilities(name: str, value: ArrayLike) -> Float[Array, "*n k"]:
     array = _real(name, value, None)
     if array.ndim == 0:
         raise ValueError(f"{name} is a scalar; log-probabilities have a last axis of labels")
-    if is_traced(array):
-        return array
-    total = np.asarray(jax.nn.logsumexp(array, axis=-1))
-    tolerance = 1e-2 if array.dtype == jnp.float32 else 1e-6
-    if not np.all(np.abs(total) <= tolerance):
+    if surely(_any_not_normalised, array):
         raise ValueError(
-            f"{name} of shape {array.shape} holds rows that are not log-probabilities (a row sums "
-            f"to exp({_worst(total):.3g})); pass log_probs(f, g) or jax.nn.log_softmax(logits)"
+            f"{name} of shape {array.shape} holds rows that are not log-probabilities (their "
+            "probabilities do not sum to 1); pass log_probs(f, g) or jax.nn.log_softmax(logits)"
         )
     return array
 
@@ -127,9 +136,11 @@ def _real(name: str, value: ArrayLike, ndim: int | None) -> Array:
 
 
 @jax.jit
-def _all_finite(array: Array) -> Array:
-    return jnp.isfinite(array).all()
+def _any_not_finite(array: Array) -> Array:
+    return ~jnp.isfinite(array).all()
 
 
-def _worst(total: np.ndarray) -> float:
-    return float(total.flat[np.argmax(np.where(np.isfinite(total), np.abs(total), np.inf))])
+@jax.jit
+def _any_not_normalised(log_p: Array) -> Array:
+    tolerance = 1e-2 if log_p.dtype == jnp.float32 else 1e-6
+    return ~(jnp.abs(jax.nn.logsumexp(log_p, axis=-1)) <= tolerance).all()

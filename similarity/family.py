@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from similarity import checks
 
@@ -79,7 +79,7 @@ def apply_gauge(
             f"B has shape {B.shape} and c has shape {c.shape}; for representation dimension {m} "
             f"accepted are ({m}, {m}) and ({m},)"
         )
-    if not checks.is_traced(B) and jnp.linalg.matrix_rank(B) < m:
+    if checks.surely(lacks_rank, B):
         raise ValueError(f"B of shape {B.shape} is singular; a gauge needs an invertible matrix")
     moved = jnp.linalg.solve(B.T, g.T).T
     return jnp.matmul(f, B.T, precision=HIGHEST), moved + c[None, :]
@@ -88,6 +88,12 @@ def apply_gauge(
 def displaced(g: Float[Array, "k m"], label_set: Int[Array, " w"]) -> Float[Array, "m s"]:
     """L = [g(y₁) - g(y₀), …, g(y_s) - g(y₀)] for a label set whose pivot y₀ comes first."""
     return (g[label_set[1:]] - g[label_set[0]][None, :]).T
+
+
+@jax.jit
+def lacks_rank(x: Float[Array, "n m"]) -> Bool[Array, ""]:
+    """Whether the columns of x are dependent, to rounding."""
+    return jnp.linalg.matrix_rank(x) < x.shape[1]
 
 
 def alignment(
@@ -106,7 +112,7 @@ def alignment(
     m = g.shape[1]
     chosen = checks.index_sets("label_set", jnp.atleast_2d(label_set), g.shape[0], m + 1)[0]
     left, right = displaced(g, chosen), displaced(g2, chosen)
-    if not checks.is_traced(left) and jnp.linalg.matrix_rank(left) < m:
+    if checks.surely(lacks_rank, left):
         raise ValueError(
             f"the displaced unembeddings of labels {chosen.tolist()} do not span the {m} "
             "dimensions; choose another label set"

@@ -29,8 +29,7 @@ def translate_to_cosine(
     if not (0 <= i < k and 0 <= j < k) or i == j:
         raise ValueError(f"labels {i} and {j} given; accepted are two of [0, {k}) that differ")
     cosine = jnp.asarray(cosine, W.dtype)
-    if not checks.is_traced(W, cosine):
-        _check_reachable(W, i, j, float(cosine))
+    _check_reachable(W, i, j, cosine)
     middle, d = 0.5 * (W[i] + W[j]), W[j] - W[i]
     away = _unit_normal(d) if m > 1 else jnp.zeros_like(d)
     ratio = (1 + cosine) / jnp.where(cosine < 1, 1 - cosine, 1)
@@ -39,12 +38,12 @@ def translate_to_cosine(
     return W + v[None, :]
 
 
-def _check_reachable(W: Array, i: int, j: int, cosine: float) -> None:
-    if not -1 <= cosine <= 1:
+def _check_reachable(W: Array, i: int, j: int, cosine: Array) -> None:
+    if checks.surely(lambda c: ~(jnp.abs(c) <= 1), cosine):
         raise ValueError(f"cosine={cosine}; accepted is a value in [-1, 1]")
-    if W.shape[1] == 1 and abs(cosine) < 1:
+    if W.shape[1] == 1 and checks.surely(lambda c: jnp.abs(c) < 1, cosine):
         raise ValueError(f"cosine={cosine}: in one dimension only -1 and 1 can be reached")
-    if bool((W[i] == W[j]).all()):
+    if checks.surely(lambda W: (W[i] == W[j]).all(), W):
         raise ValueError(f"rows {i} and {j} are equal: their cosine is 1 after any translation")
 
 

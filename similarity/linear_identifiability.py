@@ -68,7 +68,7 @@ def d_rep(
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     sets, exhaustive = chosen_label_sets(*g.shape, label_sets, key, num_sets)
     per_set, sigma_min, kept = _per_set(f, g, f2, g2, sets, min_ratio)
-    if not checks.is_traced(kept) and not kept.any():
+    if checks.surely(lambda kept: ~kept.any(), kept):
         raise ValueError(
             f"no label set has σ_min/σ_max above min_ratio={min_ratio}: the unembeddings g of "
             f"shape {g.shape} do not span their dimension, or min_ratio must be lowered"
