@@ -139,7 +139,7 @@ def check_head(
 
 def extract(
     model: LanguageModel,
-    contexts: Int[np.ndarray, "n l"],
+    contexts: Sequence[Sequence[int]],
     folder: pathlib.Path,
     *,
     batch_size: int = 64,
@@ -148,37 +148,50 @@ def extract(
 ) -> Float[np.ndarray, "n d"]:
     """Last hidden states of `contexts`, kept in `folder` so that an interrupted call continues.
 
+    Contexts of one length share a batch, so that nothing is ever padded.
+
     Raises:
       UserError: for contexts beyond the model's length or vocabulary, NaN in the result, or where
         `folder` holds those of another model or other contexts.
     """
-    length = contexts.shape[1]
-    if length > model.context_length:
-        raise UserError(
-            f"contexts of {length} tokens: {model.name} takes at most {model.context_length:,}"
-        )
-    if contexts.min() < 0 or contexts.max() >= len(model.unembedding):
-        raise UserError(
-            f"token id {int(contexts.max())} in a context, but {model.name} has "
-            f"{len(model.unembedding):,} tokens: tokenise with the model's own tokenizer"
-        )
+    lengths = np.array([len(context) for context in contexts])
+    _check_contexts(model, contexts, lengths)
+    order = np.argsort(lengths, kind="stable")
 
     def compute(start: int, stop: int) -> dict[str, np.ndarray]:
+        chosen = order[start:stop]
         parts = []
-        for first in range(start, stop, batch_size):
-            rows = contexts[first : min(first + batch_size, stop)]
-            # Padded to one shape, so that one program serves all batches.
-            padded = np.pad(rows, ((0, batch_size - len(rows)), (0, 0)), mode="edge")
-            parts.append(model.last_hidden(padded)[: len(rows)])
+        for length in np.unique(lengths[chosen]):
+            rows = np.array([contexts[i] for i in chosen[lengths[chosen] == length]], np.int32)
+            for first in range(0, len(rows), batch_size):
+                batch = rows[first : first + batch_size]
+                # Filled up to one shape, so that one program serves all batches of a length.
+                full = np.pad(batch, ((0, batch_size - len(batch)), (0, 0)), mode="edge")
+                parts.append(model.last_hidden(full)[: len(batch)])
         return {"hidden": np.concatenate(parts).astype(np.float32)}
 
-    key = {
-        "model": model.sha256,
-        "contexts": array_digest(np.asarray(contexts, np.int32)),
-        "dtype": "float32",
-    }
-    hidden = compute_in_chunks(folder, key, len(contexts), compute, chunk_rows=chunk_rows, say=say)[
-        "hidden"
-    ]
+    digest = array_digest(lengths, np.concatenate([np.asarray(c, np.int32) for c in contexts]))
+    key = {"model": model.sha256, "contexts": digest, "dtype": "float32"}
+    found = compute_in_chunks(folder, key, len(order), compute, chunk_rows=chunk_rows, say=say)
+    hidden = np.empty_like(found["hidden"])
+    hidden[order] = found["hidden"]
     check_states(hidden, model.unembedding, model.bias, what=model.name)
     return hidden
+
+
+def _check_contexts(
+    model: LanguageModel, contexts: Sequence[Sequence[int]], lengths: Int[np.ndarray, "n"]
+) -> None:
+    if not len(lengths) or lengths.min() < 1:
+        raise UserError(f"{model.name}: every context needs a token, and there must be one")
+    if lengths.max() > model.context_length:
+        raise UserError(
+            f"contexts of {lengths.max():,} tokens: {model.name} takes at most "
+            f"{model.context_length:,}"
+        )
+    largest = max(max(context) for context in contexts)
+    if largest >= len(model.unembedding):
+        raise UserError(
+            f"token id {largest} in a context, but {model.name} has "
+            f"{len(model.unembedding):,} tokens: tokenise with the model's own tokenizer"
+        )

@@ -21,6 +21,13 @@ def test_extraction_is_the_model_on_every_context(model, tmp_path):
     np.testing.assert_allclose(found, model.last_hidden(CONTEXTS), atol=1e-5)
 
 
+def test_contexts_of_different_lengths_keep_their_order(model, tmp_path):
+    ragged = [row[: 3 + i % 2].tolist() for i, row in enumerate(CONTEXTS[:9])]
+    found = lm.extract(model, ragged, tmp_path, batch_size=4, chunk_rows=5)
+    for row, hidden in zip(ragged, found, strict=True):
+        np.testing.assert_allclose(hidden, model.last_hidden(np.array([row]))[0], atol=1e-5)
+
+
 def test_an_interrupted_extraction_continues(model, tmp_path):
     calls = []
 
