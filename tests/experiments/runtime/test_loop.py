@@ -61,10 +61,15 @@ def test_killed_at_other_phases_and_resumed_equals_uninterrupted(tmp_path, strai
     test_killed_and_resumed_equals_uninterrupted(tmp_path, straight, phase)
 
 
-def _kill(folder, phase):
+def _kill(folder, phase, code=9):
     command = [sys.executable, "-m", "tests.experiments.runtime.toy", str(folder), phase]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 9, done.stderr
+    assert done.returncode == code, done.stderr
+
+
+def test_sigterm_ends_the_program_with_exit_code_0(tmp_path):
+    _kill(tmp_path, "sigterm", code=0)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["5", "7"]
 
 
 def test_sigterm_saves_at_the_interrupted_step_and_the_rest_follows(tmp_path, straight):
@@ -139,10 +144,26 @@ def test_the_step_is_traced_once(tmp_path):
     assert len(traces) == 1
 
 
-def test_accumulated_gradients_equal_the_whole_batch(tmp_path, straight):
-    def without_noise(params, batch, key):
-        return toy.loss(params, batch, jax.random.key(0))
+def test_the_state_given_to_a_step_is_donated(tmp_path):
+    states = []
+    original = toy.make_step
 
+    def keeping(*args, **kwargs):
+        step = original(*args, **kwargs)
+
+        def wrapped(state, batch):
+            states.append(state)
+            return step(state, batch)
+
+        return wrapped
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toy, "make_step", keeping)
+        toy.run(tmp_path)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(states[0]))
+
+
+def test_accumulated_gradients_equal_the_whole_batch(tmp_path, straight):
     def no_draw(params, batch, key):
         residual = batch["x"] @ params["w"] + params["bias"] - batch["y"]
         value = jnp.mean(residual**2)

@@ -5,6 +5,7 @@ python -m tests.experiments.runtime.toy WORKDIR [exit_at]
 
 import os
 import pathlib
+import signal
 import sys
 from collections.abc import Callable
 
@@ -73,7 +74,8 @@ def run(
     )
 
     def watched(state, batch):
-        out = step(state, batch)
+        with jax.transfer_guard("disallow"):  # a step moves nothing between host and device
+            out = step(state, batch)
         after_step(int(out[0].step))
         return out
 
@@ -135,6 +137,10 @@ if __name__ == "__main__":
     kwargs = {}
     if phase in ("before", "during", "written"):
         kwargs["checkpointer"] = ExitingCheckpointer(folder / "checkpoints", phase)
+    elif phase == "sigterm":
+        kwargs["after_step"] = lambda step: (
+            os.kill(os.getpid(), signal.SIGTERM) if step == 7 else None
+        )
     elif phase == "evaluate":
         kwargs["evaluate"] = lambda state: os._exit(9)
     elif phase:
