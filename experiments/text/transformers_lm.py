@@ -64,7 +64,7 @@ def _wrap(value: str, model, tokenizer) -> LanguageModel:
     head, size = model.get_output_embeddings(), len(tokenizer)
     if head is None or not hasattr(head, "weight"):
         raise UserError(f"hf:{value} has no output embedding: it is no causal language model")
-    bias = getattr(head, "bias", None)
+    bias, bos = getattr(head, "bias", None), tokenizer.bos_token_id
     return LanguageModel(
         name=pathlib.PurePath(value).name,
         sha256=_identity(value, model),
@@ -73,7 +73,7 @@ def _wrap(value: str, model, tokenizer) -> LanguageModel:
         bias=None if bias is None else _numpy(bias[:size]),
         last_hidden=last_hidden,
         logits=logits,
-        bos=tokenizer.bos_token_id if tokenizer.build_inputs_with_special_tokens([]) else None,
+        bos=bos if bos is not None and tokenizer("a").input_ids[:1] == [bos] else None,
         context_length=getattr(model.config, "max_position_embeddings", 1 << 20),
     )
 
