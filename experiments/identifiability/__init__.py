@@ -1,0 +1,1 @@
+"""Training classifiers that share a data set, and how near they come to each other."""

@@ -1,0 +1,180 @@
+"""The figures of a closeness run, as PNG files."""
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from experiments.identifiability.task import Task
+
+Summary = Mapping[str, Any]
+COLOURS = ("#4c72b0", "#c44e52", "#55a868", "#8172b3", "#ccb974", "#64b5cd")
+
+
+def write_figures(summary: Summary, workdir: pathlib.Path, task: Task) -> list[pathlib.Path]:
+    """All figures that the run has data for, under <workdir>/figures."""
+    folder = workdir / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    makers: dict[str, Callable[[], Any]] = {
+        "bound_constructed.png": lambda: bounds_constructed(summary),
+        "kl_to_zero.png": lambda: kl_to_zero(summary),
+        "representations.png": lambda: representations(summary, workdir, task),
+    }
+    if any(cell["pairs"] for cell in summary["cells"]):
+        makers["width.png"] = lambda: against_width(summary)
+        makers["bound_trained.png"] = lambda: bounds_trained(summary)
+        makers["sorted_distances.png"] = lambda: sorted_distances(summary)
+        makers["loss_gap.png"] = lambda: loss_gap(summary)
+    if task.name == "radial":
+        makers["data.png"] = lambda: training_data(task)
+    for name, make in makers.items():
+        make().savefig(folder / name, dpi=110)
+    return [folder / name for name in makers]
+
+
+def new_figure(size: tuple[float, float], rows: int = 1, columns: int = 1):
+    """A figure and its axes in reading order. Not pyplot: no window system, no global state."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(size, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def against_width(summary: Summary):
+    """Mean and standard deviation over pairs of d_LLV and d_{f,g}, against width."""
+    figure, axes = new_figure((8.4, 3.4), 1, 2)
+    cells = [cell for cell in summary["cells"] if cell["pairs"]]
+    for i, k in enumerate(sorted({cell["labels"] for cell in cells})):
+        own = [cell for cell in cells if cell["labels"] == k]
+        widths = [cell["width"] for cell in own]
+        for axis, name in zip(axes, ("d_llv", "d_fg"), strict=True):
+            values = [np.asarray(cell["pairs"][name]) for cell in own]
+            mean = np.array([v.mean() for v in values])
+            sd = np.array([v.std(ddof=1) if v.size > 1 else 0.0 for v in values])
+            axis.plot(widths, mean, "o-", color=COLOURS[i], label=f"{k} labels")
+            axis.fill_between(widths, mean - sd, mean + sd, color=COLOURS[i], alpha=0.15, lw=0)
+    for axis, title in zip(
+        axes,
+        ("distance of distributions, d_LLV", "dissimilarity of representations, d_{f,g}"),
+        strict=True,
+    ):
+        axis.set_xscale("log", base=2)
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel("width")
+        axis.set_title(title, fontsize=10)
+    axes[0].legend(frameon=False)
+    return figure
+
+
+def _bound_lines(axis, m: int, largest: float) -> None:
+    """2 m d, drawn where it says something, and 2 d²."""
+    x = np.linspace(0, max(largest, 1 / (2 * m)), 200)
+    axis.plot(x, np.where(2 * m * x <= 1, 2 * m * x, np.nan), "k:", lw=1, label="2m·d_LLV")
+    axis.plot(x, np.where(2 * x**2 <= 1, 2 * x**2, np.nan), "k--", lw=1, label="2·d_LLV²")
+    axis.set_xlabel("d_LLV")
+    axis.set_ylabel("d_{f,g}")
+
+
+def bounds_constructed(summary: Summary):
+    """d_{f,g} against d_LLV for perturbed models, and each side against its own term."""
+    figure, axes = new_figure((12, 3.6), 1, 3)
+    panels = (("d_llv", "d_fg"), ("t1", "d_svd_f"), ("t2", "d_svd_g"))
+    for axis, (x, y) in zip(axes, panels, strict=True):
+        for i, (k, values) in enumerate(summary["perturbed"].items()):
+            axis.plot(values[x], values[y], ".", ms=3, color=COLOURS[i], label=f"{k} labels")
+    _bound_lines(axes[0], 2, max(max(v["d_llv"]) for v in summary["perturbed"].values()))
+    for axis, x, y in ((axes[1], "t1", "max d_SVD(f)"), (axes[2], "t2", "d_SVD(g)")):
+        top = axis.get_xlim()[1]
+        line = np.linspace(0, min(top, 2**-0.5), 100)
+        axis.plot(line, 2 * line**2, "k--", lw=1, label=f"2·{x}²")
+        axis.set_xlabel(x)
+        axis.set_ylabel(y)
+    for axis in axes:
+        axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def bounds_trained(summary: Summary):
+    """d_{f,g} against d_LLV for every kept pair of trained models."""
+    cells = [cell for cell in summary["cells"] if cell["pairs"]]
+    labels = sorted({cell["labels"] for cell in cells})
+    figure, axes = new_figure((4.4 * len(labels), 3.6), 1, len(labels))
+    for axis, k in zip(axes, labels, strict=True):
+        own = [cell for cell in cells if cell["labels"] == k]
+        for i, cell in enumerate(own):
+            x, y = cell["pairs"]["d_llv"], cell["pairs"]["d_fg"]
+            axis.plot(x, y, ".", color=COLOURS[i % len(COLOURS)], label=f"width {cell['width']}")
+        _bound_lines(axis, own[0]["dim"], max(max(cell["pairs"]["d_llv"]) for cell in own))
+        axis.set_title(f"{k} labels", fontsize=10)
+        axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def sorted_distances(summary: Summary):
+    """d_LLV of the pairs of each cell, ascending."""
+    figure, (axis,) = new_figure((5.2, 3.6))
+    for i, cell in enumerate(c for c in summary["cells"] if c["pairs"]):
+        values = np.sort(cell["pairs"]["d_llv"])
+        label = f"{cell['labels']} labels, width {cell['width']}"
+        style = "-" if i < len(COLOURS) else "--"
+        axis.plot(
+            np.linspace(0, 1, values.size), values, style, color=COLOURS[i % 6], lw=1, label=label
+        )
+    axis.set_xlabel("share of pairs")
+    axis.set_ylabel("d_LLV")
+    axis.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def loss_gap(summary: Summary):
+    """Mean CCA of embeddings against the difference of test losses: no relation is to be seen."""
+    figure, (axis,) = new_figure((5.2, 3.6))
+    for i, cell in enumerate(c for c in summary["cells"] if c["pairs"]):
+        label = f"{cell['labels']} labels, width {cell['width']}"
+        pairs = cell["pairs"]
+        axis.plot(pairs["loss_gap"], pairs["mcca_f"], ".", color=COLOURS[i % 6], label=label)
+    axis.set_xlabel("difference of test losses, nats")
+    axis.set_ylabel("mean CCA of f")
+    axis.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def kl_to_zero(summary: Summary):
+    """KL falls to 0 with the length of the unembeddings; d_LLV and d_SVD do not."""
+    table = summary["kl_table"]
+    figure, (axis,) = new_figure((5.2, 3.4))
+    for i, (name, label) in enumerate(
+        (("kl", "KL, nats"), ("d_llv", "d_LLV"), ("d_svd_f", "max d_SVD(f)"))
+    ):
+        axis.semilogy(table["rho"], table[name], "o-", ms=3, color=COLOURS[i], label=label)
+    axis.set_xlabel("length of unembeddings, ρ")
+    axis.legend(frameon=False)
+    return figure
+
+
+def training_data(task: Task):
+    """The wedges of the plane, coloured by label."""
+    figure, (axis,) = new_figure((4, 4))
+    shown = task.x[:4000]
+    axis.scatter(shown[:, 0], shown[:, 1], c=task.label[:4000], s=3, cmap="tab20", linewidths=0)
+    axis.set_aspect("equal")
+    return figure
+
+
+def representations(summary: Summary, workdir: pathlib.Path, task: Task):
+    """First two coordinates of f (points) and g (lines) for three seeds of the widest models."""
+    cell = [c for c in summary["cells"] if c["labels"] == task.num_labels][-1]
+    with np.load(workdir / f"k{cell['labels']}_w{cell['width']}" / "models.npz") as stored:
+        f, g = stored["f"][:3, :1000], stored["g"][:3]
+    figure, axes = new_figure((9, 3.2), 1, len(f))
+    for axis, points, lines, loss in zip(axes, f, g, cell["loss"], strict=False):
+        axis.scatter(*points[:, :2].T, c=task.test_label[: len(points)], s=3, cmap="tab20")
+        reach = np.linalg.norm(points, axis=1).max() / np.linalg.norm(lines, axis=1).max()
+        for line in lines:
+            axis.plot([0, reach * line[0]], [0, reach * line[1]], color="#999999", lw=1)
+        axis.set_title(f"test loss {loss:.3g}", fontsize=9)
+    return figure
