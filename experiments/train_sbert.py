@@ -223,8 +223,8 @@ def compare(run: Run, workdir: pathlib.Path) -> dict[str, Any]:
     objective, where = run.config.objective, run.config.data
     best = sentence.load(workdir / "best", max_length=run.model.max_length)
     models = {"before": run.model, "after": dataclasses.replace(best, normalise=False)}
-    texts = list(dict.fromkeys(run.test.first + run.test.second + run.dev.first + run.dev.second))
-    spaces_of = {"sts": texts}
+    # Equal sentences would be each other's nearest neighbours: each counts once.
+    spaces_of = {"sts": list(dict.fromkeys(run.test.first + run.test.second))}
     if where.ag_news:
         spaces_of["ag_news"] = list(sources.ag_news(where.ag_news).texts[: where.max_texts])
     result = {

@@ -1,0 +1,43 @@
+"""Llama-3-8B. Needs torch and transformers.
+
+    python -m experiments.prediction_hubs --workdir=DIR \\
+        --config=experiments/configs/prediction_hubs/llama3.py \\
+        --config.corpora=next_words:pile10k_sane_ds.txt=50000,... \\
+        --config.model.dtype=bfloat16
+
+Data of the article (Nielsen, Macocco, Baroni 2025, arXiv 2502.10201): 50,000 contexts of 20 words
+each from Bookcorpus, Pile10k and WikiText-103, as published by Cheng et al. 2025 in files
+<corpus>_sane_ds.txt, one line `context TAB next word`. Vocabulary 128,256. Training frequencies:
+not published.
+Not run by us: the weights are not to be had here.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.lmhubs.config import (
+    CORPORA,
+    MISSING,
+    PUBLISHED,
+    SECOND_HAND,
+    prediction_hubs_config,
+)
+
+EXPECTED = (
+    ("vocabulary", "128,256", PUBLISHED),
+    ("skewness of N_10, contexts to tokens", "above 40", SECOND_HAND),
+    ("Spearman over hubs, Pile contexts: own and another corpus", "0.69 and 0.29", SECOND_HAND),
+    ("accuracy on Pile10k: all, hub, other", "0.37, 0.40, 0.31", SECOND_HAND),
+    ("number of hubs; mean, median and largest N_10", "", MISSING),
+    ("skewness of N_10 in each corpus", "", MISSING),
+    ("mean distance to the uniform distribution", "", MISSING),
+    ("Spearman among tokens and among contexts", "", MISSING),
+)
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    return prediction_hubs_config(
+        arg,
+        model="hf:meta-llama/Meta-Llama-3-8B",
+        corpora=CORPORA,
+        expected=EXPECTED,
+    )

@@ -1,0 +1,1 @@
+"""Hubs of language models: the parts behind `experiments.prediction_hubs`."""
