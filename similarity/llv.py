@@ -74,8 +74,9 @@ def llv_distance(
     Invariant to the gauge group of either model. Not a metric: no triangle inequality is known.
 
     `input_sets` holds (S, m + 1) inputs, the pivot first; otherwise `num_sets` are drawn with
-    `key`. `terms="mean"` averages t1, t3 and t4 over labels or inputs after that choice, as the
-    published code does. Ties go to the lowest index, of pivots, left-out labels and sets alike.
+    `key`. `terms="mean"` averages t1, t3 and t4 over labels or inputs in place of the maximum,
+    also in the choice of labels, as the published code does. Ties go to the lowest index, of
+    pivots, left-out labels and sets alike.
     A gap that does not vary (ψ = 0 or φ = 0) makes its entry infinite, so that no such label or
     input is chosen while another is there. Raises ValueError for k < 3 or neither key nor sets.
     """
@@ -155,26 +156,23 @@ def _label_terms(stats: PairStats, g: Array, g2: Array, terms: str) -> LabelTerm
 
     v, w = columns(stats.factor, g), columns(stats.factor2, g2)
     together = max(1, min(k, _TILE // (k * v.shape[1])))
-    rows = jax.lax.map(lambda y: _pivot_row(y, v, w), jnp.arange(k), batch_size=together)
-    pivot = jnp.argmin(rows.t1)
+    rows = jax.lax.map(lambda y: _pivot_row(y, v, w, terms), jnp.arange(k), batch_size=together)
+    best = jnp.argmin(rows.t1)
+    return LabelTerms(*(values[best] for values in rows))
+
+
+def _pivot_row(pivot: Array, v: Array, w: Array, terms: str) -> LabelTerms:
+    """The terms of one pivot, with the label of the largest entry left out: that is the best."""
+    k = v.shape[0]
+    rest, fixed, gap, usable = _table_row(pivot, v, w)
+    entries = jnp.maximum(rest, fixed) if terms == "max" else 0.5 * (rest + fixed)
+    entries = jnp.where(usable, entries, jnp.inf)
+    leave_out = jnp.argmax(jnp.where(jnp.arange(k) == pivot, -1, entries))
+    kept = (jnp.arange(k) != pivot) & (jnp.arange(k) != leave_out)
+    entries, gap = jnp.where(kept, entries, 0), jnp.where(kept, gap, 0)
     if terms == "max":
-        return LabelTerms(rows.t1[pivot], rows.t3[pivot], pivot, rows.leave_out[pivot])
-    rest, fixed, gap, usable = _table_row(pivot, v, w)
-    kept = (jnp.arange(k) != pivot) & (jnp.arange(k) != rows.leave_out[pivot])
-    entries = jnp.where(usable, 0.5 * (rest + fixed), jnp.inf)
-    t1 = jnp.where(kept, entries, 0).sum() / (k - 2)
-    t3 = jnp.where(kept, gap, 0).sum() / (k - 2)
-    return LabelTerms(t1, t3, pivot, rows.leave_out[pivot])
-
-
-def _pivot_row(pivot: Array, v: Array, w: Array) -> LabelTerms:
-    rest, fixed, gap, usable = _table_row(pivot, v, w)
-    labels = jnp.arange(v.shape[0])
-    entries = jnp.where(usable, jnp.maximum(rest, fixed), jnp.inf)
-    leave_out = jnp.argmax(jnp.where(labels == pivot, -1, entries))
-    kept = (labels != pivot) & (labels != leave_out)
-    t1 = jnp.where(kept, entries, 0).max()
-    return LabelTerms(t1, jnp.where(kept, gap, 0).max(), pivot, leave_out)
+        return LabelTerms(entries.max(), gap.max(), pivot, leave_out)
+    return LabelTerms(entries.sum() / (k - 2), gap.sum() / (k - 2), pivot, leave_out)
 
 
 def _table_row(pivot: Array, v: Array, w: Array) -> tuple[Array, Array, Array, Array]:
