@@ -1,7 +1,7 @@
 """Loops over blocks: no query × point array larger than one tile exists at any time."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,36 +15,42 @@ POINT_COLUMNS = 16_384  # 512 × 16,384 scores are 32 MB
 Tree = Any
 
 
-def tiles(total: int, size: int) -> tuple[int, int]:
-    """(number of tiles, their common size); the last tile overlaps the one before it."""
+class Tile(NamedTuple):
+    """Scores of a block of queries and a tile of points."""
+
+    score: Float[Array, "r b"]  # −inf where the tile repeats points of the one before
+    operand: Float[Array, "r d"]
+    rows: Int[Array, " r"]  # beyond the last query, rows repeat it
+    ids: Int[Array, " b"]  # consecutive
+    valid: Bool[Array, " b"]
+    extra: Tree
+
+
+def split(total: int, size: int) -> tuple[int, int]:
+    """(number of blocks, their common size) that cover `total`."""
     number = -(-total // min(size, total))
     return number, -(-total // number)
 
 
-def map_rows(fn: Callable[[Array], Tree], total: int, block_rows: int | None) -> Tree:
-    """fn(start) of consecutive blocks of rows, joined: [total, ...] leaves.
-
-    The leaves that fn returns have one row for each of `row_ids(start, total, block_rows)`.
-    """
-    number, rows = tiles(total, block_rows or QUERY_ROWS)
-    starts = jnp.minimum(jnp.arange(number, dtype=jnp.int32) * rows, total - rows)
-    blocks = lax.map(fn, starts)
-    overlap = number * rows - total
-
-    def join(leaf):
-        head = leaf[:-1].reshape((-1, *leaf.shape[2:]))
-        return jnp.concatenate([head, leaf[-1, overlap:]])
-
-    return jax.tree.map(join, blocks)
-
-
-def row_ids(start: Int[Array, ""], total: int, block_rows: int | None) -> Int[Array, " r"]:
-    """The rows of the block that begins at start."""
-    return start + jnp.arange(tiles(total, block_rows or QUERY_ROWS)[1], dtype=jnp.int32)
+def map_rows(
+    fn: Callable[[Int[Array, " r"], Tree], Tree],
+    total: int,
+    block_rows: int | None = None,
+    carry: Tree = None,
+) -> Tree:
+    """fn(rows, carry of the rows) of consecutive blocks, joined; rows beyond the last are cut."""
+    number, size = split(total, block_rows or QUERY_ROWS)
+    starts = jnp.arange(number, dtype=jnp.int32) * size
+    fold = lambda a: jnp.pad(a, [(0, number * size - total)] + [(0, 0)] * (a.ndim - 1)).reshape(
+        (number, size, *a.shape[1:])
+    )
+    rows = jnp.arange(size, dtype=jnp.int32)
+    out = lax.map(lambda xs: fn(xs[0] + rows, xs[1]), (starts, jax.tree.map(fold, carry)))
+    return jax.tree.map(lambda a: a.reshape((-1, *a.shape[2:]))[:total], out)
 
 
 def fold_points(
-    step: Callable[[Tree, Array, Int[Array, " b"], Bool[Array, " b"]], Tree],
+    step: Callable[[Tree, Tree, Int[Array, " b"], Bool[Array, " b"]], Tree],
     init: Tree,
     operands: Tree,
     total: int,
@@ -54,7 +60,9 @@ def fold_points(
 
     `operands` are arrays over points; `valid` is False where a tile repeats points of the last one.
     """
-    number, width = tiles(total, columns)
+    number, width = split(total, columns)
+    if number == 1:
+        return step(init, operands, jnp.arange(total, dtype=jnp.int32), jnp.ones(total, bool))
 
     def body(carry, t):
         start = jnp.minimum(t * width, total - width)
@@ -66,20 +74,29 @@ def fold_points(
 
 
 def fold_scores(
-    step: Callable[[Tree, Float[Array, "r b"], Tree, Int[Array, " b"], Bool[Array, " b"]], Tree],
-    init: Tree,
-    q: Float[Array, "r d"],
+    step: Callable[[Tree, Tile], Tree],
+    init: Callable[[int], Tree],
     space: pairwise.Space,
     extra: Tree = None,
+    block_rows: int | None = None,
 ) -> Tree:
-    """Fold step(carry, scores, tile of extra, ids, valid) over tiles of points for one block.
+    """Fold step(carry of a block of queries, tile) over all tiles; leaves [m, ...].
 
-    Repeated columns have score −inf; one matrix product per tile.
+    Tiles of points are the outer loop, so each is cut out once. init(m) is the first carry.
     """
+    m, n = space.queries.shape[0], space.points.shape[0]
 
-    def body(carry, tile, ids, valid):
-        points, bias, tail = tile
+    def over_queries(carry, operands, ids, valid):
+        points, scale, bias, extra = operands
+        points = pairwise.tile_operand(space, points, scale)
         bias = jnp.where(valid, bias, -jnp.inf)
-        return step(carry, pairwise.scores(q, points) + bias[None], tail, ids, valid)
 
-    return fold_points(body, init, (space.points, space.bias, extra), space.points.shape[0])
+        def block(rows, carry):
+            q = pairwise.query_operand(space, rows)
+            score = pairwise.products(q, points) + bias[None]
+            return step(carry, Tile(score, q, rows, ids, valid, extra))
+
+        return map_rows(block, m, block_rows, carry)
+
+    operands = space.points, space.point_scale, space.bias, extra
+    return fold_points(over_queries, init(m), operands, n)

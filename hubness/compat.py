@@ -87,11 +87,7 @@ def _set_counts(graph: Neighbors, points: Neighbors) -> Float[Array, "m c"]:
         both = c - 1 - t[:, 0] - lost + gained
         return 1 - jnp.where(farther[:, -1], both, 0) / n
 
-    def block(start):
-        rows = blocks.row_ids(start, m, 64)
-        return jax.vmap(one)(*(pairwise.gather_rows(a, rows) for a in graph[::-1]))
-
-    return blocks.map_rows(block, m, 64)
+    return blocks.map_rows(lambda _, lists: jax.vmap(one)(*lists), m, 64, graph[::-1])
 
 
 def local_scaling(r: Request, graph: Neighbors, points: Neighbors) -> Float[Array, "m c"]:

@@ -124,7 +124,7 @@ def local_affinity(
 
 def centroids(reference: Float[Array, "n d"], index: Int[Array, "m k"]) -> Float[Array, "m d"]:
     """The mean of the rows at each index, one neighbour at a time: no m × k × d array."""
-    rows = lambda i, total: total + pairwise.gather_rows(reference, index[:, i])
+    rows = lambda i, total: total + pairwise.take(reference, index[:, i])
     zero = jnp.zeros((index.shape[0], reference.shape[1]), reference.dtype)
     return lax.fori_loop(0, index.shape[1], rows, zero) / index.shape[1]
 

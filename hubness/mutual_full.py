@@ -37,34 +37,39 @@ def _full(x, q, k, metric, exclude_self, same) -> Neighbors:
     space = pairwise.make_space(q, x, metric)
     rows_x = _standard_rows(x, x, metric, True)
     rows_q = rows_x if same else _standard_rows(x, q, metric, exclude_self)
-    own = 0 if exclude_self else None
     c = min(k + topk.SPARE + exclude_self, x.shape[0])
 
-    def block(start):
-        rows = blocks.row_ids(start, q.shape[0], None)
-        z, mean, sd = (pairwise.gather_rows(a, rows) for a in rows_q)
-        operand = pairwise.gather_rows(space.queries, rows)
-        cost = pairwise.block_costs(space, operand, space.points, space.bias)
-        states = (mean[:, None], sd[:, None]), (rows_x[1][None], rows_x[2][None])
-        correlation = pairwise.scores(z, rows_x[0])
-        key = full_distance(pairwise.distance(cost, metric), *states, correlation)
-        index = topk.top_k(-key, c)[1]
-        cost = topk.pair_costs(space, rows, index, own)
-        gathered = tuple(pairwise.gather_rows(a, index) for a in rows_x[1:])
-        d = pairwise.distance(jnp.where(jnp.isinf(cost), 0, cost), metric)
+    def block(rows, _):
+        z, mean, sd = (pairwise.take(a, rows) for a in rows_q)
+        correlation = pairwise.products(z, rows_x[0])
+        query = mean[:, None], sd[:, None]
+        key = full_distance(
+            _distances(space, rows), query, [a[None] for a in rows_x[1:]], correlation
+        )
+        best = topk.no_candidates(rows.shape[0], c, x.dtype)
+        index = topk.merge(best, -key, jnp.arange(x.shape[0], dtype=jnp.int32)).index
+        cost = topk.pair_costs(space, rows, index, 0 if exclude_self else None)
+        own = jnp.isinf(cost)
+        d = pairwise.distance(jnp.where(own, 0, cost), metric)
+        point = [pairwise.take(a, index) for a in rows_x[1:]]
         near = jnp.take_along_axis(correlation, index, axis=1)
-        new = full_distance(d, states[0], gathered, near)
-        new, _, index = topk.sort_rows((jnp.where(jnp.isinf(cost), jnp.inf, new), cost), index, k)
-        return Neighbors(new, index)
+        key = jnp.where(own, jnp.inf, full_distance(d, query, point, near))
+        key, _, index = topk.sort_rows((key, cost), index, k)
+        return Neighbors(key, index)
 
-    return blocks.map_rows(block, q.shape[0], None)
+    return blocks.map_rows(block, q.shape[0])
+
+
+def _distances(space, rows):
+    """Distances of some queries to every point."""
+    q = pairwise.query_operand(space, rows)
+    score = pairwise.products(q, pairwise.point_operand(space)) + space.bias[None]
+    return pairwise.distance(pairwise.score_costs(space, score, q), space.metric)
 
 
 def _standard_rows(x, q, metric, exclude_self):
     """Distance rows, centred and of unit length with 0 at the point itself; their mean and sd."""
-    space = pairwise.make_space(q, x, metric)
-    cost = pairwise.block_costs(space, space.queries, space.points, space.bias)
-    d = pairwise.distance(cost, metric)
+    d = _distances(pairwise.make_space(q, x, metric), jnp.arange(q.shape[0]))
     other = ~jnp.eye(*d.shape, dtype=bool) if exclude_self else jnp.ones(d.shape, bool)
     mean = jnp.mean(d, axis=1, where=other)
     z = jnp.where(other, d - mean[:, None], 0)

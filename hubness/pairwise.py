@@ -1,7 +1,7 @@
 """Pairs of rows in inner-product form: every metric ranks points by q·p + b.
 
-    dot           b = bias or 0
-    euclidean     b = -‖p‖²/2 on rows centred by the mean of the points
+    dot           b = 0
+    euclidean     b = −‖p‖²/2 on rows centred by the mean of the points
     cosine        the same on unit rows, not centred
 
 Methods that only shift the score of a point (CSLS, DisSim, inverted softmax, ...) add to b, so one
@@ -22,28 +22,24 @@ METRICS = ("euclidean", "sqeuclidean", "cosine", "dot")
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """Queries and points, once as operands of the matrix product and once as given.
+    """Queries and points as given, and what turns them into operands of one matrix product.
 
-    score(q, p) = q·p + bias, larger is nearer, up to a constant of the query;
-    cost(q, p)  = ‖q − p‖²/2 − shift (by_difference) or −q·p − shift, smaller is nearer.
+    score(q, p) = q·p + bias on operands: larger is nearer, up to a constant of the query.
+    cost(q, p)  = ‖q − p‖²/2 − shift on raw (cosine: unit) rows, −q·p − shift for dot.
     """
 
     queries: Float[Array, "m d"]
     points: Float[Array, "n d"]
+    centre: Float[Array, " d"]
+    query_scale: Float[Array, " m"]
+    point_scale: Float[Array, " n"]
     bias: Float[Array, " n"]
-    raw_queries: Float[Array, "m d"]
-    raw_points: Float[Array, "n d"]
     shift: Float[Array, " n"]
-    by_difference: bool = dataclasses.field(metadata=dict(static=True))
+    metric: str = dataclasses.field(metadata=dict(static=True))
 
-
-def unit_rows(x: Float[ArrayLike, "n d"]) -> Float[Array, "n d"]:
-    """Rows of length 1, x / ‖x‖₂; a zero row stays zero."""
-    x = jnp.asarray(x)
-    scale = jnp.max(jnp.abs(x), axis=-1, keepdims=True)
-    x = x / jnp.where(scale == 0, 1, scale)  # squares neither overflow nor vanish
-    norm = jnp.linalg.norm(x, axis=-1, keepdims=True)
-    return x / jnp.where(norm == 0, 1, norm)
+    @property
+    def by_difference(self) -> bool:
+        return self.metric != "dot"
 
 
 def make_space(
@@ -57,16 +53,69 @@ def make_space(
     The score is −‖q−p‖²/2 (euclidean, sqeuclidean; on unit rows for cosine) or q·p (dot), plus
     shift and up to a constant of the query.
     """
-    if shift is None:
-        shift = jnp.zeros(points.shape[0], points.dtype)
-    if metric == "dot":
-        return Space(queries, points, shift, queries, points, shift, by_difference=False)
+    (m, d), n, dtype = queries.shape, points.shape[0], points.dtype
+    scales = jnp.ones(m, dtype), jnp.ones(n, dtype)
     if metric == "cosine":
-        q, p = unit_rows(queries), unit_rows(points)
-        return Space(q, p, shift - half_squares(p), q, p, shift, by_difference=True)
-    centre = points.mean(axis=0, keepdims=True)
-    q, p = queries - centre, points - centre
-    return Space(q, p, shift - half_squares(p), queries, points, shift, by_difference=True)
+        scales = inverse_norms(queries), inverse_norms(points)
+    euclidean = metric in ("euclidean", "sqeuclidean")
+    centre = points.mean(axis=0) if euclidean else jnp.zeros(d, dtype)
+    shift = jnp.zeros(n, dtype) if shift is None else shift
+    space = Space(queries, points, centre, *scales, shift, shift, metric)
+    if metric == "dot":
+        return space
+    return dataclasses.replace(space, bias=shift - half_squares(point_operand(space)))
+
+
+def inverse_norms(x: Float[Array, "n d"]) -> Float[Array, " n"]:
+    """1 / ‖x‖₂ of each row, 1 for a zero row; squares neither overflow nor vanish."""
+    scale = jnp.max(jnp.abs(x), axis=1)
+    scale = jnp.where(scale == 0, 1, scale)
+    norm = jnp.sqrt(2 * half_squares(x / scale[:, None]))
+    return 1 / (jnp.where(norm == 0, 1, norm) * scale)
+
+
+def unit_rows(x: Float[ArrayLike, "n d"]) -> Float[Array, "n d"]:
+    """Rows of length 1, x / ‖x‖₂; a zero row stays zero."""
+    x = jnp.asarray(x)
+    return x * inverse_norms(x)[:, None]
+
+
+def query_operand(space: Space, rows: Int[Array, "..."]) -> Float[Array, "..."]:
+    """Rows of queries as an operand of the matrix product."""
+    return exact_queries(space, rows) - jnp.expand_dims(space.centre, range(rows.ndim))
+
+
+def point_operand(space: Space) -> Float[Array, "n d"]:
+    """All points as an operand of the matrix product; fused into what reads it."""
+    return tile_operand(space, space.points, space.point_scale)
+
+
+def tile_operand(
+    space: Space, points: Float[Array, "b d"], scale: Float[Array, " b"]
+) -> Float[Array, "b d"]:
+    """Some points as an operand of the matrix product."""
+    points = points * scale[:, None] if space.metric == "cosine" else points
+    return points - space.centre[None]
+
+
+def exact_queries(space: Space, rows: Int[Array, "..."]) -> Float[Array, "..."]:
+    """Rows of queries as `cost` takes them; rows beyond the last repeat it."""
+    return _scaled_rows(space, space.queries, space.query_scale, rows)
+
+
+def exact_points(space: Space, rows: Int[Array, "..."]) -> Float[Array, "..."]:
+    """Rows of points as `cost` takes them."""
+    return _scaled_rows(space, space.points, space.point_scale, rows)
+
+
+def _scaled_rows(space, x, scale, rows):
+    x = take(x, rows)
+    return x * take(scale, rows)[..., None] if space.metric == "cosine" else x
+
+
+def take(x: Float[Array, "n *d"] | Int[Array, "n *d"], index: Int[Array, "..."]) -> Array:
+    """x[index] along the first axis, indices beyond the last clamped to it."""
+    return x.at[index].get(mode="clip")
 
 
 def half_squares(x: Float[Array, "*n d"]) -> Float[Array, "*n"]:
@@ -74,7 +123,7 @@ def half_squares(x: Float[Array, "*n d"]) -> Float[Array, "*n"]:
     return 0.5 * jnp.sum(x * x, axis=-1)
 
 
-def scores(q: Float[Array, "m d"], p: Float[Array, "n d"]) -> Float[Array, "m n"]:
+def products(q: Float[Array, "m d"], p: Float[Array, "n d"]) -> Float[Array, "m n"]:
     """Inner products of two blocks of rows, in full float32 on every backend."""
     return jnp.matmul(q, p.T, precision=lax.Precision.HIGHEST, preferred_element_type=q.dtype)
 
@@ -82,10 +131,17 @@ def scores(q: Float[Array, "m d"], p: Float[Array, "n d"]) -> Float[Array, "m n"
 def cost(
     space: Space, q: Float[Array, "*#r d"], p: Float[Array, "*#r d"], shift: Float[Array, "*#r"]
 ) -> Float[Array, "*#r"]:
-    """The cost of pairs of raw rows, computed without cancellation."""
+    """The cost of pairs of exact rows, computed without cancellation."""
     if space.by_difference:
         return half_squares(q - p) - shift
     return -jnp.sum(q * p, axis=-1) - shift
+
+
+def score_costs(
+    space: Space, score: Float[Array, "r b"], q: Float[Array, "r d"]
+) -> Float[Array, "r b"]:
+    """Costs from the scores of a block of query operands."""
+    return half_squares(q)[:, None] - score if space.by_difference else -score
 
 
 def distance(cost: Float[Array, "..."], metric: str) -> Float[Array, "..."]:
@@ -96,22 +152,3 @@ def distance(cost: Float[Array, "..."], metric: str) -> Float[Array, "..."]:
     if metric == "euclidean":
         return jnp.sqrt(2 * cost)
     return 2 * cost if metric == "sqeuclidean" else cost
-
-
-def block_costs(
-    space: Space, q: Float[Array, "r d"], points: Float[Array, "b d"], bias: Float[Array, " b"]
-) -> Float[Array, "r b"]:
-    """Costs of a tile, from one matrix product."""
-    return score_costs(space, scores(q, points) + bias[None], q)
-
-
-def score_costs(
-    space: Space, score: Float[Array, "r b"], q: Float[Array, "r d"]
-) -> Float[Array, "r b"]:
-    """Costs from the scores of a block of queries."""
-    return half_squares(q)[:, None] - score if space.by_difference else -score
-
-
-def gather_rows(x: Float[Array, "n *d"], index: Int[Array, "..."]) -> Float[Array, "..."]:
-    """x[index] for indices known to be in range."""
-    return x.at[index].get(mode="promise_in_bounds")

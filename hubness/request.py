@@ -84,7 +84,6 @@ def _keyed(x, q, states, k, metric, key, coarse, spare, exclude_self, block_size
     return topk.nearest_by_key(
         pairwise.make_space(q, x, metric),
         k,
-        metric,
         key,
         states,
         coarse=coarse,

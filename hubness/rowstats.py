@@ -4,7 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from hubness import blocks, pairwise
 
@@ -40,8 +40,8 @@ def _closed(x, q, metric, exclude_self, block_size):
     n = x.shape[0]
     centre = x.mean(axis=0, keepdims=True)
     x_c = x - centre
-    covariance = pairwise.scores(x_c.T, x_c.T) / n
-    spread = lambda q: jnp.sum(pairwise.scores(q, covariance) * q, axis=1)
+    covariance = pairwise.products(x_c.T, x_c.T) / n
+    spread = lambda q: jnp.sum(pairwise.products(q, covariance) * q, axis=1)
     if metric == "sqeuclidean":
         q = q - centre
         s = jnp.sum(x_c * x_c, axis=1)
@@ -63,29 +63,23 @@ def _closed(x, q, metric, exclude_self, block_size):
 def _streamed(x, q, metric, exclude_self, block_size):
     space = pairwise.make_space(q, x, metric)
 
-    def block(start):
-        ids = blocks.row_ids(start, q.shape[0], block_size)
-        rows, own = pairwise.gather_rows(space.queries, ids), ids if exclude_self else None
-        step = lambda carry, score, _, ids, valid: _add_tile(
-            carry,
-            pairwise.distance(pairwise.score_costs(space, score, rows), metric),
-            _mask(own, ids, valid),
-        )
-        zero = jnp.zeros(rows.shape[0], rows.dtype)
-        count, mean, squares = blocks.fold_scores(step, (zero, zero, zero), rows, space)
-        return mean, jnp.sqrt(squares / jnp.maximum(count, 1))
+    def step(carry, tile):
+        cost = pairwise.score_costs(space, tile.score, tile.operand)
+        return _add_tile(carry, pairwise.distance(cost, metric), _mask(tile, exclude_self))
 
-    return blocks.map_rows(block, q.shape[0], block_size)
+    init = lambda m: (jnp.zeros(m, x.dtype),) * 3
+    count, mean, squares = blocks.fold_scores(step, init, space, block_rows=block_size)
+    return mean, jnp.sqrt(squares / jnp.maximum(count, 1))
 
 
-def _mask(own, ids, valid):
-    return valid[None] if own is None else valid[None] & (ids[None] != own[:, None])
+def _mask(tile: blocks.Tile, exclude_self: bool) -> Bool[Array, "r b"]:
+    mask = jnp.broadcast_to(tile.valid[None], tile.score.shape)
+    return mask & (tile.ids[None] != tile.rows[:, None]) if exclude_self else mask
 
 
 def _add_tile(carry, distance, mask):
     """Merge (count, mean, sum of squared deviations) with a tile's (Chan et al. 1979)."""
     count, mean, squares = carry
-    mask = jnp.broadcast_to(mask, distance.shape)
     new = mask.sum(axis=1, dtype=distance.dtype)
     tile_mean = jnp.where(mask, distance, 0).sum(axis=1) / jnp.maximum(new, 1)
     tile_squares = jnp.where(mask, (distance - tile_mean[:, None]) ** 2, 0).sum(axis=1)
@@ -107,16 +101,11 @@ def log_sum_exp(
     """log Σ_x exp(−β · distance(q, x)) of each query over the points, without self if asked."""
     space = pairwise.make_space(q, x, metric)
 
-    def block(start):
-        ids = blocks.row_ids(start, q.shape[0], block_size)
-        rows, own = pairwise.gather_rows(space.queries, ids), ids if exclude_self else None
+    def step(carry, tile):
+        cost = pairwise.score_costs(space, tile.score, tile.operand)
+        logit = -beta * pairwise.distance(cost, metric)
+        logit = jnp.where(_mask(tile, exclude_self), logit, -jnp.inf)
+        return jnp.logaddexp(carry, jax.nn.logsumexp(logit, axis=1))
 
-        def step(carry, score, _, ids, valid):
-            logit = -beta * pairwise.distance(pairwise.score_costs(space, score, rows), metric)
-            logit = jnp.where(_mask(own, ids, valid), logit, -jnp.inf)
-            return jnp.logaddexp(carry, jax.nn.logsumexp(logit, axis=1))
-
-        init = jnp.full(rows.shape[0], -jnp.inf, rows.dtype)
-        return blocks.fold_scores(step, init, rows, space)
-
-    return blocks.map_rows(block, q.shape[0], block_size)
+    init = lambda m: jnp.full(m, -jnp.inf, x.dtype)
+    return blocks.fold_scores(step, init, space, block_rows=block_size)

@@ -59,24 +59,26 @@ def _most_shared(
     m, n = q.shape[0], x.shape[0]
     c = min(k + topk.SPARE + exclude_self, n)
 
-    def block(start):
-        rows = blocks.row_ids(start, m, block_size)
-        operand, near = (pairwise.gather_rows(a, rows) for a in (space.queries, of_queries))
-        at = jnp.arange(rows.shape[0])[:, None]
-        member = jnp.zeros((rows.shape[0], n), weight.dtype).at[at, near].set(weight[near])
+    def members(rows):
+        near = pairwise.take(of_queries, rows)
+        member = jnp.zeros((rows.shape[0], n), weight.dtype)
+        return member.at[jnp.arange(rows.shape[0])[:, None], near].set(weight[near])
 
-        def step(carry, score, tile, ids, valid):
-            d = pairwise.distance(pairwise.score_costs(space, score, operand), metric)
-            key = member[:, tile].sum(axis=2) - TIE * d / (jnp.abs(d) + 1)
-            return topk.merge(carry, jnp.where(valid[None], key, -jnp.inf), ids, c)
+    def step(best, tile):
+        d = pairwise.distance(pairwise.score_costs(space, tile.score, tile.operand), metric)
+        scale = jnp.min(jnp.where(tile.valid[None], jnp.abs(d), jnp.inf), axis=1, keepdims=True)
+        key = members(tile.rows)[:, tile.extra].sum(axis=2) - TIE * d / (jnp.abs(d) + scale)
+        return topk.merge(best, jnp.where(tile.valid[None], key, -jnp.inf), tile.ids)
 
-        init = topk.empty(rows.shape[0], c, weight.dtype)
-        _, index = blocks.fold_scores(step, init, operand, space, of_points)
-        own = 0 if exclude_self else None
-        cost = topk.pair_costs(space, rows, index, own)
-        distance = 1 - member[at[:, :, None], of_points[index]].sum(axis=2)
+    init = lambda m: topk.no_candidates(m, c, weight.dtype)
+    best = blocks.fold_scores(step, init, space, of_points, block_size)
+
+    def recompute(rows, best):
+        cost = topk.pair_costs(space, rows, best.index, 0 if exclude_self else None)
+        own = jnp.arange(rows.shape[0])[:, None, None]
+        distance = 1 - members(rows)[own, of_points[best.index]].sum(axis=2)
         distance = jnp.where(jnp.isinf(cost), jnp.inf, distance)
-        distance, _, index = topk.sort_rows((distance, cost), index, k)
+        distance, _, index = topk.sort_rows((distance, cost), best.index, k)
         return Neighbors(distance, index)
 
-    return blocks.map_rows(block, m, block_size)
+    return blocks.map_rows(recompute, m, block_size, best)

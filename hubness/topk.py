@@ -17,7 +17,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hubness import blocks, pairwise
 
-SPARE = 16
+SPARE = 8
+CHUNK = 32
 REPAIR_ROWS = 8
 _STABLE = {"is_stable": True} if "is_stable" in inspect.signature(lax.top_k).parameters else {}
 Elementwise = Callable[[Array, Any, Any], Array]
@@ -30,22 +31,39 @@ class Ranked(NamedTuple):
     index: Int[Array, "m k"]
 
 
-def top_k(key: Float[Array, "r n"], k: int) -> tuple[Float[Array, "r k"], Int[Array, "r k"]]:
-    """The k largest keys of each row, ties to the lowest position."""
-    return lax.top_k(key, k, **_STABLE)
+class Best(NamedTuple):
+    """The largest keys so far, in descending order, and the points they belong to."""
+
+    key: Float[Array, "r c"]
+    index: Int[Array, "r c"]
 
 
-def merge(carry, key, ids, c):
-    """The c best of the running candidates and a tile's; earlier ones win ties."""
-    best, at = top_k(key, min(c, key.shape[1]))
-    key = jnp.concatenate([carry[0], best], axis=1)
-    index = jnp.concatenate([carry[1], ids[at]], axis=1)
-    key, at = top_k(key, c)
-    return key, jnp.take_along_axis(index, at, axis=1)
+def no_candidates(rows: int, c: int, dtype) -> Best:
+    """The empty list that `merge` starts from."""
+    return Best(jnp.full((rows, c), -jnp.inf, dtype), jnp.zeros((rows, c), jnp.int32))
 
 
-def empty(rows: int, c: int, dtype) -> tuple[Array, Array]:
-    return jnp.full((rows, c), -jnp.inf, dtype), jnp.zeros((rows, c), jnp.int32)
+def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
+    """The largest keys of a list and of a tile of higher, consecutive ids; ties to the lowest.
+
+    In wide tiles the c chunks with the largest maxima hold them all, ties included; their maxima
+    cost one vectorised pass, and the slow selection sees a small part of the row.
+    """
+    (rows, c), width = best.key.shape, key.shape[1]
+    cut = width - width % CHUNK
+    if width < 4 * CHUNK * c:
+        index = jnp.broadcast_to(ids[None], key.shape)
+    else:
+        chunks = key[:, :cut].reshape(rows, -1, CHUNK)
+        taken = jnp.sort(lax.top_k(chunks.max(axis=2), c, **_STABLE)[1], axis=1)
+        inside = jnp.take_along_axis(chunks, taken[:, :, None], axis=1).reshape(rows, -1)
+        place = (taken[:, :, None] * CHUNK + jnp.arange(CHUNK)).reshape(rows, -1)
+        key = jnp.concatenate([inside, key[:, cut:]], axis=1)
+        tail = jnp.broadcast_to(ids[None, cut:], (rows, width - cut))
+        index = jnp.concatenate([ids[0] + place, tail], axis=1)
+    key, index = (jnp.concatenate(pair, axis=1) for pair in zip(best, (key, index), strict=True))
+    key, at = lax.top_k(key, c, **_STABLE)
+    return Best(key, jnp.take_along_axis(index, at, axis=1))
 
 
 def sort_rows(keys: tuple[Array, ...], index: Array, k: int) -> tuple[Array, ...]:
@@ -54,30 +72,17 @@ def sort_rows(keys: tuple[Array, ...], index: Array, k: int) -> tuple[Array, ...
     return tuple(a[:, :k] for a in ordered)
 
 
-def pair_costs(space, rows, index, own):
-    """Costs of candidates from the raw rows; inf for point own + i of query i."""
-    q = pairwise.gather_rows(space.raw_queries, rows)
-    p = pairwise.gather_rows(space.raw_points, index)
-    q = jnp.broadcast_to(q[:, None], p.shape)
-    cost = pairwise.cost(space, q, p, pairwise.gather_rows(space.shift, index))
+def pair_costs(
+    space: pairwise.Space,
+    rows: Int[Array, " r"],
+    index: Int[Array, "r c"],
+    own: int | Int[Array, ""] | None,
+) -> Float[Array, "r c"]:
+    """Costs of candidates from the rows themselves; inf for point own + i of query i."""
+    p = pairwise.exact_points(space, index)
+    q = jnp.broadcast_to(pairwise.exact_queries(space, rows)[:, None], p.shape)
+    cost = pairwise.cost(space, q, p, pairwise.take(space.shift, index))
     return cost if own is None else jnp.where(index == rows[:, None] + own, jnp.inf, cost)
-
-
-def _optimistic(space: pairwise.Space) -> tuple[pairwise.Space, Float[Array, " m"]]:
-    """The space with each point's rounding error added to its score, and each query's share.
-
-    |fl(q·p + b) − (q·p + b)| ≤ ε(‖q‖‖p‖ + |b|) ≤ ε(‖q‖²/2a + a‖p‖²/2 + |b|) for any a > 0, with
-    ε = (d + 16)u: the length of the sums, and what centring and ‖p‖² lose before them.
-    """
-    d = space.queries.shape[1]
-    eps = (d + 16) * jnp.finfo(space.queries.dtype).eps / 2
-    half_q, half_p = pairwise.half_squares(space.queries), pairwise.half_squares(space.points)
-    mean_q, mean_p = half_q.mean(), half_p.mean()
-    a = jnp.where((mean_q > 0) & (mean_p > 0), jnp.sqrt(mean_q / mean_p), 1)
-    bias = space.bias + eps * ((a + 1) * half_p + jnp.abs(space.bias))
-    recomputed = eps * (jnp.sqrt(4 * half_q * half_p.max()) + 2 * jnp.abs(space.shift).max())
-    share = eps * half_q / a + (3 * eps * half_q if space.by_difference else recomputed)
-    return dataclasses.replace(space, bias=bias), share
 
 
 def nearest(
@@ -93,29 +98,47 @@ def nearest(
     With exclude_self, query i is point first_row + i and is left out of its own list.
     """
     c = min(k + SPARE + exclude_self, space.points.shape[0])
-    optimistic, share = _optimistic(space)
-    eps = (space.queries.shape[1] + 16) * jnp.finfo(space.queries.dtype).eps / 2
-
     own = first_row if exclude_self else None
+    optimistic, limit = _optimistic(space)
+    step = lambda best, tile: merge(best, tile.score, tile.ids)
+    init = lambda m: no_candidates(m, c, space.points.dtype)
+    best = blocks.fold_scores(step, init, optimistic, block_rows=block_rows)
 
-    def block(start):
-        rows = blocks.row_ids(start, space.queries.shape[0], block_rows)
-        q = pairwise.gather_rows(space.queries, rows)
-        step = lambda carry, score, _, ids, __: merge(carry, score, ids, c)
-        init = empty(q.shape[0], c, q.dtype)
-        key, index = blocks.fold_scores(step, init, q, optimistic)
-        cost = pair_costs(space, rows, index, own)
-        cost, index = sort_rows((cost,), index, k)
-        best_outside = -key[:, -1] - pairwise.gather_rows(share, rows)
-        if space.by_difference:
-            best_outside += pairwise.half_squares(q)
-        slack = eps * jnp.abs(cost[:, -1])
-        return cost, index, cost[:, -1] + slack < best_outside
+    def recompute(rows, best):
+        cost, index = sort_rows((pair_costs(space, rows, best.index, own),), best.index, k)
+        outside = pairwise.take(limit, rows) - best.key[:, -1]
+        slack = _epsilon(space) * jnp.abs(cost[:, -1])
+        return Ranked(cost, index), cost[:, -1] + slack < outside
 
-    cost, index, proved = blocks.map_rows(block, space.queries.shape[0], block_rows)
+    ranked, proved = blocks.map_rows(recompute, space.queries.shape[0], block_rows, best)
     if c == space.points.shape[0]:
-        return Ranked(cost, index)
-    return _repair(space, Ranked(cost, index), ~proved, c, own)
+        return ranked
+    return _repair(space, ranked, ~proved, c, own)
+
+
+def _epsilon(space: pairwise.Space) -> float:
+    return (space.queries.shape[1] + 16) * float(jnp.finfo(space.queries.dtype).eps) / 2
+
+
+def _optimistic(space: pairwise.Space) -> tuple[pairwise.Space, Float[Array, " m"]]:
+    """The space with each point's rounding error added to its score, and the cost of score 0.
+
+    A point outside the candidates costs at least limit(q) − the least score among them, since
+    |fl(q·p + b) − (q·p + b)| ≤ ε(‖q‖‖p‖ + |b|) ≤ ε(‖q‖²/2a + a‖p‖²/2 + |b|) for any a > 0, with
+    ε = (d + 16)u: the length of the sums, and what centring and ‖p‖² lose before them.
+    """
+    eps, rows = _epsilon(space), jnp.arange(space.queries.shape[0])
+    half_q = pairwise.half_squares(pairwise.query_operand(space, rows))
+    half_p = pairwise.half_squares(pairwise.point_operand(space))
+    mean_q, mean_p = half_q.mean(), half_p.mean()
+    a = jnp.where((mean_q > 0) & (mean_p > 0), jnp.sqrt(mean_q / mean_p), 1)
+    bias = space.bias + eps * ((a + 1) * half_p + jnp.abs(space.bias))
+    limit = -eps * (half_q / a + 2 * jnp.abs(space.shift).max())
+    if space.by_difference:
+        limit += half_q - 3 * eps * half_q
+    else:
+        limit -= 2 * eps * jnp.sqrt(half_q * half_p.max())
+    return dataclasses.replace(space, bias=bias), limit
 
 
 def _repair(
@@ -129,34 +152,33 @@ def _repair(
     m, k = ranked.cost.shape
 
     def search(state):
-        cost, index, unproved = state
+        ranked, unproved = state
         rows = jnp.nonzero(unproved, size=min(REPAIR_ROWS, m), fill_value=m)[0]
         new = _search_by_difference(space, jnp.minimum(rows, m - 1), k, c, own)
         put = lambda a, b: a.at[rows].set(b, mode="drop")
-        return put(cost, new[0]), put(index, new[1]), put(unproved, False)
+        return jax.tree.map(put, ranked, new), put(unproved, False)
 
-    cost, index, _ = lax.while_loop(lambda s: s[2].any(), search, (*ranked, unproved))
-    return Ranked(cost, index)
+    return lax.while_loop(lambda state: state[1].any(), search, (ranked, unproved))[0]
 
 
 def _search_by_difference(space, rows, k, c, own):
-    q = pairwise.gather_rows(space.raw_queries, rows)[:, None]
+    q = pairwise.exact_queries(space, rows)[:, None]
 
-    def step(carry, tile, ids, valid):
-        p, shift = tile
-        cost = pairwise.cost(space, q, p[None], shift[None])
-        return merge(carry, jnp.where(valid[None], -cost, -jnp.inf), ids, c)
+    def step(best, ids, _, valid):
+        p = pairwise.exact_points(space, ids)
+        cost = pairwise.cost(space, q, p[None], pairwise.take(space.shift, ids)[None])
+        return merge(best, jnp.where(valid[None], -cost, -jnp.inf), ids)
 
-    init = empty(rows.shape[0], c, q.dtype)
-    n = space.raw_points.shape[0]
-    _, index = blocks.fold_points(step, init, (space.raw_points, space.shift), n)
-    return sort_rows((pair_costs(space, rows, index, own),), index, k)
+    init = no_candidates(rows.shape[0], c, q.dtype)
+    n = space.points.shape[0]
+    best = blocks.fold_points(step, init, jnp.arange(n, dtype=jnp.int32), n)
+    cost, index = sort_rows((pair_costs(space, rows, best.index, own),), best.index, k)
+    return Ranked(cost, index)
 
 
 def nearest_by_key(
     space: pairwise.Space,
     k: int,
-    metric: str,
     key: Elementwise,
     states: tuple[Any, Any],
     *,
@@ -172,26 +194,25 @@ def nearest_by_key(
     recomputed from the rows; ties go to the nearer, then the lowest index.
     """
     c = min(k + spare + exclude_self, space.points.shape[0])
-    coarse = coarse or key
-    own = 0 if exclude_self else None
+    of_rows = lambda rows: jax.tree.map(lambda a: pairwise.take(a, rows)[:, None], states[0])
 
-    def block(start):
-        rows = blocks.row_ids(start, space.queries.shape[0], block_rows)
-        q = pairwise.gather_rows(space.queries, rows)
-        state = jax.tree.map(lambda a: pairwise.gather_rows(a, rows)[:, None], states[0])
+    def step(best, tile):
+        cost = pairwise.score_costs(space, tile.score, tile.operand)
+        points = jax.tree.map(lambda a: a[None], tile.extra)
+        d = pairwise.distance(cost, space.metric)
+        value = -(coarse or key)(d, of_rows(tile.rows), points)
+        return merge(best, jnp.where(tile.valid[None], value, -jnp.inf), tile.ids)
 
-        def step(carry, score, tail, ids, valid):
-            tail = jax.tree.map(lambda a: a[None], tail)
-            d = pairwise.distance(pairwise.score_costs(space, score, q), metric)
-            cost = coarse(d, state, tail)
-            return merge(carry, jnp.where(valid[None], -cost, -jnp.inf), ids, c)
+    init = lambda m: no_candidates(m, c, space.points.dtype)
+    best = blocks.fold_scores(step, init, space, states[1], block_rows)
 
-        _, index = blocks.fold_scores(step, empty(q.shape[0], c, q.dtype), q, space, states[1])
-        cost = pair_costs(space, rows, index, own)
-        tail = jax.tree.map(lambda a: pairwise.gather_rows(a, index), states[1])
-        new = key(pairwise.distance(jnp.where(jnp.isinf(cost), 0, cost), metric), state, tail)
-        new = jnp.where(jnp.isinf(cost), jnp.inf, new)
-        new, _, index = sort_rows((new, cost), index, k)
-        return Ranked(new, index)
+    def recompute(rows, best):
+        cost = pair_costs(space, rows, best.index, 0 if exclude_self else None)
+        own = jnp.isinf(cost)
+        d = pairwise.distance(jnp.where(own, 0, cost), space.metric)
+        points = jax.tree.map(lambda a: pairwise.take(a, best.index), states[1])
+        value = jnp.where(own, jnp.inf, key(d, of_rows(rows), points))
+        value, _, index = sort_rows((value, cost), best.index, k)
+        return Ranked(value, index)
 
-    return blocks.map_rows(block, space.queries.shape[0], block_rows)
+    return blocks.map_rows(recompute, space.queries.shape[0], block_rows, best)

@@ -1,4 +1,4 @@
-"""The gamma survival function in logarithms, to float32 accuracy in both tails."""
+"""Survival functions in logarithms: gamma in both tails, and a quick normal one for ranking."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +17,22 @@ _TEMME = np.array(
         + [5.2923448829120125e-5, 0, 0, 0, 0],
     ]
 )
+
+
+def quick_log_normal_sf(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log(1 − Φ(z)) within 0.5 % for every z (0.01 % typically); elementwise.
+
+    Six times cheaper than log_ndtr on a CPU: for finding candidates, whose ranks are then
+    computed exactly. Upper tail R(|z|) e^{−z²/2} by Bryc 2002 (Appl. Math. Comput. 127); below
+    zero −log(1 − S) is S times a polynomial fitted on [0, ½] to 5e-5.
+    """
+    t = jnp.abs(z)
+    top = (t + 5.575192695) * t + 12.77436324
+    bottom = ((2.50662827463 * t + 14.38718147) * t + 31.53531977) * t + 25.548726
+    ratio, half_square = top / bottom, 0.5 * t * t
+    s = ratio * jnp.exp(-half_square)
+    left = s * _horner((1.00004508, 0.49573105, 0.39632043, -0.05950336, 0.74689657), s)
+    return jnp.where(z < 0, -left, jnp.log(ratio) - half_square)
 
 
 def log_gamma_sf(a: Float[Array, "..."], x: Float[Array, "..."]) -> Float[Array, "..."]:
