@@ -18,7 +18,7 @@ def summarise(
     """Mean, variance, extremes, contrast and histogram over all pairs but a point with itself.
 
     `distance` is "euclidean", "cosine" (1 - cos) or "probability" (1 - p). Queries beyond
-    `max_queries` are left out, evenly. The contrast is the mean over queries of
+    `max_queries` are left out, evenly. The contrast is the median over queries of
     (largest - smallest) / smallest distance.
     """
     points = space.unembedding if comparison != "cc" else sample.hidden
@@ -52,7 +52,7 @@ def summarise(
         "relative_variance": variance / mean**2,
         "smallest": low,
         "largest": high,
-        "contrast": float(np.mean(contrast)),
+        "contrast": float(np.median(contrast)),
         "edges": edges.tolist(),
         "counts": counts.tolist(),
     }

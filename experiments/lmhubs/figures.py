@@ -29,11 +29,13 @@ def count_against_frequency(
                 (is_hub, "C3", "hub"),
             ):
                 axis.scatter(share[members], one.counts[members], s=5, c=colour, label=label, lw=0)
-            axis.set(xscale="log", yscale="log", title=f"{one.corpus or 'tokens'} — {name}")
+            axis.set(
+                xscale="log", yscale="log", title=f"{one.corpus or 'tokens'}: frequency in {name}"
+            )
             axis.title.set_fontsize(9)
         row[0].set_ylabel("N_k")
     for axis in axes[-1]:
-        axis.set_xlabel("share of the corpus")
+        axis.set_xlabel("share of the corpus (leftmost: absent)")
     axes[0][0].legend(fontsize=8, markerscale=2)
     figure.tight_layout()
     return figure

@@ -1,0 +1,86 @@
+"""Oracles: an uninterrupted run, bit for bit; embeddings of the encoder that was saved."""
+
+import importlib.util
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import train_sbert
+from experiments.runtime.errors import UserError
+from experiments.runtime.metrics import read_metrics
+from experiments.text import sentence, sts
+
+CONFIG = pathlib.Path(__file__).parents[2] / "experiments" / "configs" / "sbert" / "sts.py"
+
+
+def smoke(arg="euclidean-c+n:smoke", **changes):
+    spec = importlib.util.spec_from_file_location("sts", CONFIG)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config(arg)
+    config.train.update(changes)
+    return config
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("straight")
+    return folder, jax.device_get(train_sbert.train(smoke(), folder))
+
+
+def test_training_starts_from_the_model_and_lowers_the_loss(run):
+    folder, state = run
+    losses = [r["loss"] for r in read_metrics(folder / "metrics.jsonl") if r["split"] == "train"]
+    assert len(losses) == 4 and losses[-1] < losses[0]
+    start = sentence.load(folder / "tiny-model").params["word"]["embedding"]
+    moved = np.abs(state.params["word"]["embedding"] - start)
+    # Warm-up and eight steps of at most the learning rate, 1e-2, each.
+    assert 0 < moved.max() < 8.1e-2
+
+
+def test_a_resumed_run_equals_a_straight_one(run, tmp_path, monkeypatch):
+    folder, straight = run
+    saves = []
+    evaluate = train_sbert.Judge.__call__
+
+    def interrupted(self, state):
+        if not saves:
+            saves.append(int(state.step))
+            raise KeyboardInterrupt
+        return evaluate(self, state)
+
+    monkeypatch.setattr(train_sbert.Judge, "__call__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_sbert.train(smoke(), tmp_path)
+    resumed = jax.device_get(train_sbert.train(smoke(), tmp_path))
+    assert saves == [4]
+    jax.tree.map(np.testing.assert_array_equal, resumed, straight)
+    assert read_metrics(tmp_path / "metrics.jsonl") == read_metrics(folder / "metrics.jsonl")
+
+
+def test_the_best_encoder_is_kept_and_judged(run):
+    folder, _ = run
+    best = json.loads((folder / "best" / "best.json").read_text())
+    scores = {
+        r["step"]: r["spearman"]
+        for r in read_metrics(folder / "metrics.jsonl")
+        if r["split"] == "test"
+    }
+    assert best == {"dev_spearman": max(scores.values()), "step": max(scores, key=scores.get)}
+    result = json.loads((folder / "result.json").read_text())
+    model = sentence.load(folder / "best", max_length=16)
+    test = sts.read_split(str(folder / "tiny-sts"), "test")
+    expected = sts.sts_spearman(model, test, loss="euclidean", normalisation="c+n")
+    assert abs(result["after"]["sts_test_spearman"] - expected) < 1e-9
+    assert result["before"]["hubness_sts"]["k"] == 10
+
+
+def test_missing_data_says_what_to_give(tmp_path):
+    config = smoke("cos-none")
+    with config.unlocked():
+        config.model.folder = str(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no model folder"):
+        train_sbert.make_run(config, tmp_path)
