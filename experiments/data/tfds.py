@@ -26,6 +26,7 @@ class Registered(NamedTuple):
 REGISTERED = {
     "mnist": Registered("mnist", (28, 28, 1), 10, "train", "test", 60_000, 10_000),
     "cifar10": Registered("cifar10", (32, 32, 3), 10, "train", "test", 50_000, 10_000),
+    "cifar100": Registered("cifar100", (32, 32, 3), 100, "train", "test", 50_000, 10_000),
     "imagenet32_old": Registered(
         "downsampled_imagenet/32x32", (32, 32, 3), 1, "train", "validation", 1_281_149, 49_999
     ),

@@ -103,8 +103,12 @@ def summarise(courses: Mapping[str, Course]) -> dict[str, Any]:
                 if f"{name}_holds" in course.values
             },
         }
-    claims = {o: compare(courses["kl"], courses[o]) for o in courses if o != "kl"}
-    return {"objectives": summary, "claims": claims if "kl" in courses else {}}
+    claims = {
+        objective: compare(courses["kl"], course)
+        for objective, course in courses.items()
+        if "kl" in courses and objective != "kl"
+    }
+    return {"objectives": summary, "claims": claims}
 
 
 def compare(kl: Course, logit: Course) -> dict[str, Any]:

@@ -27,5 +27,5 @@ def get_config(arg: str = "") -> ConfigDict:
         arg,
         {"name": "attributes", "source": "digits", "size": 14},
         models=(model, model),
-        plans=(plan(100, 1e-3, 512, held_epochs=0), plan(100, 1e-3, 512, held_epochs=0)),
+        plans=(plan(300, 3e-3, 512, held_epochs=0), plan(300, 3e-3, 512, held_epochs=0)),
     )

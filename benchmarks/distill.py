@@ -1,0 +1,183 @@
+"""Speed and memory of distill's kernels and of training many seeds in one program.
+
+python -m benchmarks.distill [part ...]        parts: heads, seeds, probes, ranking; default all
+
+Each kernel against the plain form, or a peer library, in the same run: medians after compile.
+Also against one matrix product of the kernel's own block shape. Writes
+results/benchmarks/distill.json; a part that is not run keeps its earlier figures.
+"""
+
+import json
+import pathlib
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+import distill
+from experiments.distillation.population import Plan, PopulationFactory, make_epoch, members
+from experiments.runtime.manifest import environment, write_json
+
+RESULT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "distill.json"
+REPEATS = 5
+
+
+def seconds(fn: Callable[[], Any], repeats: int = REPEATS) -> float:
+    """Median wall time of a call that has been made once before."""
+    jax.block_until_ready(fn())
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(fn())
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def heads(batch: int, m: int = 512, k: int = 50_000) -> dict[str, float]:
+    """Value and gradient of the L2 loss from heads, against the same through logits.
+
+    Through logits is run on a quarter of the labels and taken four times, since a batch of 16,384
+    would need 6.6 GB; its memory is that of the whole program, compiled and not run.
+    """
+    key = jax.random.key(0)
+    f, f2 = jax.random.normal(key, (2, batch, m))
+    g, g2 = jax.random.normal(key, (2, k, m))
+
+    def through(f, g, f2, g2):
+        return jax.vmap(distill.l2_logit_loss)(f @ g.T, f2 @ g2.T).mean()
+
+    def compiled(fn, *args):
+        return jax.jit(jax.value_and_grad(fn, (0, 1))).lower(*args).compile()
+
+    quarter = (f, g[: k // 4], f2, g2[: k // 4])
+    from_heads = compiled(distill.l2_logit_loss_from_heads, f, g, f2, g2)
+    whole, part = compiled(through, f, g, f2, g2), compiled(through, *quarter)
+    temporary = lambda c: c.memory_analysis().temp_size_in_bytes
+    ours = seconds(lambda: from_heads(f, g, f2, g2))
+    theirs = 4 * seconds(lambda: part(*quarter), repeats=3)
+    return {
+        "speed_ratio": theirs / ours,
+        "memory_ratio": temporary(whole) / temporary(from_heads),
+        "temporary_mb": temporary(from_heads) / 1e6,
+        "temporary_mb_through_logits": temporary(whole) / 1e6,
+        "flop_ratio": 8 * batch * k / (10 * (batch + k) * m),
+        "share_of_gemm_rate": 10 * (batch + k) * m**2 / ours / _gemm_rate(2048, m),
+    }
+
+
+def _gemm_rate(rows: int, m: int) -> float:
+    """Operations a second of (rows, m)^T (rows, m), the heads form's own block product."""
+    x = jax.random.normal(jax.random.key(1), (rows, m))
+    product = jax.jit(lambda x: x.T @ x)
+    return 2 * rows * m**2 / seconds(lambda: product(x), repeats=50)
+
+
+def seeds(num: int = 5, steps: int = 28) -> dict[str, float]:
+    """All students of one teacher in the published spiral setting, against one of them alone."""
+    rng = np.random.default_rng(0)
+    data = {
+        "x": rng.normal(size=(512 * steps, 2)).astype(np.float32),
+        "label": rng.integers(0, 7, 512 * steps).astype(np.int32),
+        "teacher_logits": rng.normal(size=(1, 512 * steps, 7)).astype(np.float32),
+    }
+    model = distill.Classifier(distill.MLP(dim=2), 7)
+    plan = Plan(epochs=9, batch_size=512, learning_rate=1e-3, gamma=0.995, held_epochs=0)
+    loss = lambda outputs, example: distill.l2_logit_loss(outputs[1], example["teacher_logits"])
+    result: dict[str, float] = {}
+    per_step, finals = {}, {}
+    for name, count, together in (("single", 1, 1), ("mapped", num, 1), ("vmapped", num, num)):
+        group = members(model, jax.random.key(0), 1, count, together)
+        epoch = make_epoch(group, plan, loss, data, 1.0)
+        population = PopulationFactory(group, data["x"])()
+        start = time.perf_counter()
+        population, _ = jax.block_until_ready(epoch(population, 0))
+        first = time.perf_counter() - start
+        finals[name] = jax.device_get(population.variables)
+        times = []
+        for index in range(1, 1 + REPEATS):
+            start = time.perf_counter()
+            population, _ = jax.block_until_ready(epoch(population, index))
+            times.append(time.perf_counter() - start)
+        per_step[name] = statistics.median(times) / steps / count
+        result[f"compile_seconds_{name}"] = first - statistics.median(times)
+    for name in ("mapped", "vmapped"):
+        result[f"cost_per_seed_step_{name}"] = per_step[name] / per_step["single"]
+        gaps = jax.tree.map(lambda a, b: np.abs(a[:1] - b).max(), finals[name], finals["single"])
+        result[f"difference_from_single_{name}"] = float(max(jax.tree.leaves(gaps)))
+    return result
+
+
+def probes(n: int = 3500, m: int = 10, classes: int = 28) -> dict[str, float]:
+    """A probe of 28 concepts on 10 dimensions, against scikit-learn's LogisticRegression."""
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(n) % classes
+    x = (rng.normal(size=(classes, m))[labels] + rng.normal(size=(n, m))).astype(np.float32)
+    fit = jax.jit(distill.fit_linear_probe, static_argnums=2)
+    ours = seconds(lambda: fit(x, labels, classes))
+    probe = fit(x, labels, classes)
+    estimator = LogisticRegression(tol=1e-5, max_iter=1000)
+    theirs = seconds(lambda: estimator.fit(x, labels).coef_, repeats=3)
+    accuracy = float((np.asarray(probe.logits(x)).argmax(1) == labels).mean())
+    return {
+        "speed_ratio": theirs / ours,
+        "accuracy": accuracy,
+        "accuracy_of_peer": float(estimator.score(x, labels)),
+        "gradient_norm": float(probe.gradient_norm),
+    }
+
+
+def ranking(n: int = 200, k: int = 33) -> dict[str, float]:
+    """Kendall, Spearman and NDCG of 200 x 33 rows, against SciPy and scikit-learn row by row."""
+    from scipy import stats
+    from sklearn.metrics import ndcg_score
+
+    student, teacher = np.random.default_rng(0).dirichlet(np.ones(k), (2, n)).astype(np.float32)
+
+    @jax.jit
+    def ours(student, teacher):
+        measures = (distill.kendall_tau, distill.spearman_rho, distill.ndcg)
+        return [jax.vmap(measure)(student, teacher).mean() for measure in measures]
+
+    def theirs():
+        rows = list(zip(student, teacher, strict=True))
+        tau = np.mean([stats.kendalltau(s, t).statistic for s, t in rows])
+        rho = np.mean([stats.spearmanr(s, t).statistic for s, t in rows])
+        return tau, rho, ndcg_score(teacher, student)
+
+    gap = np.abs(np.array(ours(student, teacher)) - np.array(theirs())).max()
+    ratio = seconds(theirs, repeats=3) / seconds(lambda: ours(student, teacher))
+    return {"speed_ratio": ratio, "difference": float(gap)}
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "heads": lambda: {
+        "batch_4096": heads(4096),
+        "batch_16384": heads(16_384),
+    },
+    "seeds": seeds,
+    "probes": probes,
+    "ranking": ranking,
+}
+
+
+def main(names: list[str]) -> None:
+    results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    for name in names or list(PARTS):
+        measured = jax.tree.map(lambda v: float(f"{v:.3g}"), PARTS[name]())
+        results[name] = measured | {"environment": environment()}
+        print(name, json.dumps(measured, indent=2), flush=True)
+        write_json(RESULT, results)
+
+
+if __name__ == "__main__":
+    unknown = set(sys.argv[1:]) - set(PARTS)
+    if unknown:
+        sys.exit(f"unknown part {', '.join(sorted(unknown))}; accepted: {', '.join(PARTS)}")
+    main(sys.argv[1:])
