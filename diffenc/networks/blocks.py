@@ -5,6 +5,7 @@ counted and can be loaded exactly. Statistics, embeddings and attention logits a
 `dtype` the activations have. Dropout is on exactly when a "dropout" key is given to `apply`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -20,8 +21,35 @@ def group_count(width: int, most: int = 32) -> int:
     return next(g for g in range(min(most, max(width // 2, 1)), 0, -1) if width % g == 0)
 
 
-def norm(width: int, most: int = 32, *, dtype: Dtype, name: str | None = None) -> nn.GroupNorm:
-    return nn.GroupNorm(group_count(width, most), epsilon=1e-6, dtype=dtype, name=name)
+class GroupNorm(nn.Module):
+    """Group normalisation over space and groups of channels, `group_count` of them.
+
+    Means are taken over space first and over channels after, so that the large array is read once
+    and written once; statistics are float32.
+    """
+
+    most_groups: int = 32
+    dtype: Dtype = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        batch, _, _, width = x.shape
+        scale = self.param("scale", nn.initializers.ones, (width,))
+        bias = self.param("bias", nn.initializers.zeros, (width,))
+        groups = group_count(width, self.most_groups)
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+        def over_group(moment):
+            grouped = moment.reshape(batch, groups, width // groups).mean(-1)
+            return jnp.repeat(grouped, width // groups, axis=-1)
+
+        mean, square = over_group(wide.mean((1, 2))), over_group((wide * wide).mean((1, 2)))
+        variance = jnp.maximum(square - mean * mean, 0.0)
+        gain = jax.lax.rsqrt(variance + 1e-6) * scale[None]
+        shift = bias[None] - mean * gain
+        return (wide * gain[:, None, None, :] + shift[:, None, None, :]).astype(
+            self.dtype or wide.dtype
+        )
 
 
 class TimeEmbedding(nn.Module):
@@ -52,18 +80,26 @@ class ResnetBlock(nn.Module):
     dropout: float = 0.0
     most_groups: int = 32
     dtype: Dtype = None
+    convolve: Callable | None = None  # in place of lax.conv_general_dilated
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "b h w c"], cond: Float[Array, "b emb"]
     ) -> Float[Array, "b h w f"]:
-        conv = lambda name, **kw: nn.Conv(self.features, (3, 3), dtype=self.dtype, name=name, **kw)
+        conv = lambda name, **kw: nn.Conv(
+            self.features,
+            (3, 3),
+            dtype=self.dtype,
+            name=name,
+            conv_general_dilated=self.convolve,
+            **kw,
+        )
         dense = lambda name, **kw: nn.Dense(self.features, dtype=self.dtype, name=name, **kw)
-        normed = lambda h, name: norm(h.shape[-1], self.most_groups, dtype=self.dtype, name=name)(h)
+        norm = lambda name: GroupNorm(self.most_groups, self.dtype, name=name)
         zeros = nn.initializers.zeros
-        h = conv("conv1")(nn.swish(normed(x, "norm1")))
+        h = conv("conv1")(nn.swish(norm("norm1")(x)))
         h = h + dense("cond_proj", use_bias=False, kernel_init=zeros)(cond)[:, None, None, :]
-        h = nn.swish(normed(h, "norm2"))
+        h = nn.swish(norm("norm2")(h))
         h = nn.Dropout(self.dropout)(h, deterministic=not self.has_rng("dropout"))
         h = conv("conv2", kernel_init=zeros)(h)
         return h + (x if x.shape[-1] == self.features else dense("nin_shortcut")(x))
@@ -78,7 +114,7 @@ class AttentionBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         batch, height, width, channels = x.shape
-        h = norm(channels, self.most_groups, dtype=self.dtype, name="norm")(x)
+        h = GroupNorm(self.most_groups, self.dtype, name="norm")(x)
         h = h.reshape(batch, height * width, channels)
         dense = lambda name, **kw: nn.Dense(channels, dtype=self.dtype, name=name, **kw)
         q, k, v = dense("q")(h), dense("k")(h), dense("v")(h)

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from diffenc.networks.blocks import AttentionBlock, Dtype, ResnetBlock, TimeEmbedding, norm
+from diffenc.networks.blocks import AttentionBlock, Dtype, GroupNorm, ResnetBlock, TimeEmbedding
 
 
 def mult_res_levels(height: int, most: int) -> int:
@@ -13,6 +13,24 @@ def mult_res_levels(height: int, most: int) -> int:
     while levels < most and height // 2**levels > 8 and height // 2**levels % 2 == 0:
         levels += 1
     return levels
+
+
+class Upsample(nn.Module):
+    """Transposed 2x2 convolution with stride 2. Its patches do not overlap: one matrix product."""
+
+    features: int
+    dtype: Dtype = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 f"]:
+        batch, height, width, channels = x.shape
+        shape = (2, 2, channels, self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        # Flipped, as nn.ConvTranspose orders its kernel.
+        patches = jnp.einsum("bhwc,ijcf->bhiwjf", x, kernel[::-1, ::-1])
+        return patches.reshape(batch, 2 * height, 2 * width, self.features) + bias
 
 
 class EncoderUNet(nn.Module):
@@ -58,10 +76,10 @@ class EncoderUNet(nn.Module):
         h = AttentionBlock(dtype=self.dtype, name="mid_attn")(h)
         h = block(widths[-1], "mid_block2", self.mid_groups)(h, cond)
         for i, wide in reversed(list(enumerate(widths))):
-            up = nn.ConvTranspose(wide, (2, 2), (2, 2), dtype=self.dtype, name=f"up{i}_conv")
+            up = Upsample(wide, self.dtype, name=f"up{i}_conv")
             h = jnp.concatenate([up(h), skips[i]], -1)
             for j in range(self.blocks):
                 h = block(wide, f"up{i}_block{j}")(h, cond)
-        h = nn.swish(norm(self.width, 16, dtype=self.dtype, name="norm_out")(h))
+        h = nn.swish(GroupNorm(16, self.dtype, name="norm_out")(h))
         y = conv(self.channels, "conv_out", kernel_init=nn.initializers.zeros)(h)
         return jnp.tanh(y.astype(jnp.promote_types(y.dtype, jnp.float32)))

@@ -1,12 +1,13 @@
 """The score network: a U-Net of constant width and resolution (VDM, DiffEnc)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from diffenc.networks.blocks import AttentionBlock, Dtype, ResnetBlock, TimeEmbedding, norm
+from diffenc.networks.blocks import AttentionBlock, Dtype, GroupNorm, ResnetBlock, TimeEmbedding
+from diffenc.networks.convolution import convolve_in_loop
 
 
 def fourier_features(
@@ -24,10 +25,14 @@ class _Down(nn.Module):
     features: int
     dropout: float
     dtype: Dtype
+    convolve: Callable | None
 
     @nn.compact
     def __call__(self, h, cond):
-        h = ResnetBlock(self.features, self.dropout, dtype=self.dtype, name="block")(h, cond)
+        block = ResnetBlock(
+            self.features, self.dropout, dtype=self.dtype, convolve=self.convolve, name="block"
+        )
+        h = block(h, cond)
         return h, h
 
 
@@ -35,21 +40,24 @@ class _Up(nn.Module):
     features: int
     dropout: float
     dtype: Dtype
+    convolve: Callable | None
 
     @nn.compact
     def __call__(self, h, skip, cond):
-        h = jnp.concatenate([h, skip], -1)
-        block = ResnetBlock(self.features, self.dropout, dtype=self.dtype, name="block")
-        return block(h, cond), None
+        block = ResnetBlock(
+            self.features, self.dropout, dtype=self.dtype, convolve=self.convolve, name="block"
+        )
+        return block(jnp.concatenate([h, skip], -1), cond), None
 
 
 class ScoreUNet(nn.Module):
     """z plus a zero-initialised correction, so that it starts as v_hat = z.
 
     `num_layers` blocks down, a middle with attention, `num_layers` + 1 blocks up over the stacked
-    activations. The blocks of each arm are one scanned block, compiled once: their parameters are
-    stacked along a leading axis. `unroll` writes the scan out (to count FLOPs), `remat` recomputes
-    each block in the backward pass.
+    activations. The blocks of each arm are one scanned block: their parameters are stacked along a
+    leading axis, and the block is compiled once. `unroll` writes the scan out instead (few blocks
+    run faster so, and FLOPs can be counted; the scanned form has no forward-mode derivative).
+    `remat` recomputes each block in the backward pass.
     """
 
     width: int
@@ -70,9 +78,11 @@ class ScoreUNet(nn.Module):
             split_rngs={"params": True, "dropout": True},
             in_axes=in_axes,
             length=length,
-            unroll=length if self.unroll else 1,
+            # More than the length also removes the loop around a single block.
+            unroll=length + 1 if self.unroll else 1,
         )
-        return scanned(self.width, self.dropout, self.dtype, name=name)
+        convolve = None if self.unroll else convolve_in_loop
+        return scanned(self.width, self.dropout, self.dtype, convolve, name=name)
 
     @nn.compact
     def __call__(
@@ -97,7 +107,7 @@ class ScoreUNet(nn.Module):
         h = block("mid_block2")(h, cond)
         up = self._scanned(_Up, self.num_layers + 1, (0, nn.broadcast), "up")
         h, _ = up(h, skips[::-1], cond)
-        h = nn.swish(norm(self.width, dtype=self.dtype, name="norm_out")(h))
+        h = nn.swish(GroupNorm(dtype=self.dtype, name="norm_out")(h))
         out = nn.Conv(
             z.shape[-1],
             (3, 3),
