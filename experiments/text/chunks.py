@@ -76,7 +76,7 @@ def compute_in_chunks(
             _write_chunk(folder, start, chunks[start])
             done += stop - start
             say(done, num_rows)
-    parts = list(chunks.values())
+    parts = [chunk for chunk in chunks.values() if chunk is not None]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

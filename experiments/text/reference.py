@@ -8,6 +8,7 @@ gguf, from the project's root. Nothing else of the project imports this module.
     python -m experiments.text.reference fixtures FOLDER
 """
 
+# pyright: reportMissingImports=false
 import json
 import pathlib
 import platform

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import pathlib
 import shutil
 from collections.abc import Callable, Sequence
@@ -90,8 +91,6 @@ def _check_modules(folder: pathlib.Path) -> bool:
     path = folder / "modules.json"
     if not path.exists():
         return False
-    import json
-
     kinds = {m["type"].rsplit(".", 1)[-1]: m["path"] for m in json.loads(path.read_text())}
     unknown = sorted(kinds.keys() - {"Transformer", "Pooling", "Normalize"})
     if unknown:

@@ -26,8 +26,8 @@ def load(value: str, *, dtype: str = "float32") -> LanguageModel:
     if dtype not in _DTYPES:
         raise nearest(dtype, _DTYPES, "dtype")
     try:
-        import torch
-        import transformers
+        import torch  # pyright: ignore[reportMissingImports]
+        import transformers  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError(
             f"hf:{value} needs torch and transformers ({error}): pip install torch transformers, "
@@ -48,7 +48,7 @@ def load(value: str, *, dtype: str = "float32") -> LanguageModel:
 
 
 def _wrap(value: str, model, tokenizer) -> LanguageModel:
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     # The device is read where it is used, so that a model moved later still works.
     def run(module, ids: Int[np.ndarray, "b l"]):
