@@ -53,6 +53,7 @@ def prediction_hubs_config(
         config.window.length = 6
         config.hubs.value = 8.0
         config.num_top = 5
+        config.reductions = ("csls",)
         config.bootstrap = 50
     return config.lock()
 

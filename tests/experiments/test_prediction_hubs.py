@@ -1,0 +1,152 @@
+"""The experiment on its smoke config. Oracles: NumPy and SciPy on the arrays it leaves behind."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import skew, spearmanr
+
+from experiments import prediction_hubs
+from experiments.runtime.errors import UserError
+from experiments.text import corpora, lm
+
+
+def get_config():
+    module = importlib.import_module("experiments.configs.prediction_hubs.smollm2")
+    return module.get_config("all:smoke")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hubs")
+    result = prediction_hubs.run(get_config(), folder, say=lambda _: None)
+    with np.load(folder / "counts.npz") as file:
+        counts = {name: file[name] for name in file.files}
+    return folder, result["models"][0], counts
+
+
+@pytest.fixture(scope="module")
+def arrays(run):
+    """Hidden states by corpus, unembedding, and the model."""
+    folder, _, _ = run
+    model = lm.load(f"gguf:{folder / 'smoke' / 'tiny.gguf'}")
+    hidden = {}
+    for name in ("one", "two"):
+        with np.load(folder / "states" / "main" / name / "rows-000000000.npz") as file:
+            hidden[name] = file["hidden"].astype(np.float64)
+    return hidden, model.unembedding.astype(np.float64), model
+
+
+def test_counts_are_those_of_all_scores_sorted(run, arrays):
+    _, _, counts = run
+    hidden, points, _ = arrays
+    for name, h in hidden.items():
+        near = np.argsort(-(h @ points.T), axis=1)[:, :10]
+        expected = np.bincount(near.ravel(), minlength=len(points))
+        # A near tie may fall either way in single precision.
+        assert np.abs(counts[f"ct:dot:{name}"] - expected).sum() <= 4
+        inner = h @ h.T
+        np.fill_diagonal(inner, -np.inf)
+        near = np.argsort(-inner, axis=1)[:, :10]
+        expected = np.bincount(near.ravel(), minlength=len(h))
+        assert np.abs(counts[f"cc:dot:{name}"] - expected).sum() <= 4
+
+
+def test_tables_follow_from_the_counts(run, arrays):
+    _, record, counts = run
+    assert {row["comparison"] for row in record["hubs"]} == {"ct", "cc", "tt"}
+    assert len(record["hubs"]) == len(counts) == 3 * (2 + 2 + 1)
+    for row in record["hubs"]:
+        key = ":".join(filter(None, (row["comparison"], row["distance"], row["corpus"])))
+        found = counts[key]
+        assert found.sum() == row["num_queries"] * record["k"]
+        assert row["num_hubs"] == (found >= 8).sum() and row["largest"] == found.max()
+        np.testing.assert_allclose(row["skewness"], skew(found), rtol=1e-4)
+
+
+def test_correlations_are_scipys_over_hubs_and_over_all(run, arrays):
+    folder, record, counts = run
+    model = arrays[2]
+    documents = model.tokenise(corpora.load(f"text:{folder / 'smoke' / 'one.txt'}").documents)
+    frequency = corpora.token_counts(documents, len(model.unembedding))
+    for row in record["hubs"]:
+        if row["comparison"] != "ct":
+            continue
+        found = counts[f"ct:{row['distance']}:{row['corpus']}"]
+        entry, hubs = row["spearman"]["one"], found >= 8
+        assert abs(entry["all"] - spearmanr(found, frequency).statistic) < 1e-5
+        assert abs(entry["rho"] - spearmanr(found[hubs], frequency[hubs]).statistic) < 1e-5
+        assert entry["low"] <= entry["rho"] <= entry["high"]
+
+
+def test_the_uniformity_table_is_that_of_the_softmax(run, arrays):
+    _, record, _ = run
+    hidden, points, _ = arrays
+    for row in record["uniformity"]:
+        z = hidden[row["corpus"]] @ points.T
+        p = np.exp(z - z.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        distance = np.linalg.norm(p - 1 / len(points), axis=1)
+        np.testing.assert_allclose(row["l2_uniform"], distance.mean(), rtol=1e-4)
+        np.testing.assert_allclose(row["entropy_nats"], -(p * np.log(p)).sum(1).mean(), rtol=1e-3)
+        assert row["relative_variance"] <= row["relative_variance_bound"]
+
+
+def test_a_second_run_extracts_nothing_again(run, monkeypatch):
+    folder, record, _ = run
+    monkeypatch.setattr(
+        prediction_hubs, "search_all", lambda *a, **k: (_ for _ in ()).throw(EOFError)
+    )
+    load = lm.load
+
+    def counting(spec, **kwargs):
+        import dataclasses
+
+        model = load(spec, **kwargs)
+        calls = []
+
+        def hidden(ids):
+            # One call is the check of the head; extraction would be more.
+            calls.append(1)
+            assert len(calls) == 1
+            return model.last_hidden(ids)
+
+        return dataclasses.replace(model, last_hidden=hidden)
+
+    monkeypatch.setattr(lm, "load", counting)
+    with pytest.raises(EOFError):
+        prediction_hubs.run(get_config(), folder, say=lambda _: None)
+
+
+def test_the_report_stands_alone(run):
+    folder, record, _ = run
+    text = (folder / "report.html").read_text()
+    assert 'src="data:image/png' in text and 'src="http' not in text and "<script" not in text
+    assert (folder / "figures" / "frequency_ct_dot.pdf").exists()
+    assert "skewness" in (folder / "tables.md").read_text()
+    assert json.loads((folder / "result.json").read_text())["models"][0]["name"] == record["name"]
+
+
+def test_hidden_states_from_elsewhere_give_the_same_counts(run, arrays, tmp_path):
+    _, _, counts = run
+    hidden, points, _ = arrays
+    path = tmp_path / "one.npz"
+    np.savez(path, hidden=hidden["one"], unembedding=points)
+    config = get_config()
+    with config.unlocked():
+        config.smoke = False
+        config.model.spec = f"npz:{path}"
+        config.comparisons = ("ct",)
+        config.reductions = ("csls",)
+    prediction_hubs.run(config, tmp_path / "run", say=lambda _: None)
+    with np.load(tmp_path / "run" / "counts.npz") as file:
+        np.testing.assert_array_equal(file["ct:dot:one"], counts["ct:dot:one"])
+
+
+def test_a_folder_of_another_config_is_refused(run):
+    folder, _, _ = run
+    config = get_config()
+    config.k = 5
+    with pytest.raises(UserError, match="another config"):
+        prediction_hubs.run(config, folder, say=lambda _: None)
