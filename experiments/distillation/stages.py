@@ -228,6 +228,7 @@ def describe_teachers(task: Task, models: Models, measure: Measure) -> dict[str,
     facts["singular_values"] = singular[:, [-1, 0]].tolist()
     facts["embedding_rms"] = np.sqrt(np.square(models.f).sum(2).mean(1)).tolist()
     if models.concept_head is not None:
+        assert task.test.concept is not None
         maps = models.concept_head @ np.linalg.pinv(centred.astype(np.float64))
         facts["norm_of_B"] = np.linalg.norm(maps, ord=2, axis=(1, 2)).tolist()
         logits = np.einsum("tnm,tcm->tnc", models.f, models.concept_head)

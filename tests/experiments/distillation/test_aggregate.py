@@ -62,6 +62,9 @@ def test_a_claim_holds_only_in_its_direction():
     assert not worse["mcca"]["holds"] and not worse["median_d_rep"]["holds"]
     same = compare(kl, kl)
     assert not same["mcca"]["holds"] and same["matched"]
+    mixed = course([0.905], [0.9], [1.0])
+    mixed.values["median_d_rep"][0] = kl.values["median_d_rep"][0] + [[-1.0], [1.0], [-1.0]]
+    assert not compare(kl, mixed)["median_d_rep"]["holds"]
     assert compare(kl, course([0.8], [0.9], [1.0])) == {"matched": False}
 
 
