@@ -76,11 +76,10 @@ def _options() -> ConfigDict:
 def make_smoke(config: ConfigDict) -> None:
     """Shrinks a config in place to a run of seconds that still logs, evaluates and saves."""
     config.train.update(
-        {"batch_size": 16, "num_steps": 6, "log_every": 2, "eval_every": 3, "save_every": 3}
+        {"batch_size": 8, "num_steps": 6, "log_every": 2, "eval_every": 3, "save_every": 3}
     )
     config.train.update({"ema_decay": 0.5, "warmup_steps": 2})
     config.eval.update({"batch_size": 16, "times_per_image": 4})
     config.sample.update({"num": 4, "num_steps": 4})
-    config.model.options.update({"width": 16, "num_layers": 1})
-    if "diffenc" in config.model.name and not config.model.name.endswith("nt"):
-        config.model.options.encoder_width = 8
+    config.model.options.update({"width": 8, "num_layers": 1})
+    config.model.options.update({"encoder_width": 8, "encoder_layers": 1})

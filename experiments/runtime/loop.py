@@ -1,6 +1,7 @@
 """The training loop: step, log, evaluate, save, stop."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -66,7 +67,7 @@ class Loop:
         progress: Progress,
         evaluate: Callable[[TrainState], dict[str, float]] | None = None,
         describe_batch: Callable[[int], Any] = lambda step: None,
-        say: Callable[[str], None] = print,
+        say: Callable[[str], None] = functools.partial(print, flush=True),
     ):
         self.train_step, self.schedule, self.workdir = train_step, schedule, workdir
         self.writer, self.checkpointer, self.progress = writer, checkpointer, progress
