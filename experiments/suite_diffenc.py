@@ -73,7 +73,7 @@ class Pool:
 
     def _launch(self, job: Job, share: set[int]) -> int:
         command = [
-            *(sys.executable, "-m", "experiments.train_diffenc", "--then_evaluate"),
+            *(sys.executable, "-u", "-m", "experiments.train_diffenc", "--then_evaluate"),
             f"--config={self.config_file}:{job.model}",
             f"--workdir={job.workdir}",
             f"--compile_cache={self.cache}",

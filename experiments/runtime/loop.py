@@ -1,7 +1,6 @@
 """The training loop: step, log, evaluate, save, stop."""
 
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -67,7 +66,7 @@ class Loop:
         progress: Progress,
         evaluate: Callable[[TrainState], dict[str, float]] | None = None,
         describe_batch: Callable[[int], Any] = lambda step: None,
-        say: Callable[[str], None] = functools.partial(print, flush=True),
+        say: Callable[[str], None] = print,
     ):
         self.train_step, self.schedule, self.workdir = train_step, schedule, workdir
         self.writer, self.checkpointer, self.progress = writer, checkpointer, progress
@@ -104,6 +103,8 @@ class Loop:
                     break
                 state, metrics = self.train_step(state, batch)
                 step += 1
+                if step == start + 1:
+                    self.progress.start(step)  # the first call has compiled; rates leave that out
                 self._fetch()
                 self._late = (step, metrics)
                 self._after_step(step, state)

@@ -27,13 +27,13 @@ def get_config(arg: str = "") -> ConfigDict:
             config.train.update(
                 {
                     "batch_size": 64,
-                    "num_steps": 1_500,
+                    "num_steps": 1_000,
                     "learning_rate": 2e-3,
                     "decay": "cosine",
                     "grad_clip": 1.0,
                     "ema_decay": 0.995,
                     "log_every": 100,
-                    "eval_every": 500,
+                    "eval_every": 250,
                     "save_every": 500,
                 }
             )
