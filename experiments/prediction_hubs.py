@@ -129,7 +129,7 @@ def analyse(
 def histograms_of(space: Space, config: ConfigDict, say: Say) -> list[dict[str, Any]]:
     """Moments and histograms of every comparison under every distance."""
     found = []
-    for comparison in config.comparisons:
+    for comparison in tuple(config.comparisons):
         for distance in ("euclidean", "cosine", "probability"):
             for sample in [None] if comparison == "tt" else space.samples:
                 say(f"{space.name}: {comparison} {distance} distances")

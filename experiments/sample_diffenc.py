@@ -34,8 +34,8 @@ def sample(
     """Codes [num, *shape] drawn from the run in `workdir`; what is None comes from its config."""
     run, state = load_trained(workdir)
     settings = run.config.sample
-    num = settings.num if num is None else num
-    num_steps = settings.num_steps if num_steps is None else num_steps
+    num = int(settings.num if num is None else num)
+    num_steps = int(settings.num_steps if num_steps is None else num_steps)
     if num < 1 or num_steps < 1:
         raise UserError(f"num={num} and num_steps={num_steps} must both be at least 1")
     classes = run.model.options.num_classes

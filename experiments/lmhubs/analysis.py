@@ -175,10 +175,10 @@ def mitigation(space: Space, c: ConfigDict, say) -> list[dict[str, Any]]:
         fill = lambda a: np.pad(a, ((0, 0), (0, width - a.shape[1])), constant_values=-1)
         answers = np.concatenate([fill(s.answers) for s in space.samples])
     rows = []
-    for comparison in c.comparisons:
+    for comparison in tuple(c.comparisons):
         points = hidden if comparison == "cc" else space.unembedding
         queries = hidden if comparison == "ct" else None
-        for method in ("none", *c.reductions):
+        for method in ("none", *tuple(c.reductions)):
             say(f"{space.name}: {comparison} {method}")
             if method == "none":
                 index = hubness.knn(points, c.k, queries=queries, metric="cosine").index
