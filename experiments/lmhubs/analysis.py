@@ -71,24 +71,29 @@ def correlation(
     c: ConfigDict,
 ) -> dict[str, Any]:
     """Spearman's ρ of count and frequency: over hubs, with a bootstrap interval, and over all."""
-    over_all = tokens.spearman(counts, frequency)
+    over_all = finite(tokens.spearman(counts, frequency))
     if hubs.sum() < 3:
         return {
             "rho": None,
             "low": None,
             "high": None,
             "n": int(hubs.sum()),
-            "all": float(over_all),
+            "all": over_all,
         }
     x, y = counts[hubs], frequency[hubs]
     low, high = tokens.spearman_interval(x, y, jax.random.key(c.seed), num_samples=c.bootstrap)
     return {
-        "rho": float(tokens.spearman(x, y)),
-        "low": float(low),
-        "high": float(high),
+        "rho": finite(tokens.spearman(x, y)),
+        "low": finite(low),
+        "high": finite(high),
         "n": int(hubs.sum()),
-        "all": float(over_all),
+        "all": over_all,
     }
+
+
+def finite(value: Any) -> float | None:
+    """A number for JSON, which has no NaN: a correlation with a constant, a mean of nothing."""
+    return float(value) if np.isfinite(value) else None
 
 
 def answer(index: Int[np.ndarray, "n k"], answers: Int[np.ndarray, "n a"]) -> Int[np.ndarray, "n"]:
@@ -104,11 +109,13 @@ def accuracy(found: Neighbourhood, sample: Sample, c: ConfigDict) -> dict[str, A
     shares = tokens.hub_accuracy(
         first[:, 0], answer(first, sample.answers), hub_mask(found.counts, c)
     )
+    accuracies = {name: finite(getattr(shares, name)) for name in ("all", "hub", "non_hub")}
     within = tokens.neighbour_hit(found.index, answer(found.index, sample.answers))
     return {
         "corpus": found.corpus,
         "distance": found.distance,
-        **{name: float(value) for name, value in shares._asdict().items()},
+        **accuracies,
+        "hub_share": float(shares.n_hub / len(first)),
         f"within_{c.k}": float(within),
     }
 
@@ -121,15 +128,14 @@ def uniformity(space: Space) -> list[dict[str, Any]]:
             sample.hidden, space.unembedding, 1, bias=space.bias, with_stats=True
         ).stats
         size = len(space.unembedding)
-        # E[d] = 1 - 1/V and Var[d] = ‖p - u‖²/V for a token drawn uniformly.
-        relative = np.mean(np.square(stats.l2_uniform)) / (size * (1 - 1 / size) ** 2)
+        relative = tokens.probability_relative_variance(stats.l2_uniform, size)
         rows.append(
             {
                 "corpus": sample.name,
                 "l2_uniform": float(np.mean(stats.l2_uniform)),
                 "entropy_nats": float(np.mean(stats.entropy)),
                 "relative_variance": float(relative),
-                "relative_variance_bound": 1 / (size - 1),
+                "relative_variance_bound": tokens.probability_variance_bound(size),
             }
         )
     return rows
