@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import erfc, gammainc, gammaincc
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 LARGE_SHAPE = 20.0
@@ -35,7 +36,7 @@ def quick_log_normal_sf(z: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.where(z < 0, -left, jnp.log(ratio) - half_square)
 
 
-def log_gamma_sf(a: Float[Array, "..."], x: Float[Array, "..."]) -> Float[Array, "..."]:
+def log_gamma_sf(a: Float[ArrayLike, "..."], x: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
     """log Q(a, x), the log of the share of Gamma(a, 1) above x ≥ 0; elementwise.
 
     jax.scipy's series lose three digits in float32 at a = 1,000, the shape of distances in high

@@ -68,7 +68,7 @@ def write_manifest(workdir: pathlib.Path, **facts: Any) -> None:
 def environment() -> dict[str, Any]:
     """Command, commit, versions and devices of this process."""
     return {
-        "command": " ".join([pathlib.Path(sys.executable).name, *sys.argv]),
+        "command": " ".join(["python", *_program(), *sys.argv[1:]]),
         "commit": _commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -76,6 +76,12 @@ def environment() -> dict[str, Any]:
         "devices": [f"{d.platform}:{d.device_kind}" for d in jax.devices()],
         "processes": jax.process_count(),
     }
+
+
+def _program() -> list[str]:
+    """How this process was started: `-m package.module`, or the file's name."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return ["-m", spec.name] if spec else [pathlib.Path(sys.argv[0]).name]
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
