@@ -41,15 +41,15 @@ def check_codes(codes: Array, levels: int) -> None:
         )
 
 
-def class_scalars(conditioning, num: int, num_classes: int | None) -> Array:
-    """The networks' scalar input [num]: the raw class index, or zero for unconditional models.
+def class_scalars(conditioning, num: int, num_classes: int | None) -> Array | None:
+    """The networks' scalar input [num], the raw class index; None for unconditional models.
 
     ValueError where the model and the conditioning do not belong together.
     """
     if num_classes is None:
         if conditioning is not None:
             raise ValueError("conditioning was given to a model built without num_classes")
-        return jnp.zeros((num,))
+        return None
     if conditioning is None:
         raise ValueError(
             f"the model has num_classes={num_classes}: pass conditioning, one class each"

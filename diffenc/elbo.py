@@ -80,7 +80,7 @@ def elbo_terms(
     return ElboTerms(
         reconstruction=reconstruction_nll(nll, x, x_0, x_0_every),
         prior=prior_kl(encoder.value(x, gamma_1, conditioning), gamma_1),
-        diffusion=0.5 * rate * _sum(residual**2),
+        diffusion=0.5 * rate * per_example_sum(residual**2),
     )
 
 
@@ -121,16 +121,28 @@ def denoising_residual(
     -e^(-gamma/2) [x_t - x_hat + dx_t/dlambda - counterterm sigma^2 x_hat] without its large factor.
     In the eps form, r = eps - eps_hat + sigma (counterterm alpha x_hat + alpha d). Neither divides.
     """
+    error, scaled_x_hat = prediction_error(output, z, x_t, gamma, eps, parametrisation)
+    weight = per_example(counterterm(gamma) if callable(counterterm) else counterterm, z)
     level = per_example(gamma, z)
     a, s = process.alpha(level), process.sigma(level)
-    weight = per_example(counterterm(gamma) if callable(counterterm) else counterterm, z)
+    return error + s * (weight * scaled_x_hat + a * drift)
+
+
+def prediction_error(
+    output: Float[Array, "b *shape"],
+    z: Float[Array, "b *shape"],
+    x_t: Float[Array, "b *shape"],
+    gamma: Float[Array, " b"],
+    eps: Float[Array, "b *shape"],
+    parametrisation: Parametrisation,
+) -> tuple[Float[Array, "b *shape"], Float[Array, "b *shape"]]:
+    """(alpha (v - v_hat), alpha x_hat): what the losses need of a prediction, without division."""
+    level = per_example(gamma, z)
+    a, s = process.alpha(level), process.sigma(level)
     if parametrisation == "v":
         error = a * (process.velocity(x_t, eps, gamma) - output)
-        scaled_x_hat = a * process.x_from_v(z, output, gamma)
-    else:
-        error = eps - output
-        scaled_x_hat = z - s * output
-    return error + s * (weight * scaled_x_hat + a * drift)
+        return error, a * process.x_from_v(z, output, gamma)
+    return eps - output, z - s * output
 
 
 def prior_kl(x_1: Float[Array, "b *shape"], gamma_1: Float[Array, ""]) -> Float[Array, " b"]:
@@ -139,8 +151,9 @@ def prior_kl(x_1: Float[Array, "b *shape"], gamma_1: Float[Array, ""]) -> Float[
     # sigma^2 - 1 = -alpha^2 and -ln sigma^2 = softplus(-gamma): two small numbers, each known to
     # full relative precision, so that float32 keeps four digits of their difference at gamma = 5.
     floor = jax.nn.softplus(-gamma_1) - signal
-    return 0.5 * _sum(signal * x_1**2 + floor)
+    return 0.5 * per_example_sum(signal * x_1**2 + floor)
 
 
-def _sum(terms: Float[Array, "b *shape"]) -> Float[Array, " b"]:
+def per_example_sum(terms: Float[Array, "b *shape"]) -> Float[Array, " b"]:
+    """Sum over all axes but the first."""
     return terms.reshape(len(terms), -1).sum(-1)

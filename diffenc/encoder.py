@@ -18,28 +18,39 @@ DepthFn = Callable[[Array, Array, Array | None], Array]
 
 
 class Encoder(NamedTuple):
-    """`value(x, gamma, conditioning)` is x_gamma; `with_drift` of the same is (x_gamma, d)."""
+    """Two functions of (x, gamma, conditioning): x_gamma - x, and the pair (x_gamma, d).
 
-    value: DepthFn
+    The offset is kept apart because, near the data, encodings at two depths differ by less than
+    the rounding of x.
+    """
+
+    offset: DepthFn
     with_drift: Callable[[Array, Array, Array | None], tuple[Array, Array]]
+
+    def value(self, x: Array, gamma: Array, conditioning: Array | None = None) -> Array:
+        """x_gamma."""
+        return x + self.offset(x, gamma, conditioning)
 
 
 def identity_encoder() -> Encoder:
     """x_gamma = x at every depth: VDM."""
-    return Encoder(lambda x, gamma, c: x, lambda x, gamma, c: (x, jnp.zeros_like(x)))
+    return Encoder(
+        offset=lambda x, gamma, c: jnp.zeros_like(x),
+        with_drift=lambda x, gamma, c: (x, jnp.zeros_like(x)),
+    )
 
 
 def nt_encoder() -> Encoder:
     """x_gamma = alpha^2 x, the non-trainable encoder; its slope is -sigma^2 x_gamma."""
 
-    def value(x, gamma, conditioning):
-        return jax.nn.sigmoid(-per_example(gamma, x)) * x
+    def offset(x, gamma, conditioning):
+        return -jax.nn.sigmoid(per_example(gamma, x)) * x
 
     def with_drift(x, gamma, conditioning):
-        x_t = value(x, gamma, conditioning)
+        x_t = jax.nn.sigmoid(-per_example(gamma, x)) * x
         return x_t, -x_t
 
-    return Encoder(value, with_drift)
+    return Encoder(offset, with_drift)
 
 
 def residual_encoder(inner: DepthFn) -> Encoder:
@@ -49,18 +60,18 @@ def residual_encoder(inner: DepthFn) -> Encoder:
     serves value and slope. The drift is y - x_gamma + dy/dgamma.
     """
 
-    def blend(x, y, gamma):
-        return x + jax.nn.sigmoid(per_example(gamma, x)) * (y - x)
+    def share(x, y, gamma):
+        return jax.nn.sigmoid(per_example(gamma, x)) * (y - x)
 
-    def value(x, gamma, conditioning):
-        return blend(x, inner(x, gamma, conditioning), gamma)
+    def offset(x, gamma, conditioning):
+        return share(x, inner(x, gamma, conditioning), gamma)
 
     def with_drift(x, gamma, conditioning):
         y, y_slope = _with_slope(inner, x, gamma, conditioning)
-        x_t = blend(x, y, gamma)
+        x_t = x + share(x, y, gamma)
         return x_t, y - x_t + y_slope
 
-    return Encoder(value, with_drift)
+    return Encoder(offset, with_drift)
 
 
 def smooth_encoder(value: DepthFn) -> Encoder:
@@ -74,7 +85,7 @@ def smooth_encoder(value: DepthFn) -> Encoder:
         x_t, slope = _with_slope(value, x, gamma, conditioning)
         return x_t, slope / jax.nn.sigmoid(per_example(gamma, x))
 
-    return Encoder(value, with_drift)
+    return Encoder(lambda x, gamma, c: value(x, gamma, c) - x, with_drift)
 
 
 def _with_slope(function: DepthFn, x, gamma, conditioning):

@@ -40,6 +40,7 @@ class Diffusion(NamedTuple):
     gamma: Callable[..., Array]
     sample_step: Callable[..., Array]
     sample: Callable[..., Array]
+    parts: Callable[..., dict[str, Any]]
     name: str
     shape: tuple[int, ...]
     levels: int
@@ -61,6 +62,8 @@ def build(name: str, shape: Sequence[int], levels: int, **options) -> Diffusion:
       gamma(params, t) -> the schedule's level
       sample_step(params, z, t, s, eps, conditioning=None) -> z_s
       sample(key, params, num, num_steps, conditioning=None) -> codes [num, *shape]
+      parts(params, conditioning=None) -> the keywords that `diffenc.elbo`, `finite_depth` and
+        `step_choice` take of a model: encoder, denoiser, conditioning, and the form of the loss
     """
     shape = tuple(int(n) for n in shape)
     resolved = resolve(name, shape, levels, options)
@@ -80,6 +83,7 @@ def build(name: str, shape: Sequence[int], levels: int, **options) -> Diffusion:
         gamma=partial(_gamma, model),
         sample_step=partial(_sample_step, model),
         sample=partial(_sample, model),
+        parts=partial(_parts, model),
         name=name,
         shape=shape,
         levels=levels,
@@ -125,21 +129,34 @@ def _elbo_terms(
     checks.check_times(t, len(codes))
     checks.check_codes(codes, model.levels)
     classes = _classes(model, conditioning, len(codes))
-    k_score, k_encoder = (None, None) if dropout_key is None else jax.random.split(dropout_key)
     return elbo.elbo_terms(
         dequantise(codes, model.levels),
         gamma=partial(_gamma, model, params),
-        encoder=_encoder(model, params, k_encoder),
-        denoiser=partial(_output, model, params, classes=classes, key=k_score),
         decoder=partial(discretised_log_prob, levels=model.levels),
         target=codes,
-        conditioning=classes,
         t=t,
         eps=eps,
         eps_0=eps_0,
+        x_0_every=1 if dropout_key is None else model.options.x_0_every,
+        **_keywords(model, params, classes, dropout_key),
+    )
+
+
+def _parts(
+    model: _Model, params: Params, conditioning: Integer[ArrayLike, " b"] | None = None
+) -> dict[str, Any]:
+    num = 0 if conditioning is None else len(jnp.asarray(conditioning))
+    return _keywords(model, params, _classes(model, conditioning, num))
+
+
+def _keywords(model: _Model, params: Params, classes, dropout_key=None) -> dict[str, Any]:
+    k_score, k_encoder = (None, None) if dropout_key is None else jax.random.split(dropout_key)
+    return dict(
+        encoder=_encoder(model, params, k_encoder),
+        denoiser=partial(_output, model, params, classes=classes, key=k_score),
+        conditioning=classes,
         parametrisation=model.options.parametrisation,
         counterterm=_counterterm(model, params),
-        x_0_every=1 if dropout_key is None else model.options.x_0_every,
     )
 
 
@@ -157,18 +174,20 @@ def _encoder(model: _Model, params: Params, key: Key[Array, ""] | None = None) -
 
     def y(x, gamma, classes):
         gamma = jnp.broadcast_to(gamma, (len(x),))
+        classes = jnp.zeros_like(gamma) if classes is None else classes
         return inner.apply({"params": params["encoder"]}, x, gamma, classes, rngs=rngs)
 
     return residual_encoder(y)
 
 
-def _classes(model: _Model, conditioning, num: int) -> Array:
+def _classes(model: _Model, conditioning, num: int) -> Array | None:
     return checks.class_scalars(conditioning, num, model.options.num_classes)
 
 
 def _output(model: _Model, params: Params, z, gamma, *, classes, key=None) -> Array:
     """The score network's own output: v_hat or eps_hat."""
     rngs = {} if key is None else {"dropout": key}
+    classes = jnp.zeros_like(gamma) if classes is None else classes
     return model.score.apply({"params": params["score"]}, z, gamma, classes, rngs=rngs)
 
 

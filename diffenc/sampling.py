@@ -10,6 +10,8 @@ from jaxtyping import Array, Float, Key
 from diffenc import process
 from diffenc.elbo import Counterterm
 
+Predict = Callable[[Any, Any], Any]
+
 
 def generative_step(
     z: Float[Array, "b *shape"],
@@ -19,19 +21,22 @@ def generative_step(
     eps: Float[Array, "b *shape"],
     *,
     counterterm: Counterterm = 0.0,
+    log_ratio: float | Float[Array, ""] = 0.0,
 ) -> Float[Array, "b *shape"]:
-    """z_s = mu_P(z_t, x_hat) + sigma_Q eps, from depth t to the shallower s.
+    """z_s = mu_P(z_t, x_hat) + sigma_P eps, from depth t to the shallower s.
 
-    DiffEnc, https://arxiv.org/abs/2310.19789; with `counterterm` 0 the VDM step.
+    DiffEnc, https://arxiv.org/abs/2310.19789; with `counterterm` 0 the VDM step. sigma_P^2 is
+    sigma_Q^2 / w, `log_ratio` = ln w (`finite_depth.optimal_log_ratio`); 0 is the published step.
     """
     weight = counterterm(gamma_t) if callable(counterterm) else counterterm
     mean = process.generative_mean(z, x_hat, gamma_s, gamma_t, weight)
-    return mean + jnp.sqrt(process.transition_variance(gamma_s, gamma_t)) * eps
+    scale = jnp.sqrt(process.transition_variance(gamma_s, gamma_t))
+    return mean + scale * jnp.exp(-log_ratio / 2) * eps
 
 
 def ancestral_sample(
     key: Key[Array, ""],
-    predict: Callable[[Any, Any], Any],
+    predict: Predict,
     gamma: Callable[[Array], Array],
     shape: tuple[int, ...],
     num_steps: int,
@@ -42,16 +47,39 @@ def ancestral_sample(
 
     `predict(z, gamma)` is x_hat for levels [b]. The marginals' bias is O(1/num_steps).
     """
+    levels = gamma(jnp.linspace(0.0, 1.0, num_steps + 1))
+    return sample_along(key, predict, levels, shape, counterterm=counterterm)
+
+
+def sample_along(
+    key: Key[Array, ""],
+    predict: Predict,
+    levels: Float[Array, " n"],
+    shape: tuple[int, ...],
+    *,
+    counterterm: Counterterm = 0.0,
+    log_ratio: float | Float[Array, " m"] = 0.0,
+) -> Float[Array, "..."]:
+    """z_0 / alpha_0 after stepping down through increasing `levels` of gamma, m = n - 1 steps.
+
+    `log_ratio` is ln w of each step, in the order of the levels; see `generative_step`. With the
+    levels of `step_choice.best_levels` and the ratios of `finite_depth.optimal_log_ratio`, the
+    sampler whose finite-depth bound is tightest for its number of steps.
+    """
     k_start, k_steps = jax.random.split(key)
-    levels = gamma(jnp.linspace(1.0, 0.0, num_steps + 1))
+    num_steps = len(levels) - 1
+    ratios = jnp.broadcast_to(jnp.asarray(log_ratio, levels.dtype), (num_steps,))
 
     def step(z, inputs):
-        gamma_t, gamma_s, k_step = inputs
+        gamma_s, gamma_t, ratio, k_step = inputs
         x_hat = predict(z, jnp.full(shape[:1], gamma_t))
         eps = jax.random.normal(k_step, shape)
-        z = generative_step(z, x_hat, gamma_s, gamma_t, eps, counterterm=counterterm)
+        z = generative_step(
+            z, x_hat, gamma_s, gamma_t, eps, counterterm=counterterm, log_ratio=ratio
+        )
         return z, None
 
     keys = jax.random.split(k_steps, num_steps)
-    z_0, _ = jax.lax.scan(step, jax.random.normal(k_start, shape), (levels[:-1], levels[1:], keys))
-    return z_0 / process.alpha(levels[-1])
+    inputs = levels[:-1], levels[1:], ratios, keys
+    z_0, _ = jax.lax.scan(step, jax.random.normal(k_start, shape), inputs, reverse=True)
+    return z_0 / process.alpha(levels[0])

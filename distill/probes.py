@@ -23,7 +23,8 @@ class LinearProbe(NamedTuple):
     converged: Bool[Array, ""]
 
     def logits(self, features: Float[ArrayLike, "n m"]) -> Float[Array, "n k"]:
-        return jnp.asarray(features) @ self.weights.T + self.bias[None]
+        """The probe's logits, before softmax."""
+        return jnp.matmul(features, self.weights.T, precision="highest") + self.bias[None]
 
 
 def fit_linear_probe(
@@ -57,9 +58,11 @@ def fit_linear_probe(
     x = jnp.concatenate([x - mean[None], jnp.ones((len(x), 1), dtype)], axis=1)
     penalty = (2 if num_classes == 2 else 1) / (inverse_penalty * len(x))
     columns = jnp.full((1, x.shape[1]), penalty, dtype).at[:, -1].set(0)
-    end = _newton(_Problem(x, jnp.asarray(labels), columns), num_classes, tolerance, max_iterations)
-    weights, norm = end.weights[:, :-1], jnp.abs(end.gradient).max()
-    bias = end.weights[:, -1] - weights @ mean
+    problem = _Problem(x, jnp.asarray(labels), columns)
+    with jax.default_matmul_precision("highest"):
+        end = _newton(problem, num_classes, tolerance, max_iterations)
+        weights, norm = end.weights[:, :-1], jnp.abs(end.gradient).max()
+        bias = end.weights[:, -1] - weights @ mean
     return LinearProbe(weights, bias, norm, end.num_iterations, norm <= tolerance)
 
 

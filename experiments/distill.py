@@ -9,6 +9,7 @@ summary.json, table.md and figures/. The same command again resumes.
 """
 
 import pathlib
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -77,7 +78,7 @@ def _report(
         for objective in setup.objectives
     }
     summary = {
-        "environment": environment(),
+        "environment": environment() | {"command": _command()},
         "config": config,
         "data": setup.task.facts(),
         "seeds": {
@@ -91,6 +92,12 @@ def _report(
     chance = 1 / max(len(setup.task.concept_names), 1)
     write_figures(courses, teachers, chance, workdir / "figures")
     return summary
+
+
+def _command() -> str:
+    """The command line without this machine's folders."""
+    kept = [a for a in sys.argv[1:] if not a.startswith(("--workdir", "--record"))]
+    return " ".join(["python -m experiments.distill", *kept, "--workdir=DIR"])
 
 
 def main(record: str | None) -> None:

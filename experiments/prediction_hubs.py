@@ -4,8 +4,8 @@ python -m experiments.prediction_hubs --config=experiments/configs/prediction_hu
     --workdir=DIR [--config.corpora=CORPUS=N,...] [--record=results/prediction_hubs/NAME.json]
 
 DIR receives the hidden states (an interrupted extraction continues), result.json, counts.npz,
-tables.md, figures/ and report.html. The config's argument "all:smoke" runs all of it in seconds on a
-made-up model. --config.model.spec=npz:FILE reads hidden states that were extracted elsewhere.
+tables.md, figures/ and report.html. The config's argument "all:smoke" runs all of it in seconds on
+a made-up model. --config.model.spec=npz:FILE reads hidden states that were extracted elsewhere.
 """
 
 import pathlib

@@ -28,7 +28,7 @@ class Tile(NamedTuple):
 
 def split(total: int, size: int) -> tuple[int, int]:
     """(number of blocks, their common size) that cover `total`."""
-    number = -(-total // min(size, total))
+    number = -(-total // size)
     return number, -(-total // number)
 
 
@@ -37,9 +37,16 @@ def map_rows(
     total: int,
     block_rows: int | None = None,
     carry: Tree = None,
+    *,
+    even: bool = True,
 ) -> Tree:
-    """fn(rows, carry of the rows) of consecutive blocks, joined; rows beyond the last are cut."""
+    """fn(rows, carry of the rows) of consecutive blocks, joined; rows beyond the last are cut.
+
+    Blocks are of equal size up to block_rows, or with even=False of block_rows whatever the total:
+    a sum over features rounds in an order that the compiler chooses for the shape of the block.
+    """
     number, size = split(total, block_rows or QUERY_ROWS)
+    size = size if even else block_rows
     starts = jnp.arange(number, dtype=jnp.int32) * size
     fold = lambda a: jnp.pad(a, [(0, number * size - total)] + [(0, 0)] * (a.ndim - 1)).reshape(
         (number, size, *a.shape[1:])

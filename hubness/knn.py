@@ -63,9 +63,8 @@ def search(x, q, k, metric, exclude_self=False, block_size=None, mesh=None) -> N
 @functools.partial(jax.jit, static_argnames=("k", "metric", "exclude_self", "block_size"))
 def _search(x, q, k, metric, exclude_self, block_size, first_row=0):
     space = pairwise.make_space(q, x, metric)
-    ranked = topk.nearest(
-        space, k, exclude_self=exclude_self, block_rows=block_size, first_row=first_row
-    )
+    own = first_row if exclude_self else None
+    ranked = topk.nearest(space, k, own=own, block_rows=block_size)
     return Neighbors(pairwise.distance(ranked.cost, metric), ranked.index)
 
 

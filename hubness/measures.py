@@ -16,7 +16,7 @@ class Measures(NamedTuple):
     skewness             g1 = m3 / m2^{3/2} of N_k (biased moments); 0 if all counts are equal
     robin_hood           ½Σ|N − N̄| / ΣN in [0, 1 − 1/n], slots to move for equality
     gini                 Σ_ij |N_i − N_j| / (2n ΣN) in [0, 1 − 1/n]
-    atkinson             1 − (mean √N)² / N̄ in [0, 1]
+    atkinson             1 − (mean √N)² / N̄ = Var(√N) / N̄ in [0, 1]
     truncnorm_skewness   third raw moment of the standard normal above a = −N̄/s (scikit-hubness)
     antihub_rate         share of points with N = 0
     hub_rate             share of points with N ≥ hub_size · N̄
@@ -69,25 +69,26 @@ def measures(
 @jax.jit
 def _measures(counts, k, num_queries, hub_size):
     counts = jnp.sort(counts)  # sums in one order, whatever the order of the points
-    n, total = counts.shape[0], counts.sum()
-    m = total / k if num_queries is None else num_queries
-    mean = total / n
-    hubs = counts >= hub_size * mean
-    share = lambda part: jnp.where(total > 0, part / jnp.where(total > 0, total, 1), 0)
-    lam = m * k / n
+    n, middle = counts.shape[0], counts[counts.shape[0] // 2]
+    mean = middle + (counts - middle).mean()  # exact where all counts are equal, however large
+    total, some = mean * n, mean > 0
+    slots = total if num_queries is None else jnp.asarray(num_queries * k, counts.dtype)
+    share = lambda part: jnp.where(some, part / jnp.where(some, total, 1), 0)
+    rate = lambda mask: jnp.mean(mask.astype(counts.dtype))
+    hubs = (counts >= hub_size * mean) & some
     return Measures(
         skewness=skewness(counts),
         robin_hood=share(0.5 * jnp.abs(counts - mean).sum()),
         gini=share(_gini_sum(counts) / n),
-        atkinson=jnp.where(total > 0, 1 - share(jnp.sqrt(counts).sum() ** 2 / n), 0),
+        atkinson=share(n * jnp.var(jnp.sqrt(counts))),
         truncnorm_skewness=truncnorm_skewness(counts),
-        antihub_rate=jnp.mean(counts == 0),
-        hub_rate=jnp.where(total > 0, jnp.mean(hubs), 0),
+        antihub_rate=rate(counts == 0),
+        hub_rate=rate(hubs),
         hub_occurrence=share(jnp.where(hubs, counts, 0).sum()),
-        groupie_ratio=counts[-1] / m,
-        skewness_null=null.skewness_null(lam),
-        robin_hood_null=null.robin_hood_null(lam),
-        antihub_rate_null=null.antihub_rate_null(lam),
+        groupie_ratio=jnp.where(some, counts[-1] * k / jnp.where(some, slots, 1), 0),
+        skewness_null=null.skewness_null(slots / n),
+        robin_hood_null=null.robin_hood_null(slots / n),
+        antihub_rate_null=null.antihub_rate_null(slots / n),
     )
 
 

@@ -48,16 +48,16 @@ def _full(x, q, k, metric, exclude_self, same) -> Neighbors:
         )
         best = topk.no_candidates(rows.shape[0], c, x.dtype)
         index = topk.merge(best, -key, jnp.arange(x.shape[0], dtype=jnp.int32)).index
-        cost = topk.pair_costs(space, rows, index, 0 if exclude_self else None)
-        own = jnp.isinf(cost)
-        d = pairwise.distance(jnp.where(own, 0, cost), metric)
-        point = [pairwise.take(a, index) for a in rows_x[1:]]
-        near = jnp.take_along_axis(correlation, index, axis=1)
-        key = jnp.where(own, jnp.inf, full_distance(d, query, point, near))
-        key, _, index = topk.sort_rows((key, cost), index, k)
-        return Neighbors(key, index)
+        return index, jnp.take_along_axis(correlation, index, axis=1)
 
-    return blocks.map_rows(block, q.shape[0])
+    index, correlation = blocks.map_rows(block, q.shape[0])
+    cost = topk.pair_costs(space, index, 0 if exclude_self else None)
+    own = jnp.isinf(cost)
+    d = pairwise.distance(jnp.where(own, 0, cost), metric)
+    query, point = [a[:, None] for a in rows_q[1:]], [a[index] for a in rows_x[1:]]
+    key = jnp.where(own, jnp.inf, full_distance(d, query, point, correlation))
+    key, _, index = topk.sort_rows((key, cost), index, k)
+    return Neighbors(key, index)
 
 
 def _distances(space, rows):

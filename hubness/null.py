@@ -13,17 +13,19 @@ Scalar = Float[Array, ""] | float
 
 
 def skewness_null(mean: Scalar) -> Float[Array, ""]:
-    """1/√λ, the skewness of Poisson(λ)."""
-    return 1 / jnp.sqrt(jnp.asarray(mean, float))
+    """1/√λ, the skewness of Poisson(λ); 0 where nothing is counted at all."""
+    mean = jnp.asarray(mean, float)
+    return jnp.where(mean > 0, 1 / jnp.sqrt(jnp.where(mean > 0, mean, 1)), 0)
 
 
 def robin_hood_null(mean: Scalar) -> Float[Array, ""]:
-    """E|N − λ| / 2λ = e^{−λ} λ^⌊λ⌋ / ⌊λ⌋! for N ~ Poisson(λ)."""
+    """E|N − λ| / 2λ = e^{−λ} λ^⌊λ⌋ / ⌊λ⌋! for N ~ Poisson(λ); 0 where nothing is counted."""
     mean = jnp.asarray(mean, float)
-    whole = jnp.floor(mean)
-    exact = jnp.exp(-mean + whole * jnp.log(mean) - gammaln(whole + 1))
+    some, whole = mean > 0, jnp.floor(mean)
+    safe = jnp.where(some, mean, 1)
+    exact = jnp.exp(-safe + whole * jnp.log(safe) - gammaln(whole + 1))
     # Beyond 10³ the exponent cancels in float32; Stirling is within 1/(12λ) < 1e-4 there.
-    return jnp.where(mean > 1e3, 1 / jnp.sqrt(2 * jnp.pi * mean), exact)
+    return jnp.where(some, jnp.where(mean > 1e3, 1 / jnp.sqrt(2 * jnp.pi * safe), exact), 0)
 
 
 def antihub_rate_null(mean: Scalar) -> Float[Array, ""]:

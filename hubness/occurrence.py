@@ -7,7 +7,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Num, Shaped
 
 
 def k_occurrence(
-    index: Int[ArrayLike, "m k"], n: int, weights: Num[ArrayLike, "..."] | None = None
+    index: Int[ArrayLike, "..."], n: int, weights: Num[ArrayLike, "..."] | None = None
 ) -> Int[Array, " n"] | Float[Array, " n"]:
     """N_k(x) = #{q : x ∈ kNN(q)}, the in-degree of each of n points; ΣN_k = m·k.
 
@@ -32,7 +32,7 @@ def k_occurrence(
 
 
 def bad_k_occurrence(
-    index: Int[ArrayLike, "m k"],
+    index: Int[ArrayLike, "..."],
     labels: Shaped[ArrayLike, "..."],
     query_labels: Shaped[ArrayLike, "..."] | None = None,
 ) -> Int[Array, " n"]:

@@ -73,7 +73,7 @@ class Request:
 @functools.partial(jax.jit, static_argnames=("k", "metric", "exclude_self", "block_size"))
 def _shifted(x, q, shift, k, metric, exclude_self, block_size):
     space = pairwise.make_space(q, x, metric, shift)
-    return topk.nearest(space, k, exclude_self=exclude_self, block_rows=block_size)
+    return topk.nearest(space, k, own=0 if exclude_self else None, block_rows=block_size)
 
 
 @functools.partial(

@@ -65,19 +65,20 @@ def _streamed(x, q, metric, exclude_self, block_size):
 
     def step(carry, tile):
         cost = pairwise.score_costs(space, tile.score, tile.operand)
-        return _add_tile(carry, pairwise.distance(cost, metric), _mask(tile, exclude_self))
+        return add_tile(carry, pairwise.distance(cost, metric), pair_mask(tile, exclude_self))
 
     init = lambda m: (jnp.zeros(m, x.dtype),) * 3
     count, mean, squares = blocks.fold_scores(step, init, space, block_rows=block_size)
     return mean, jnp.sqrt(squares / jnp.maximum(count, 1))
 
 
-def _mask(tile: blocks.Tile, exclude_self: bool) -> Bool[Array, "r b"]:
+def pair_mask(tile: blocks.Tile, exclude_self: bool) -> Bool[Array, "r b"]:
+    """The pairs of a tile that count: each point once, and not a query with itself if asked."""
     mask = jnp.broadcast_to(tile.valid[None], tile.score.shape)
     return mask & (tile.ids[None] != tile.rows[:, None]) if exclude_self else mask
 
 
-def _add_tile(carry, distance, mask):
+def add_tile(carry, distance, mask):
     """Merge (count, mean, sum of squared deviations) with a tile's (Chan et al. 1979)."""
     count, mean, squares = carry
     new = mask.sum(axis=1, dtype=distance.dtype)
@@ -104,7 +105,7 @@ def log_sum_exp(
     def step(carry, tile):
         cost = pairwise.score_costs(space, tile.score, tile.operand)
         logit = -beta * pairwise.distance(cost, metric)
-        logit = jnp.where(_mask(tile, exclude_self), logit, -jnp.inf)
+        logit = jnp.where(pair_mask(tile, exclude_self), logit, -jnp.inf)
         return jnp.logaddexp(carry, jax.nn.logsumexp(logit, axis=1))
 
     init = lambda m: jnp.full(m, -jnp.inf, x.dtype)

@@ -73,12 +73,12 @@ def _most_shared(
     init = lambda m: topk.no_candidates(m, c, weight.dtype)
     best = blocks.fold_scores(step, init, space, of_points, block_size)
 
-    def recompute(rows, best):
-        cost = topk.pair_costs(space, rows, best.index, 0 if exclude_self else None)
+    def similarity(rows, index):
         own = jnp.arange(rows.shape[0])[:, None, None]
-        distance = 1 - members(rows)[own, of_points[best.index]].sum(axis=2)
-        distance = jnp.where(jnp.isinf(cost), jnp.inf, distance)
-        distance, _, index = topk.sort_rows((distance, cost), best.index, k)
-        return Neighbors(distance, index)
+        return members(rows)[own, of_points[index]].sum(axis=2)
 
-    return blocks.map_rows(recompute, m, block_size, best)
+    distance = 1 - blocks.map_rows(similarity, m, block_size, best.index)
+    cost = topk.pair_costs(space, best.index, 0 if exclude_self else None)
+    distance = jnp.where(jnp.isinf(cost), jnp.inf, distance)
+    distance, _, index = topk.sort_rows((distance, cost), best.index, k)
+    return Neighbors(distance, index)

@@ -20,6 +20,7 @@ from hubness import blocks, pairwise
 SPARE = 8
 CHUNK = 32
 REPAIR_ROWS = 8
+RECOMPUTE_ROWS = 128
 _STABLE = {"is_stable": True} if "is_stable" in inspect.signature(lax.top_k).parameters else {}
 Elementwise = Callable[[Array, Any, Any], Array]
 
@@ -57,7 +58,8 @@ def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
         chunks = key[:, :cut].reshape(rows, -1, CHUNK)
         taken = jnp.sort(lax.top_k(chunks.max(axis=2), c, **_STABLE)[1], axis=1)
         inside = jnp.take_along_axis(chunks, taken[:, :, None], axis=1).reshape(rows, -1)
-        place = (taken[:, :, None] * CHUNK + jnp.arange(CHUNK)).reshape(rows, -1)
+        place = taken[:, :, None] * CHUNK + jnp.arange(CHUNK)[None, None]
+        place = place.reshape(rows, -1)
         key = jnp.concatenate([inside, key[:, cut:]], axis=1)
         tail = jnp.broadcast_to(ids[None, cut:], (rows, width - cut))
         index = jnp.concatenate([ids[0] + place, tail], axis=1)
@@ -73,47 +75,70 @@ def sort_rows(keys: tuple[Array, ...], index: Array, k: int) -> tuple[Array, ...
 
 
 def pair_costs(
-    space: pairwise.Space,
-    rows: Int[Array, " r"],
-    index: Int[Array, "r c"],
-    own: int | Int[Array, ""] | None,
-) -> Float[Array, "r c"]:
-    """Costs of candidates from the rows themselves; inf for point own + i of query i."""
-    p = pairwise.exact_points(space, index)
-    q = jnp.broadcast_to(pairwise.exact_queries(space, rows)[:, None], p.shape)
-    cost = pairwise.cost(space, q, p, pairwise.take(space.shift, index))
-    return cost if own is None else jnp.where(index == rows[:, None] + own, jnp.inf, cost)
+    space: pairwise.Space, index: Int[Array, "m c"], own: int | Int[Array, ""] | None = None
+) -> Float[Array, "m c"]:
+    """Costs of candidates from the rows themselves; inf for point own + i of query i.
+
+    Computed in blocks of one shape, so that a pair has the same bits whatever else is asked.
+    """
+
+    def block(rows, index):
+        p = pairwise.exact_points(space, index)
+        q = jnp.broadcast_to(pairwise.exact_queries(space, rows)[:, None], p.shape)
+        cost = pairwise.cost(space, q, p, pairwise.take(space.shift, index))
+        return cost if own is None else jnp.where(index == rows[:, None] + own, jnp.inf, cost)
+
+    return blocks.map_rows(block, index.shape[0], RECOMPUTE_ROWS, index, even=False)
+
+
+class Fold(NamedTuple):
+    """Another fold over the same scores: step(carry, scores [r, b]) from init(m); leaves [m]."""
+
+    step: Callable[[Any, Array], Any]
+    init: Callable[[int], Any]
 
 
 def nearest(
     space: pairwise.Space,
     k: int,
     *,
-    exclude_self: bool = False,
+    own: int | Int[Array, ""] | None = None,
     block_rows: int | None = None,
-    first_row: int | Int[Array, ""] = 0,
 ) -> Ranked:
     """The k points of least cost of each query, in the order (cost, index).
 
-    With exclude_self, query i is point first_row + i and is left out of its own list.
+    With `own`, query i is point own + i and costs inf.
     """
-    c = min(k + SPARE + exclude_self, space.points.shape[0])
-    own = first_row if exclude_self else None
+    nothing = Fold(lambda carry, score: carry, lambda m: None)
+    return nearest_and(nothing, space, k, own=own, block_rows=block_rows)[0]
+
+
+def nearest_and(
+    also: Fold,
+    space: pairwise.Space,
+    k: int,
+    *,
+    own: int | Int[Array, ""] | None = None,
+    block_rows: int | None = None,
+) -> tuple[Ranked, Any]:
+    """`nearest`, and another fold over the same matrix products."""
+    c = min(k + SPARE + (own is not None), space.points.shape[0])
     optimistic, limit = _optimistic(space)
-    step = lambda best, tile: merge(best, tile.score, tile.ids)
-    init = lambda m: no_candidates(m, c, space.points.dtype)
-    best = blocks.fold_scores(step, init, optimistic, block_rows=block_rows)
 
-    def recompute(rows, best):
-        cost, index = sort_rows((pair_costs(space, rows, best.index, own),), best.index, k)
-        outside = pairwise.take(limit, rows) - best.key[:, -1]
-        slack = _epsilon(space) * jnp.abs(cost[:, -1])
-        return Ranked(cost, index), cost[:, -1] + slack < outside
+    def step(carry, tile):
+        best, other = carry
+        true = tile.score - tile.extra[None]
+        return merge(best, tile.score, tile.ids), also.step(other, true)
 
-    ranked, proved = blocks.map_rows(recompute, space.queries.shape[0], block_rows, best)
+    init = lambda m: (no_candidates(m, c, space.points.dtype), also.init(m))
+    raised = optimistic.bias - space.bias
+    best, other = blocks.fold_scores(step, init, optimistic, raised, block_rows)
+    cost, index = sort_rows((pair_costs(space, best.index, own),), best.index, k)
     if c == space.points.shape[0]:
-        return ranked
-    return _repair(space, ranked, ~proved, c, own)
+        return Ranked(cost, index), other
+    last, shift = cost[:, -1], jnp.abs(pairwise.take(space.shift, index[:, -1]))
+    proved = last + _epsilon(space) * (jnp.abs(last) + 2 * shift) < limit - best.key[:, -1]
+    return _repair(space, Ranked(cost, index), ~proved, c, own), other
 
 
 def _epsilon(space: pairwise.Space) -> float:
@@ -133,7 +158,7 @@ def _optimistic(space: pairwise.Space) -> tuple[pairwise.Space, Float[Array, " m
     mean_q, mean_p = half_q.mean(), half_p.mean()
     a = jnp.where((mean_q > 0) & (mean_p > 0), jnp.sqrt(mean_q / mean_p), 1)
     bias = space.bias + eps * ((a + 1) * half_p + jnp.abs(space.bias))
-    limit = -eps * (half_q / a + 2 * jnp.abs(space.shift).max())
+    limit = -eps * half_q / a
     if space.by_difference:
         limit += half_q - 3 * eps * half_q
     else:
@@ -172,8 +197,15 @@ def _search_by_difference(space, rows, k, c, own):
     init = no_candidates(rows.shape[0], c, q.dtype)
     n = space.points.shape[0]
     best = blocks.fold_points(step, init, jnp.arange(n, dtype=jnp.int32), n)
-    cost, index = sort_rows((pair_costs(space, rows, best.index, own),), best.index, k)
-    return Ranked(cost, index)
+    asked = dataclasses.replace(
+        space,
+        queries=pairwise.take(space.queries, rows),
+        query_scale=pairwise.take(space.query_scale, rows),
+    )
+    cost = pair_costs(asked, best.index)
+    if own is not None:
+        cost = jnp.where(best.index == rows[:, None] + own, jnp.inf, cost)
+    return Ranked(*sort_rows((cost,), best.index, k))
 
 
 def nearest_by_key(
@@ -206,13 +238,11 @@ def nearest_by_key(
     init = lambda m: no_candidates(m, c, space.points.dtype)
     best = blocks.fold_scores(step, init, space, states[1], block_rows)
 
-    def recompute(rows, best):
-        cost = pair_costs(space, rows, best.index, 0 if exclude_self else None)
-        own = jnp.isinf(cost)
-        d = pairwise.distance(jnp.where(own, 0, cost), space.metric)
-        points = jax.tree.map(lambda a: pairwise.take(a, best.index), states[1])
-        value = jnp.where(own, jnp.inf, key(d, of_rows(rows), points))
-        value, _, index = sort_rows((value, cost), best.index, k)
-        return Ranked(value, index)
-
-    return blocks.map_rows(recompute, space.queries.shape[0], block_rows, best)
+    cost = pair_costs(space, best.index, 0 if exclude_self else None)
+    own = jnp.isinf(cost)
+    d = pairwise.distance(jnp.where(own, 0, cost), space.metric)
+    queries = jax.tree.map(lambda a: a[:, None], states[0])
+    points = jax.tree.map(lambda a: pairwise.take(a, best.index), states[1])
+    value = jnp.where(own, jnp.inf, key(d, queries, points))
+    value, _, index = sort_rows((value, cost), best.index, k)
+    return Ranked(value, index)

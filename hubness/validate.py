@@ -36,13 +36,13 @@ def queries(
     q = rows(q, name)
     if q.shape[1] != x.shape[1]:
         raise ValueError(
-            f"{name} have width {q.shape[1]} but x has width {x.shape[1]} (shapes {q.shape} and "
-            f"{x.shape}); both must be rows of the same space."
+            f"{name} of shape {q.shape} and points of shape {x.shape} differ in width "
+            f"({q.shape[1]} and {x.shape[1]}); both must be rows of the same space."
         )
     return q.astype(x.dtype)
 
 
-def metric(name: str, *arrays: Float[Array, "n d"], accepted=pairwise.METRICS) -> None:
+def metric(name: str, *arrays: Float[Array, "_ d"], accepted=pairwise.METRICS) -> None:
     """ValueError for an unknown metric, or for zero rows under cosine."""
     if name not in accepted:
         raise ValueError(f"metric {name!r} is not known here; use one of {', '.join(accepted)}.")

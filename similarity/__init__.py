@@ -1,6 +1,6 @@
 """Closeness of distributions and of representations, and every bound between them."""
 
-from similarity import bounds, constructions, gauge, patterns, sharded
+from similarity import bounds, constructions, gauge, patterns, sets, sharded
 from similarity.cca import (
     canonical_correlations,
     linear_regression_r2,
@@ -79,6 +79,7 @@ __all__ = [
     "procrustes",
     "pwcca",
     "rsa",
+    "sets",
     "sharded",
     "squared_logit_distances",
     "svcca",

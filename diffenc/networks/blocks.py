@@ -1,8 +1,8 @@
 """Blocks shared by the score network and the encoders.
 
 Shapes and order of layers follow the published DiffEnc and VDM networks, so that parameters are
-counted and can be loaded exactly. Statistics, embeddings and attention logits are float32 whatever
-`dtype` the activations have. Dropout is on exactly when a "dropout" key is given to `apply`.
+counted and can be loaded exactly. Statistics, embeddings and attention logits are at least float32
+whatever `dtype` the activations have. Dropout is on exactly when `apply` is given a "dropout" key.
 """
 
 from collections.abc import Callable
@@ -118,8 +118,9 @@ class AttentionBlock(nn.Module):
         h = h.reshape(batch, height * width, channels)
         dense = lambda name, **kw: nn.Dense(channels, dtype=self.dtype, name=name, **kw)
         q, k, v = dense("q")(h), dense("k")(h), dense("v")(h)
-        logits = jnp.einsum("bqc,bkc->bqk", q, k, preferred_element_type=jnp.float32)
-        weights = jax.nn.softmax(logits / jnp.sqrt(jnp.float32(channels)), axis=-1)
+        accurate = jnp.promote_types(q.dtype, jnp.float32)
+        logits = jnp.einsum("bqc,bkc->bqk", q, k, preferred_element_type=accurate)
+        weights = jax.nn.softmax(logits / jnp.sqrt(jnp.asarray(channels, accurate)), axis=-1)
         h = jnp.einsum("bqk,bkc->bqc", weights.astype(v.dtype), v)
         h = dense("proj_out", kernel_init=nn.initializers.zeros)(h)
         return x + h.reshape(x.shape)

@@ -30,7 +30,8 @@ class Upsample(nn.Module):
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         # Flipped, as nn.ConvTranspose orders its kernel.
         patches = jnp.einsum("bhwc,ijcf->bhiwjf", x, kernel[::-1, ::-1])
-        return patches.reshape(batch, 2 * height, 2 * width, self.features) + bias.reshape(1, 1, 1, -1)
+        out = patches.reshape(batch, 2 * height, 2 * width, self.features)
+        return out + bias[None, None, None]
 
 
 class EncoderUNet(nn.Module):

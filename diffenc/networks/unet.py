@@ -1,5 +1,6 @@
 """The score network: a U-Net of constant width and resolution (VDM, DiffEnc)."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
@@ -13,11 +14,13 @@ from diffenc.networks.convolution import convolve_in_loop
 def fourier_features(
     z: Float[Array, "b *shape c"], frequencies: Sequence[int]
 ) -> Float[Array, "b *shape f"]:
-    """sin and cos of 2^n pi z for each n: all sines, then all cosines. Needs float32 for n near 8.
+    """sin, then cos, of 2^n pi z: every n for the first channel, every n for the next, and so on.
 
-    They show the network the phase of z within a grey level's bin (VDM, appendix C).
+    They show the network the phase of z within a grey level's bin (VDM, appendix C). float32 holds
+    their argument to 1e-4 at n = 8; less precise types do not.
     """
-    angles = jnp.concatenate([2.0**n * jnp.pi * z for n in frequencies], -1)
+    waves = jnp.asarray([2.0**n * math.pi for n in frequencies], z.dtype)
+    angles = (z[..., None] * waves.reshape((1,) * z.ndim + (-1,))).reshape(*z.shape[:-1], -1)
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
 
 

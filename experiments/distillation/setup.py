@@ -9,6 +9,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import distill
@@ -45,6 +46,7 @@ def make_setup(config: Mapping[str, Any]) -> Setup:
       UserError: for a name that is unknown, data that lack a label or concept where one is
         needed, or models that do not fit the labels.
     """
+    _check_positive(config)
     if config["data"]["name"] not in TASKS:
         raise nearest(config["data"]["name"], TASKS, "data")
     task = TASKS[config["data"]["name"]](config["data"])
@@ -55,10 +57,6 @@ def make_setup(config: Mapping[str, Any]) -> Setup:
     student_model = make_classifier(config["model"]["student"], num_labels)
     key = jax.random.key(config["seed"])
     num_teachers, each = config["teacher"]["num"], config["student"]["num"]
-    if num_teachers < 1 or each < 1:
-        raise UserError(
-            f"teacher.num={num_teachers} and student.num={each}: at least one of each is needed"
-        )
     group = functools.partial(members, together=config["together"])
     return Setup(
         task=task,
@@ -85,8 +83,10 @@ def make_objective(name: str, loss: Mapping[str, Any]) -> ExampleLoss:
         raise nearest(name, table, "objective")
     try:
         mixed = distill.with_label_loss(table[name], loss["label_weight"])
+        # Options are checked when a loss is traced; better here than after the teachers' training.
+        jax.eval_shape(mixed, jnp.zeros(2), jnp.zeros(2), jnp.zeros((), int))
     except ValueError as error:
-        raise UserError(f"loss.label_weight: {error}") from error
+        raise UserError(f"config.loss: {error}") from error
     return lambda outputs, example: mixed(outputs[1], example["teacher_logits"], example["label"])
 
 
@@ -158,6 +158,18 @@ def _check_same_models(
         raise UserError(
             f"the {role}s in {run} are not those of this config: {'; '.join(differing)}"
         )
+
+
+def _check_positive(config: Mapping[str, Any]) -> None:
+    values = flatten(dict(config))
+    names = [
+        f"{role}.{key}"
+        for role in ("teacher", "student")
+        for key in ("num", "epochs", "batch_size")
+    ]
+    for name in (*names, "eval.every", "log_every", "save_every"):
+        if values[name] < 1:
+            raise UserError(f"{name} is {values[name]}; at least 1 is needed")
 
 
 def _plan(part: Mapping[str, Any]) -> Plan:

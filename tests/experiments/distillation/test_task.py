@@ -86,6 +86,12 @@ def test_all_forms_of_a_digit_fall_into_one_split():
     check_task(task)
 
 
+def test_attributes_of_a_set_that_is_not_bundled_have_a_smoke_form():
+    task = TASKS["attributes"](DIGITS | {"source": "fashion_mnist", "smoke": True})
+    assert task.train.x.shape[1:] == (14, 14, 1) and task.scale == 1 / 255
+    check_task(task)
+
+
 def test_probe_halves_share_each_concept():
     task = TASKS["attributes"](DIGITS)
     halves = [np.bincount(task.test.concept[half]) for half in probe_halves(task)]

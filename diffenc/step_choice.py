@@ -1,0 +1,78 @@
+"""Which levels to step through when generating: the noise schedule for inference, after training.
+
+For a given number of steps, the levels that make the finite-depth bound tightest, by dynamic
+programming over a grid, as in Watson et al. 2021, https://arxiv.org/abs/2106.03802; here for any
+encoder, with the counterterm, and with each step's variance at its optimum if asked.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from diffenc import process
+from diffenc.encoder import Encoder
+from diffenc.finite_depth import Network, step_cost
+
+
+def pair_costs(
+    key: Key[Array, ""],
+    x: Float[Array, "b *shape"],
+    levels: Float[Array, " n"],
+    *,
+    encoder: Encoder,
+    denoiser: Network,
+    conditioning: Float[Array, " b"] | None = None,
+    **form: Any,
+) -> Float[Array, "n n"]:
+    """Expected cost l of the step from level t down to level s, [t, s], in nats per example.
+
+    Infinite where s is not below t. The network runs once a level, the encoder n times a level.
+    `form` is the parametrisation and the counterterm of `finite_depth.step_cost`.
+    """
+    full = lambda gamma: jnp.full((len(x),), gamma)
+
+    def row(inputs):
+        index, k_eps = inputs
+        gamma_t = full(levels[index])
+        eps = jax.random.normal(k_eps, x.shape, x.dtype)
+        at_t = encoder.offset(x, gamma_t, conditioning)
+        z = process.diffuse(x + at_t, gamma_t, eps)
+        output = denoiser(z, gamma_t)
+
+        def cost(other):
+            # Where s is not below t, any level that is will do: the value is not used.
+            gamma_s = full(jnp.where(other < index, levels[other], levels[index] - 1))
+            shift = encoder.offset(x, gamma_s, conditioning) - at_t
+            costs = step_cost(output, z, x + at_t, shift, gamma_s, gamma_t, eps, **form)
+            return jnp.where(other < index, costs.mean(), jnp.inf)
+
+        return jax.lax.map(cost, jnp.arange(len(levels)))
+
+    return jax.lax.map(row, (jnp.arange(len(levels)), jax.random.split(key, len(levels))))
+
+
+def best_levels(
+    costs: Float[Array, "n n"], num_steps: int
+) -> tuple[Int[Array, " steps"], Float[Array, ""]]:
+    """Indices of the num_steps + 1 levels, the first and the last among them, of least total cost.
+
+    `costs[t, s]` is the price of the step from t down to s: `pair_costs`, or `optimal_cost` of it
+    where each step has its best variance. Returns the increasing indices and the total. Raises
+    ValueError unless 1 <= num_steps < n.
+    """
+    size = len(costs)
+    if not 1 <= num_steps < size:
+        raise ValueError(f"num_steps={num_steps} must lie in [1, {size - 1}] for {size} levels")
+
+    def extend(best, _):
+        """From the cheapest way to each level in k steps to that in k + 1."""
+        through = costs + best[None, :]
+        return through.min(1), through.argmin(1)
+
+    start = jnp.full((size,), jnp.inf, costs.dtype).at[0].set(0.0)
+    best, previous = jax.lax.scan(extend, start, length=num_steps)
+    retrace = lambda level, came_from: (came_from[level], level)
+    first, rest = jax.lax.scan(retrace, jnp.asarray(size - 1), previous, reverse=True)
+    return jnp.concatenate([first[None], rest]), best[-1]

@@ -1,0 +1,185 @@
+"""Parameters of the published VDM and DiffEnc code, read into our models.
+
+github.com/google-research/vdm and github.com/bemigini/DiffEnc write their networks block by block
+where ours are stacked for scanning, and name some modules otherwise; shapes agree.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import flax.serialization
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from diffenc.models import Diffusion, Params
+from diffenc.schedules import MONOTONE_FLOOR
+
+Leaves = dict[str, Any]
+
+# Our name for a layer inside a block, a block of the score network, one of the encoder; published.
+_LAYERS = {"norm": "GroupNorm_0", "norm1": "GroupNorm_0", "norm2": "GroupNorm_1"}
+_MIDDLE = {"mid_block1": "mid.block_1", "mid_attn": "mid.attn_1", "mid_block2": "mid.block_2"}
+_ENCODER_MIDDLE = {
+    "mid_block1": "mid_resnet_1",
+    "mid_attn": "mid_attn_1",
+    "mid_block2": "mid_resnet_2",
+}
+_MONOTONE = {
+    "gamma/l1/kernel": (1, 1),
+    "gamma/l1/bias": (1,),
+    "gamma/l2/kernel": (1, 1024),
+    "gamma/l2/bias": (1024,),
+    "gamma/l3/kernel": (1024, 1),
+}
+
+
+class _Style(NamedTuple):
+    """What the published names depend on."""
+
+    nested: bool  # DiffEnc keeps the score network's blocks in a module of their own
+    numbered: bool  # the multi-resolution encoder numbers its blocks
+    levels: int  # poolings of the encoder
+
+
+def decode_checkpoint(data: bytes, which: str = "ema_params") -> Leaves:
+    """The leaves of a published checkpoint's bytes, flat: "a/b/c" -> array.
+
+    `which` is "ema_params" (what the papers evaluate) or "params". The format is Flax's msgpack:
+    arrays and numbers only, no code is run. Raises ValueError for bytes without that entry.
+    """
+    try:
+        state = flax.serialization.msgpack_restore(data)
+    except Exception as error:
+        raise ValueError(
+            "not a published checkpoint: expected the msgpack file that flax.training.checkpoints "
+            f"writes ({type(error).__name__}: {error})"
+        ) from error
+    if not isinstance(state, Mapping) or which not in state:
+        keys = ", ".join(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
+        raise ValueError(f"the checkpoint has no {which!r}; it has: {keys}")
+    return _flat(state[which])
+
+
+def from_published(tree: Mapping[str, Any], model: Diffusion) -> Params:
+    """Our parameters of `model` from a published parameter tree, nested or with "a/b/c" names.
+
+    `model` must have the published sizes; its "learned_linear" schedule takes learned end points,
+    "monotone" with `learn_endpoints` VDM's network. Raises one ValueError that lists the leaves
+    that are missing, those that are extra and those of another shape.
+    """
+    leaves = _flat(tree)
+    wanted = _flat(jax.eval_shape(model.init, jax.random.key(0)))
+    style = _Style(
+        nested=any(name.startswith("score_model/VDMUNet_0/") for name in leaves),
+        numbered=model.options.encoder == "mult_res",
+        levels=sum(name.startswith("encoder/up") and "_conv/bias" in name for name in wanted),
+    )
+    monotone = model.options.schedule == "monotone"
+    sources = {
+        ours: _published_names(ours, like.shape, style)
+        for ours, like in wanted.items()
+        if ours != "counterterm" and not (monotone and ours.startswith("schedule/"))
+    }
+    shapes = {
+        name: wanted[ours].shape[_is_stacked(ours) :]
+        for ours, names in sources.items()
+        for name in names
+    }
+    _check(leaves, shapes | (_MONOTONE if monotone else {}))
+    # A learned counterterm starts at the published one.
+    found = {n: jnp.zeros(like.shape) for n, like in wanted.items() if n == "counterterm"}
+    for ours, names in sources.items():
+        arrays = [jnp.asarray(leaves[name], wanted[ours].dtype) for name in names]
+        found[ours] = jnp.stack(arrays) if _is_stacked(ours) else arrays[0]
+    if monotone:
+        found |= _monotone(leaves, model)
+    return flax.traverse_util.unflatten_dict(found, sep="/")
+
+
+def _flat(tree: Mapping[str, Any]) -> Leaves:
+    flat = flax.traverse_util.flatten_dict(dict(tree), sep="/")
+    return {name.removeprefix("params/"): leaf for name, leaf in flat.items()}
+
+
+def _is_stacked(ours: str) -> bool:
+    return ours.startswith(("score/down/", "score/up/"))
+
+
+def _published_names(ours: str, shape: tuple[int, ...], style: _Style) -> list[str]:
+    """The published names of one of our leaves; several where ours is stacked."""
+    part, *path = ours.split("/")
+    if part == "schedule":
+        return [f"gamma/{path[0]}"]
+    if part == "encoder":
+        return [_encoder_name(path, style)]
+    module, *rest = path
+    unet = "score_model/VDMUNet_0/" if style.nested else "score_model/"
+    if module in ("down", "up"):
+        return [f"{unet}{module}.block_{i}/{_inside(rest[1:])}" for i in range(shape[0])]
+    if module in _MIDDLE:
+        return [f"{unet}{_MIDDLE[module]}/{_inside(rest)}"]
+    embedding = ["TimeEmbedding_0"] if style.nested else []
+    head = {"time": embedding, "norm_out": ["GroupNorm_0"]}.get(module, [module])
+    return ["/".join(["score_model", *head, *rest])]
+
+
+def _encoder_name(path: list[str], style: _Style) -> str:
+    module, *rest = path
+    base = "encdec/inner_encoder/"
+    if module in _ENCODER_MIDDLE:
+        return f"{base}enc_model/{_ENCODER_MIDDLE[module]}/{_inside(rest)}"
+    if match := re.fullmatch(r"(down|up)(\d+)_(conv|block)(\d*)", module):
+        arm, level, kind, block = match.groups()
+        # On the way up the modules are counted from the coarsest level, their blocks are not.
+        place = int(level) if arm == "down" else style.levels - 1 - int(level)
+        number = block if style.numbered else ""
+        inner = "conv_trans" if kind == "conv" else f"{arm}_{level}_resnet_block{number}"
+        return f"{base}enc_model/{arm}_blocks_{place}/{inner}/{_inside(rest)}"
+    head = {"time": "time_embedding", "norm_out": "GroupNorm_0"}.get(module, module)
+    return base + "/".join([head, *rest])
+
+
+def _inside(path: list[str]) -> str:
+    return "/".join([_LAYERS.get(path[0], path[0]), *path[1:]])
+
+
+def _check(leaves: Leaves, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    missing = sorted(shapes.keys() - leaves.keys())
+    extra = sorted(leaves.keys() - shapes.keys())
+    other = [
+        f"{name} {np.shape(leaves[name])} instead of {shape}"
+        for name, shape in sorted(shapes.items())
+        if name in leaves and np.shape(leaves[name]) != shape
+    ]
+    problems = {"missing": missing, "extra": extra, "of another shape": other}
+    if any(problems.values()):
+        listed = "\n".join(
+            f"{len(names)} {kind}: {', '.join(names)}" for kind, names in problems.items() if names
+        )
+        raise ValueError(
+            "the published tree does not fit the model; build it with the published name, shape "
+            f"and schedule\n{listed}"
+        )
+
+
+def _monotone(leaves: Leaves, model: Diffusion) -> Leaves:
+    """VDM's monotone network as ours: the same interior, its end points as parameters."""
+    slope, bias, w2, b2, w3 = (np.asarray(leaves[name], np.float64) for name in _MONOTONE)
+    slope, bias, w2, w3 = abs(slope[0, 0]), bias[0], w2[0], w3[:, 0]
+    floor = MONOTONE_FLOOR * (model.options.gamma_max - model.options.gamma_min)
+    if slope < floor or not model.options.learn_endpoints:
+        raise ValueError(
+            f"VDM's learned schedule needs learn_endpoints=True and a slope of {floor:.3g} or more "
+            f"(it is {slope:.3g})"
+        )
+
+    def gamma(t):
+        inner = 2 * np.abs(w2) * (t - 0.5) + b2
+        return slope * t + bias + (np.abs(w3) * (2 / (1 + np.exp(-inner)) - 1)).mean()
+
+    start, end = gamma(0.0), gamma(1.0)
+    ours = {"w1": [slope - floor], "w2": w2, "b2": b2, "w3": w3, "b": [start], "w": [end - start]}
+    return {f"schedule/{name}": jnp.asarray(value, jnp.float32) for name, value in ours.items()}

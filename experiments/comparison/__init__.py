@@ -1,0 +1,1 @@
+"""Saved models and representations against each other: every measure, every bound, one page."""

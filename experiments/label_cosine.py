@@ -1,0 +1,77 @@
+"""What cosines between label representations tell: the paper's examples, and an audit of yours.
+
+python -m experiments.label_cosine --config=experiments/configs/label_cosine/paper.py \
+    --workdir=DIR [--config.matrix=FILE.safetensors:lm_head.weight --config.bias=FILE:NAME]
+
+FILE is .npz, .npy or .safetensors, rows are labels. DIR receives config.json, manifest.json,
+summary.json, tables.md and figures/.
+"""
+
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from experiments.labels import examples
+from experiments.labels.audit import read_matrix, summarise, table
+from experiments.labels.figures import write_figures
+from experiments.runtime import cli
+from experiments.runtime.manifest import claim_workdir, environment, write_json, write_manifest
+
+OPTIONS = {"record": (str, "Also write the summary to this file.")}
+
+
+def label_cosine(
+    config: ConfigDict, workdir: pathlib.Path, *, allowed_changes: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Runs the examples and the audit; returns the summary that it writes."""
+    given = config.to_dict()
+    matrix = None
+    if config.matrix:
+        matrix = read_matrix(config.matrix, config.bias, config.max_labels, config.seed)
+    claim_workdir(workdir, given, allowed_changes)
+    write_manifest(workdir)
+    keys = jax.random.split(jax.random.key(config.seed), 3)
+    summary: dict[str, Any] = {
+        "environment": environment(),
+        "config": given,
+        "translations": examples.translations(given["cosines"], keys[0]),
+        "competing": examples.competing_labels(),
+        "lengths": examples.lengths(),
+        "signs_and_ranks": examples.signs_and_ranks(keys[1], given["num_inputs"]),
+        "regions": examples.regions_from_cosines(given["cases"], given["seeds"], keys[2]),
+    }
+    if matrix is not None:
+        summary["audit"] = summarise(*matrix)
+    write_json(workdir / "summary.json", summary)
+    (workdir / "tables.md").write_text(tables(summary))
+    write_figures(workdir / "figures", None if matrix is None else matrix[0])
+    return summary
+
+
+def tables(summary: Mapping[str, Any]) -> str:
+    """The summary in Markdown."""
+    lines = ["| asked cosine | cosine | largest change of a probability |", "|---|---|---|"]
+    for row in summary["translations"]["rows"]:
+        lines.append(f"| {row['target']} | {row['cosine']:.6f} | {row['largest_change']:.1e} |")
+    lines += ["", "| labels | dimension | from rows | from differences |", "|---|---|---|---|"]
+    for row in summary["regions"]["rows"]:
+        right = [f"{row[name]}/{row['of']}" for name in ("rows", "differences")]
+        lines.append(f"| {row['labels']} | {row['dim']} | {right[0]} | {right[1]} |")
+    if "audit" in summary:
+        lines += ["", table(summary["audit"])]
+    return "\n".join(lines) + "\n"
+
+
+def main(record: str | None) -> None:
+    workdir = cli.workdir()
+    summary = label_cosine(cli.config(), workdir, allowed_changes=cli.allowed_changes())
+    if record:
+        write_json(pathlib.Path(record), summary)
+    print((workdir / "tables.md").read_text())
+
+
+if __name__ == "__main__":
+    cli.run(main, options=OPTIONS)

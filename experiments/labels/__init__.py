@@ -1,0 +1,1 @@
+"""What cosines between label representations tell: examples, checks, and an audit of a matrix."""

@@ -1,0 +1,80 @@
+"""The audit of a user's unembedding matrix, as numbers and as a table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from experiments.arrays import load_one
+from experiments.runtime.errors import UserError
+from similarity import gauge
+
+Record = dict[str, Any]
+
+
+def read_matrix(matrix: str, bias: str, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The matrix and bias (zeros where there is none), and at most `rows` rows drawn of them."""
+    W = load_one(matrix)
+    if W.ndim != 2 or len(W) < 3:
+        raise UserError(
+            f"{matrix} has shape {W.shape}; accepted is (labels, dim), 3 labels or more"
+        )
+    b = load_one(bias) if bias else np.zeros(len(W), np.float32)
+    if b.shape != (len(W),):
+        raise UserError(f"{bias} has shape {b.shape}; accepted is ({len(W)},), one for each label")
+    if len(W) > rows:
+        chosen = np.sort(np.random.default_rng(seed).choice(len(W), rows, replace=False))
+        W, b = W[chosen], b[chosen]
+    return W.astype(np.float32), b.astype(np.float32)
+
+
+def summarise(W: np.ndarray, b: np.ndarray) -> Record:
+    """How many cosine statements about pairs and neighbours a translation undoes."""
+    audit = gauge.audit(W, b)
+    pairs = np.triu_indices(len(W), 1)
+    raw, centred = (np.asarray(x)[pairs] for x in (audit.cosine, audit.centred_cosine))
+    fixed = np.asarray(audit.fixed)[pairs]
+    needed = np.asarray(audit.flip_distance)[pairs][~fixed] / float(audit.row_scale)
+    return {
+        "labels": len(W),
+        "dim": W.shape[1],
+        "pairs": int(fixed.size),
+        "pairs_no_translation_moves": int(fixed.sum()),
+        "mean_cosine": float(raw.mean()),
+        "mean_centred_cosine": float(centred.mean()),
+        "sign_changes_on_centring": float((np.sign(raw) != np.sign(centred)).mean()),
+        "nearest_changes_on_centring": float((audit.nearest != audit.nearest_centred).mean()),
+        "nearest_that_survive_every_translation": int(audit.nearest_survives.sum()),
+        "translation_to_cosine_zero": {
+            name: float(np.quantile(needed, q))
+            for name, q in (("least", 0.0), ("median", 0.5), ("greatest", 1.0))
+        },
+        "mean_row_to_row_scale": float(
+            np.linalg.norm(W.mean(0)) / max(float(audit.row_scale), np.finfo(np.float32).tiny)
+        ),
+    }
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """The audit in Markdown."""
+    needed = record["translation_to_cosine_zero"]
+    rows = [
+        ("labels × dimension", f"{record['labels']} × {record['dim']}"),
+        ("pairs whose cosine no translation moves", f"{record['pairs_no_translation_moves']}"),
+        ("mean cosine, as stored", f"{record['mean_cosine']:.4f}"),
+        ("mean cosine, centred", f"{record['mean_centred_cosine']:.4f}"),
+        ("pairs whose sign changes on centring", f"{record['sign_changes_on_centring']:.1%}"),
+        (
+            "labels whose nearest changes on centring",
+            f"{record['nearest_changes_on_centring']:.1%}",
+        ),
+        (
+            "labels whose nearest survives every translation",
+            f"{record['nearest_that_survive_every_translation']}",
+        ),
+        (
+            "translation that makes a cosine 0, in row scales (least, median, greatest)",
+            ", ".join(f"{needed[name]:.3g}" for name in ("least", "median", "greatest")),
+        ),
+    ]
+    return "\n".join(["| statement | value |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])

@@ -1,0 +1,102 @@
+"""The figures of label cosines, as PNG files: decision regions with label vectors, and an audit."""
+
+import pathlib
+
+import numpy as np
+
+from similarity import constructions, gauge
+
+REACH = 1.6
+
+
+def write_figures(folder: pathlib.Path, audited: np.ndarray | None) -> list[pathlib.Path]:
+    """The paper's figures, and the audit's where a matrix was given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    even, short = constructions.row_lengths()
+    base = np.array([(1.0, 0.3), (0.2, 1.0), (-0.9, -0.2), (0.1, -1.0)])
+    moved = {
+        f"cosine {c:g}": np.asarray(gauge.translate_to_cosine(base, 0, 1, c)) for c in (-1, 0, 0.95)
+    }
+    figures = {
+        "translations.png": regions({"as given": base} | moved),
+        "competing.png": regions(
+            {
+                "centred": constructions.centred_cosines(),
+                "unit length": constructions.fixed_length_cosines(),
+            }
+        ),
+        "lengths.png": regions({"equal lengths": even / 5, "label 2 shortened": short / 5}),
+        "ranks.png": configurations(),
+    }
+    if audited is not None:
+        figures["audit.png"] = audit(audited)
+    for name, figure in figures.items():
+        figure.savefig(folder / name, dpi=110)
+    return [folder / name for name in figures]
+
+
+def regions(matrices: dict[str, np.ndarray]):
+    """Which label is most likely at each point of the plane, with the rows as arrows."""
+    figure, axes = _figure(len(matrices))
+    grid = np.stack(np.meshgrid(*[np.linspace(-REACH, REACH, 300)] * 2), -1)
+    for axis, (title, W) in zip(axes, matrices.items(), strict=True):
+        best = (grid @ W.T).argmax(-1)
+        extent = (-REACH, REACH, -REACH, REACH)
+        axis.imshow(
+            best,
+            origin="lower",
+            extent=extent,
+            cmap="Pastel1",
+            vmin=0,
+            vmax=8,
+            interpolation="none",
+        )
+        for y, row in enumerate(W):
+            axis.annotate("", row, (0, 0), arrowprops={"arrowstyle": "->", "lw": 1.2})
+            axis.annotate(str(y), row * 1.08, fontsize=9, annotation_clip=False)
+        axis.set_title(title, fontsize=10)
+    return figure
+
+
+def configurations():
+    """Two point configurations of equal sign patterns with their connecting lines."""
+    figure, axes = _figure(2)
+    for axis, W in zip(axes, constructions.equal_signs_other_ranks(), strict=True):
+        points = W[:, :2]
+        for i in range(len(points)):
+            for j in range(i):
+                axis.axline(points[i], points[j], color="#cccccc", lw=0.7, zorder=0)
+            axis.annotate(str(i + 1), points[i], xytext=(4, 4), textcoords="offset points")
+        axis.plot(*points.T, "o", color="#c44e52")
+        axis.set_xlim(-1.5, 1.5)
+        axis.set_ylim(-1.5, 1.5)
+    return figure
+
+
+def audit(W: np.ndarray):
+    """Cosines of all pairs, as stored and centred, and the translation that undoes each sign."""
+    found = gauge.audit(W)
+    pairs = np.triu_indices(len(W), 1)
+    raw, centred = (np.asarray(x)[pairs] for x in (found.cosine, found.centred_cosine))
+    needed = np.asarray(found.flip_distance)[pairs] / float(found.row_scale)
+    figure, axes = _figure(2, equal=False)
+    bins = np.linspace(-1, 1, 80)
+    axes[0].hist(raw, bins, alpha=0.6, label="as stored")
+    axes[0].hist(centred, bins, alpha=0.6, label="centred")
+    axes[0].set_xlabel("cosine of two labels")
+    axes[0].legend(frameon=False)
+    axes[1].hist(needed[np.isfinite(needed)], 80, color="#8172b3")
+    axes[1].set_xlabel("translation that makes it 0, in row scales")
+    return figure
+
+
+def _figure(columns: int, *, equal: bool = True):
+    from matplotlib.figure import Figure
+
+    figure = Figure((3.2 * columns, 3.2), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        if equal:
+            axis.set_aspect("equal")
+    return figure, axes

@@ -1,0 +1,316 @@
+"""scikit-learn estimators over the functions of `hubness`; needs the extra `sklearn`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+)
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from hubness import features
+from hubness.knn import Neighbors, knn
+from hubness.measures import Measures, measures
+from hubness.occurrence import k_occurrence
+from hubness.rescale import REDUCTIONS, reduced_knn
+
+__all__ = [
+    "Hubness",
+    "HubnessKNNClassifier",
+    "HubnessReducedKNNTransformer",
+    "RankNormalizer",
+]
+
+# Values that grow with dissimilarity from 0; others order neighbours and say no more.
+NON_NEGATIVE = ("local_scaling", "mp_empiric", "mp_gamma", "mp_gauss", "mp_gauss_full")
+NON_NEGATIVE += ("nicdm", "simhub", "snn")
+# Distances of which 1/d is a sensible vote. Mutual proximity spans 1e-12 to 1 among neighbours:
+# 1/d makes it a one-nearest-neighbour rule.
+INVERTIBLE = (None, "nicdm")
+
+
+class _Search(BaseEstimator):
+    """Parameters and calls that all searching estimators share."""
+
+    def _points(self, X, *, reset: bool):
+        X = validate_data(
+            self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1
+        )
+        if reset:
+            _check_method(self.method)
+            self._points_ = X
+            self.n_samples_fit_ = len(X)
+        return X
+
+    def _neighbors(self, queries, k: int) -> Neighbors:
+        """k neighbours among the fitted points: of themselves if queries is None."""
+        points = self._points_
+        if queries is None:
+            return _to_numpy(self._search(points, None, k))
+        # One compiled program serves all numbers of queries up to the same power of two.
+        size = max(8, 1 << (len(queries) - 1).bit_length())
+        padded = np.concatenate([queries, np.repeat(queries[-1:], size - len(queries), axis=0)])
+        found = _to_numpy(self._search(points, padded, k))
+        return Neighbors(*(a[: len(queries)] for a in found))
+
+    def _search(self, points, queries, k):
+        options = dict(queries=queries, metric=self.metric)
+        if self.method is None:
+            return knn(points, k, **options)
+        options["local_k"] = min(self.local_k, len(points) - 1)
+        return reduced_knn(points, k, self.method, **options, **(self.method_params or {}))
+
+
+def _check_method(method: str | None) -> None:
+    if method is not None and method not in REDUCTIONS:
+        raise ValueError(f"method={method!r}; use None or one of {', '.join(REDUCTIONS)}.")
+
+
+def _to_numpy(nb: Neighbors) -> Neighbors:
+    distance, index = jax.device_get(nb)
+    return Neighbors(distance.astype(np.float64), index.astype(np.int64))
+
+
+class Hubness(_Search):
+    """Measures of hubness of the fitted points, and of new queries among them.
+
+    A point never counts as its own neighbour. `report_` holds `Measures` as floats and
+    `k_occurrence_` the counts of the self search; `score` is minus the chosen measure, so that
+    model selection prefers less hubness. metric="precomputed" takes a sparse graph of neighbours
+    that any library made [queries, points], of which the k nearest stored are counted; if square,
+    its diagonal is left out.
+    """
+
+    def __init__(
+        self,
+        n_neighbors=10,
+        *,
+        metric="euclidean",
+        method=None,
+        local_k=10,
+        method_params=None,
+        measure="robin_hood",
+        hub_size=2.0,
+    ):
+        self.n_neighbors = n_neighbors
+        self.metric = metric
+        self.method = method
+        self.local_k = local_k
+        self.method_params = method_params
+        self.measure = measure
+        self.hub_size = hub_size
+
+    def fit(self, X, y=None):
+        """Measures the self search of X (or the graph X under metric="precomputed")."""
+        if self.measure not in Measures._fields:
+            raise ValueError(f"measure={self.measure!r}; use one of {', '.join(Measures._fields)}.")
+        if self.metric == "precomputed":
+            X = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
+            self.n_samples_fit_ = X.shape[1]
+            index = self._stored(X)
+        else:
+            self._points(X, reset=True)
+            index = self._neighbors(None, self.n_neighbors).index
+        self.k_occurrence_, self.report_ = self._measured(index)
+        return self
+
+    def measures(self, X=None) -> Measures:
+        """The measures of the fitted self search, or of the queries X among the fitted points."""
+        check_is_fitted(self)
+        if X is None:
+            return self.report_
+        if self.metric == "precomputed":
+            X = validate_data(self, X, reset=False, accept_sparse="csr")
+            return self._measured(self._stored(X))[1]
+        X = self._points(X, reset=False)
+        return self._measured(self._neighbors(X, self.n_neighbors).index)[1]
+
+    def score(self, X=None, y=None) -> float:
+        """Minus the chosen measure: greater is less hubby."""
+        return -getattr(self.measures(X), self.measure)
+
+    def _measured(self, index):
+        counts = k_occurrence(index, self.n_samples_fit_)
+        report = measures(counts, self.n_neighbors, len(index), hub_size=self.hub_size)
+        return np.asarray(counts), Measures(*(float(v) for v in report))
+
+    def _stored(self, graph):
+        """The nearest stored neighbours of each row, ties to the lowest index."""
+        graph = sparse.csr_matrix(graph)
+        row = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
+        keep = row != graph.indices if graph.shape[0] == graph.shape[1] else slice(None)
+        row, index, distance = row[keep], graph.indices[keep], graph.data[keep]
+        order = np.lexsort((index, distance, row))
+        counts = np.bincount(row, minlength=graph.shape[0])
+        if counts.min() < self.n_neighbors:
+            raise ValueError(
+                f"row {counts.argmin()} of the graph stores {counts.min()} neighbours besides "
+                f"itself; n_neighbors={self.n_neighbors} are needed. Store more, or lower it."
+            )
+        first = np.cumsum(counts) - counts
+        return index[order][first[:, None] + np.arange(self.n_neighbors)].astype(np.int64)
+
+
+class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Search):
+    """Sparse graph of neighbours under a hubness-reduced distance, as KNeighborsTransformer makes.
+
+    As there, rows of the fitted points hold the point itself first, at distance 0, and
+    mode="distance" stores n_neighbors + 1 entries a row, mode="connectivity" n_neighbors. A query
+    equal to a fitted point is that point: its statistics do not count itself. Values of methods
+    that can be negative are replaced by the place in the list (1, 2, ...).
+    """
+
+    def __init__(
+        self,
+        *,
+        mode="distance",
+        n_neighbors=5,
+        method="nicdm",
+        metric="euclidean",
+        local_k=10,
+        method_params=None,
+    ):
+        self.mode = mode
+        self.n_neighbors = n_neighbors
+        self.method = method
+        self.metric = metric
+        self.local_k = local_k
+        self.method_params = method_params
+
+    def fit(self, X, y=None):
+        """Searches the neighbours of X among themselves."""
+        if self.mode not in ("distance", "connectivity"):
+            raise ValueError(f"mode={self.mode!r}; use 'distance' or 'connectivity'.")
+        X = self._points(X, reset=True)
+        self._graph = self._with_self(self._neighbors(None, self._stored - 1))
+        self._n_features_out = self.n_samples_fit_
+        return self
+
+    def transform(self, X):
+        """The graph [n_queries, n_fitted] in CSR format, nearest first within a row."""
+        check_is_fitted(self)
+        X = self._points(X, reset=False)
+        first = _twins(self._points_, X)
+        new = first < 0
+        found = Neighbors(*(a[first] for a in self._graph))
+        if new.any():
+            asked = self._neighbors(X[new], self._stored)
+            for old, part in zip(found, (self._values(asked), asked.index), strict=True):
+                old[new] = part
+        data = np.ones_like(found.distance) if self.mode == "connectivity" else found.distance
+        indptr = np.arange(0, found.index.size + 1, self._stored)
+        shape = len(X), self.n_samples_fit_
+        return sparse.csr_matrix((data.ravel(), found.index.ravel(), indptr), shape=shape)
+
+    @property
+    def _stored(self) -> int:
+        return self.n_neighbors + (self.mode == "distance")
+
+    def _values(self, nb: Neighbors):
+        if self.method is None or self.method in NON_NEGATIVE:
+            return nb.distance
+        return np.broadcast_to(np.arange(1.0, nb.distance.shape[1] + 1), nb.distance.shape)
+
+    def _with_self(self, nb: Neighbors) -> Neighbors:
+        own = np.arange(len(nb.index))[:, None]
+        distance = np.concatenate([np.zeros((len(own), 1)), self._values(nb)], axis=1)
+        return Neighbors(distance, np.concatenate([own, nb.index], axis=1))
+
+
+def _twins(points, queries):
+    """The first point equal to each query, −1 where there is none."""
+    both = np.concatenate([points, queries])
+    _, first, inverse = np.unique(both, axis=0, return_index=True, return_inverse=True)
+    twin = first[inverse.ravel()[len(points) :]]
+    return np.where(twin < len(points), twin, -1)
+
+
+class HubnessKNNClassifier(ClassifierMixin, _Search):
+    """Majority of the nearest points under a hubness-reduced distance.
+
+    weights="uniform" counts votes, "rank" weighs them by 1/place, "distance" by 1/distance, which
+    is refused for every method whose values are not distances (mutual proximity above all).
+    """
+
+    def __init__(
+        self,
+        n_neighbors=5,
+        *,
+        method="nicdm",
+        metric="euclidean",
+        weights="uniform",
+        local_k=10,
+        method_params=None,
+    ):
+        self.n_neighbors = n_neighbors
+        self.method = method
+        self.metric = metric
+        self.weights = weights
+        self.local_k = local_k
+        self.method_params = method_params
+
+    def fit(self, X, y):
+        """Stores the points and their classes."""
+        if self.weights not in ("uniform", "rank", "distance"):
+            raise ValueError(f"weights={self.weights!r}; use 'uniform', 'rank' or 'distance'.")
+        if self.weights == "distance" and (self.method not in INVERTIBLE or self.metric == "dot"):
+            raise ValueError(
+                f"weights='distance' divides by the distance, but values of {self.method} under "
+                f"{self.metric} are not distances. Use weights='rank' or 'uniform'."
+            )
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        self._points(X, reset=True)
+        self.classes_, self._codes = np.unique(y, return_inverse=True)
+        return self
+
+    def kneighbors(self, X):
+        """(distances, indices) of the n_neighbors nearest fitted points to each query."""
+        check_is_fitted(self)
+        return tuple(self._neighbors(self._points(X, reset=False), self.n_neighbors))
+
+    def predict_proba(self, X):
+        """The share of weighted votes of each class."""
+        distance, index = self.kneighbors(X)
+        votes = np.zeros((len(index), len(self.classes_)))
+        rows = np.arange(len(index))[:, None]
+        np.add.at(votes, (rows, self._codes[index]), self._weights(distance))
+        return votes / votes.sum(axis=1, keepdims=True)
+
+    def predict(self, X):
+        """The class with the most weighted votes, the first among equals."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def _weights(self, distance):
+        if self.weights == "uniform":
+            return np.ones_like(distance)
+        if self.weights == "rank":
+            return np.broadcast_to(1 / np.arange(1.0, distance.shape[1] + 1), distance.shape)
+        exact = (distance == 0).any(axis=1, keepdims=True)
+        return np.where(exact, distance == 0, 1 / np.where(distance == 0, 1, distance))
+
+
+class RankNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """The inductive f-norm: features to normal scores of their ranks, then rows of length 1.
+
+    Deterministic; equal rows stay equal. `hubness.features.f_norm` is the paper's random form.
+    """
+
+    def fit(self, X, y=None):
+        """Sorts the features of X."""
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        self._state = jax.device_get(features.rank_normal_fit(X))
+        return self
+
+    def transform(self, X):
+        """Interpolates between the scores of the fitted values."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        state = features.RankNormal(*(jnp.asarray(a) for a in self._state))
+        return np.asarray(features.rank_normal_apply(state, X)).astype(X.dtype)

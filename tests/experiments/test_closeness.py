@@ -1,0 +1,85 @@
+"""The closeness entry point on small runs. Oracles: the same run again, bounds, refusals."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+
+from experiments.closeness import closeness
+from experiments.runtime.errors import UserError
+
+
+def get_config(name, arg, **changes):
+    config = importlib.import_module(f"experiments.configs.closeness.{name}").get_config(arg)
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+@pytest.fixture(scope="module")
+def radial(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("radial")
+    return folder, closeness(get_config("radial", "k6:smoke"), folder)
+
+
+def test_a_run_leaves_its_files(radial):
+    folder, summary = radial
+    for name in ("config.json", "manifest.json", "summary.json", "tables.md"):
+        assert (folder / name).stat().st_size > 0
+    for name in ("models.npz", "pairs.npz", "metrics.jsonl"):
+        assert (folder / "k6_w8" / name).stat().st_size > 0
+    assert {p.name for p in (folder / "figures").iterdir()} == {
+        "bound_constructed.png", "bound_trained.png", "data.png", "kl_to_zero.png",
+        "loss_gap.png", "representations.png", "sorted_distances.png", "width.png",
+    }  # fmt: skip
+    assert json.loads((folder / "summary.json").read_text())["cells"] == summary["cells"]
+    assert len((folder / "tables.md").read_text().splitlines()) == 2 + 2 + 1 + 2 + 20
+
+
+def test_every_pair_of_seeds_is_within_its_bounds(radial):
+    for cell in radial[1]["cells"]:
+        pairs = {name: np.array(values) for name, values in cell["pairs"].items()}
+        assert len(pairs["d_llv"]) == 3
+        assert (pairs["d_svd_f"] <= 2 * pairs["t1"] ** 2 + 1e-6).all()
+        assert (pairs["d_svd_g"] <= 2 * pairs["t2"] ** 2 + 1e-6).all()
+        assert (4 * pairs["kl"] <= pairs["d_logit"] ** 2 * (1 + 1e-4)).all()
+
+
+def test_the_same_command_again_trains_nothing_and_finds_the_same(radial):
+    folder, summary = radial
+    before = (folder / "k6_w8" / "metrics.jsonl").read_text()
+    again = closeness(get_config("radial", "k6:smoke"), folder)
+    assert (folder / "k6_w8" / "metrics.jsonl").read_text() == before
+    for name in ("cells", "kl_table", "perturbed"):
+        assert again[name] == summary[name]
+
+
+def test_models_below_the_threshold_are_left_out(radial, tmp_path):
+    changes = {"eval.min_accuracy": 1.0, "widths": (8,)}
+    summary = closeness(get_config("radial", "k6:smoke", **changes), tmp_path)
+    assert summary["cells"][0]["kept"] == [] and summary["cells"][0]["pairs"] == {}
+    assert "too few models" in (tmp_path / "tables.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arg", ["dim2:smoke", "dim5:smoke"])
+def test_cifar10_passes_smoke(arg, tmp_path):
+    summary = closeness(get_config("cifar10", arg), tmp_path)
+    assert summary["cells"][0]["dim"] == int(arg[3])
+    assert np.isfinite(summary["cells"][0]["pairs"]["d_llv"]).all()
+
+
+class TestErrors:
+    def test_another_config_in_the_same_folder(self, radial):
+        with pytest.raises(UserError, match="labels"):
+            closeness(get_config("radial", "k4:smoke"), radial[0])
+
+    def test_one_seed(self, tmp_path):
+        with pytest.raises(UserError, match="num_seeds must be at least 2"):
+            closeness(get_config("radial", "k4:smoke", **{"train.num_seeds": 1}), tmp_path)
+
+    def test_unknown_arguments(self):
+        with pytest.raises(UserError, match="Did you mean"):
+            get_config("radial", "k5")
+        with pytest.raises(UserError, match="Did you mean"):
+            get_config("cifar10", "dim2:smok")

@@ -1,0 +1,140 @@
+"""The scikit-learn layer: its own checks, pipelines, and agreement with the functions."""
+
+import numpy as np
+import pytest
+
+sklearn = pytest.importorskip("sklearn")
+from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
+
+from hubness.estimators import (  # noqa: E402
+    Hubness,
+    HubnessKNNClassifier,
+    HubnessReducedKNNTransformer,
+    RankNormalizer,
+)
+
+LABELS = np.random.default_rng(0).integers(0, 3, 240)
+
+
+@parametrize_with_checks(
+    [
+        Hubness(n_neighbors=3),
+        HubnessReducedKNNTransformer(n_neighbors=3, local_k=3),
+        HubnessKNNClassifier(n_neighbors=3, local_k=3),
+        RankNormalizer(),
+    ]
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def test_hubness_reports_the_measures_of_the_functions(x):
+    model = Hubness(method="nicdm").fit(x)
+    counts = k_occurrence(reduced_knn(x, 10, "nicdm").index, 240)
+    np.testing.assert_array_equal(model.k_occurrence_, np.asarray(counts))
+    np.testing.assert_allclose(model.report_, [float(v) for v in measures(counts, 10)])
+    assert model.score() == -model.report_.robin_hood
+
+
+def test_hubness_of_queries_counts_their_lists(x, q):
+    report = Hubness().fit(x).measures(q)
+    np.testing.assert_allclose(report.groupie_ratio * 50, round(report.groupie_ratio * 50))
+    np.testing.assert_allclose(report.antihub_rate_null, np.exp(-500 / 240), rtol=1e-6)
+
+
+def test_hubness_of_neighbours_from_elsewhere(x):
+    """A stored graph, with or without the points themselves, gives what the points give."""
+    want = Hubness().fit(x).k_occurrence_
+    for include_self, stored in ((False, 15), (True, 16)):
+        graph = kneighbors_graph(x, stored, mode="distance", include_self=include_self)
+        got = Hubness(metric="precomputed").fit(graph)
+        np.testing.assert_array_equal(got.k_occurrence_, want)
+    few = kneighbors_graph(x, 5, mode="distance")
+    with pytest.raises(ValueError, match="stores 5 neighbours besides itself"):
+        Hubness(metric="precomputed").fit(few)
+
+
+def test_the_training_graph_is_scikit_learns(x, q):
+    """Without a reduction: the same sparse matrix, self first at distance 0."""
+    theirs = KNeighborsTransformer(n_neighbors=7).fit(x)
+    ours = HubnessReducedKNNTransformer(n_neighbors=7, method=None).fit(x)
+    for queries in (x, q):
+        a, b = theirs.transform(queries), ours.transform(queries)
+        assert sparse.issparse(b) and b.shape == a.shape
+        np.testing.assert_array_equal(b.indptr, a.indptr)
+        np.testing.assert_array_equal(b.indices, a.indices)
+        # Their self distance is 1e-7 here and there, by cancellation.
+        np.testing.assert_allclose(b.data, a.data, rtol=1e-5, atol=2e-6)
+
+
+def test_training_rows_hold_the_reduced_self_search(x):
+    graph = HubnessReducedKNNTransformer(n_neighbors=10, method="mp_gauss").fit_transform(x)
+    rows = graph.indices.reshape(240, 11)
+    np.testing.assert_array_equal(rows[:, 0], np.arange(240))
+    want = reduced_knn(x, 10, "mp_gauss")
+    np.testing.assert_array_equal(rows[:, 1:], np.asarray(want.index))
+    assert (graph.data >= 0).all()
+    part = HubnessReducedKNNTransformer(n_neighbors=10, method="mp_gauss").fit(x).transform(x[:9])
+    np.testing.assert_array_equal(part.indices.reshape(9, 11), rows[:9])
+
+
+def test_values_that_could_be_negative_become_places(x):
+    graph = HubnessReducedKNNTransformer(n_neighbors=4, method="dsl").fit_transform(x)
+    np.testing.assert_array_equal(graph.data.reshape(240, 5), np.tile(np.arange(5.0), (240, 1)))
+
+
+def test_connectivity_mode(x):
+    graph = HubnessReducedKNNTransformer(n_neighbors=4, mode="connectivity").fit_transform(x)
+    assert graph.nnz == 4 * 240 and (graph.data == 1).all()
+
+
+def test_in_a_pipeline_with_a_grid_search(x):
+    pipe = make_pipeline(
+        RankNormalizer(),
+        HubnessReducedKNNTransformer(n_neighbors=7),
+        KNeighborsClassifier(n_neighbors=5, metric="precomputed"),
+    )
+    grid = {"hubnessreducedknntransformer__method": [None, "mp_gauss"]}
+    y = (x[:, 0] > x[:, 0].mean()).astype(int)
+    search = GridSearchCV(pipe, grid, cv=3).fit(x, y)
+    assert search.best_score_ > 0.7 and len(search.predict(x[:5])) == 5
+
+
+def test_classifier_votes_by_majority(x, q):
+    model = HubnessKNNClassifier(n_neighbors=7, method="nicdm").fit(x, LABELS)
+    index = np.asarray(reduced_knn(x, 7, "nicdm", queries=q).index)
+    votes = np.stack([np.bincount(row, minlength=3) for row in LABELS[index]])
+    np.testing.assert_allclose(model.predict_proba(q), votes / 7)
+    np.testing.assert_array_equal(model.predict(q), votes.argmax(1))
+
+
+def test_classifier_weighs_by_place_or_distance(x, q):
+    near = reduced_knn(x, 7, "nicdm", queries=q)
+    index, distance = np.asarray(near.index), np.asarray(near.distance)
+    weights = {"rank": np.tile(1 / np.arange(1.0, 8), (50, 1)), "distance": 1 / distance}
+    for name, w in weights.items():
+        model = HubnessKNNClassifier(n_neighbors=7, weights=name).fit(x, LABELS)
+        want = np.stack([np.bincount(*v, minlength=3) for v in zip(LABELS[index], w, strict=True)])
+        got = model.predict_proba(q)
+        np.testing.assert_allclose(got, want / want.sum(1, keepdims=True), rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["mp_gauss", "mp_empiric", "snn", "dsl", "csls"])
+def test_classifier_refuses_to_invert_what_is_no_distance(x, method):
+    with pytest.raises(ValueError, match="Use weights='rank' or 'uniform'"):
+        HubnessKNNClassifier(method=method, weights="distance").fit(x, LABELS)
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (Hubness(measure="skew"), "use one of skewness"),
+        (Hubness(method="mp"), "use None or one of csls"),
+        (HubnessReducedKNNTransformer(mode="graph"), "use 'distance' or 'connectivity'"),
+        (HubnessKNNClassifier(weights="1/d"), "use 'uniform', 'rank' or 'distance'"),
+        (Hubness(n_neighbors=240), "n_neighbors|k=240 is impossible"),
+    ],
+)
+def test_bad_parameters_are_one_clear_error(x, model, message):
+    with pytest.raises(ValueError, match=message):
+        model.fit(x, LABELS)

@@ -1,0 +1,78 @@
+"""Counts of neighbours; oracle: bincount and loops."""
+
+import jax
+import numpy as np
+import pytest
+
+from hubness import bad_k_occurrence, k_occurrence, knn
+
+INDEX = np.random.default_rng(0).integers(0, 30, (40, 5))
+
+
+def test_counts_are_exact_integers():
+    counts = k_occurrence(INDEX, 30)
+    np.testing.assert_array_equal(np.asarray(counts), np.bincount(INDEX.ravel(), minlength=30))
+    assert counts.dtype == np.int32 and int(counts.sum()) == 200
+
+
+def test_weights_count_queries_or_slots():
+    w = np.random.default_rng(1).integers(0, 4, 40)
+    want = np.bincount(INDEX.ravel(), np.repeat(w, 5), minlength=30)
+    np.testing.assert_array_equal(np.asarray(k_occurrence(INDEX, 30, w)), want)
+    np.testing.assert_array_equal(
+        np.asarray(k_occurrence(INDEX, 30, np.tile(w[:, None], (1, 5)))), want
+    )
+
+
+def test_permuting_points_permutes_the_counts(x):
+    perm = np.random.default_rng(0).permutation(len(x))
+    counts = np.asarray(k_occurrence(knn(x, 10).index, len(x)))
+    permuted = np.asarray(k_occurrence(knn(x[perm], 10).index, len(x)))
+    np.testing.assert_array_equal(permuted, counts[perm])
+    assert counts.max() <= len(x) - 1
+
+
+def test_rotation_and_translation_leave_the_counts(x):
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(12, 12)))[0]
+    moved = (x.astype(np.float64) @ turn + 5).astype(np.float32)
+    counts = [np.asarray(k_occurrence(knn(a, 10).index, len(x))) for a in (x, moved)]
+    np.testing.assert_array_equal(*counts)
+
+
+def test_bad_occurrence_counts_other_labels():
+    labels, asked = np.arange(30) % 3, np.arange(40) % 4
+    want = np.zeros(30, int)
+    for query, row in enumerate(INDEX):
+        for point in row:
+            want[point] += asked[query] != labels[point]
+    np.testing.assert_array_equal(np.asarray(bad_k_occurrence(INDEX, labels, asked)), want)
+    names = np.array(["a", "b", "c", "d"])
+    as_text = bad_k_occurrence(INDEX, names[labels], names[asked])
+    np.testing.assert_array_equal(np.asarray(as_text), want)
+
+
+def test_random_labels_give_the_chance_rate(x):
+    """ΣBN/(mk) ≈ 1 − 1/C: mean of 20 draws within 4 standard errors of 0.75."""
+    index, r = knn(x, 10).index, np.random.default_rng(0)
+    rates = [float(bad_k_occurrence(index, r.integers(0, 4, 240)).sum()) / 2400 for _ in range(20)]
+    assert abs(np.mean(rates) - 0.75) < 4 * np.std(rates) / np.sqrt(20)
+
+
+def test_inside_jit():
+    counts = jax.jit(lambda i: k_occurrence(i, 30))(INDEX)
+    np.testing.assert_array_equal(np.asarray(counts), np.bincount(INDEX.ravel(), minlength=30))
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: k_occurrence(INDEX, 20), "run from 0 to 29 but there are n=20"),
+        (lambda: k_occurrence(INDEX - 1, 30), "run from -1"),
+        (lambda: k_occurrence(INDEX[0], 30), "one row a query"),
+        (lambda: k_occurrence(INDEX, 30, np.ones(7)), "weights have shape"),
+        (lambda: bad_k_occurrence(INDEX, np.ones(30)), "one label a point and one a query"),
+    ],
+)
+def test_bad_indices_are_one_clear_error(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
