@@ -1,10 +1,10 @@
 """What cosines between label representations tell: the paper's examples, and an audit of yours.
 
 python -m experiments.label_cosine --config=experiments/configs/label_cosine/paper.py \
-    --workdir=DIR [--config.matrix=FILE.safetensors:lm_head.weight --config.bias=FILE:NAME]
+    --workdir=DIR [--config.matrix=FILE:NAME --config.bias=FILE:NAME]
 
-FILE is .npz, .npy or .safetensors, rows are labels. DIR receives config.json, manifest.json,
-summary.json, tables.md and figures/.
+FILE is .npz, .npy or .safetensors; rows of the matrix are labels. DIR receives config.json,
+manifest.json, summary.json, tables.md and figures/.
 """
 
 import pathlib
