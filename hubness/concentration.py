@@ -77,10 +77,10 @@ def _moments(points, queries, metric, power, exclude_self):
 
 def distance_histogram(
     points: Real[ArrayLike, "..."],
-    edges: Float[ArrayLike, " h+1"],
+    edges: Real[ArrayLike, " edges"],
     queries: Real[ArrayLike, "..."] | None = None,
     metric: str = "euclidean",
-) -> Int[Array, "m h"]:
+) -> Int[Array, "m bins"]:
     """Counts of each query's distances in bins [e_i, e_{i+1}), the last closed; self left out.
 
     Sum over queries in 64 bits: all pairs of a vocabulary exceed 2³¹.

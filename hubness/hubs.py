@@ -46,7 +46,9 @@ def skewness_bound(n: int) -> float:
 
 
 def spearman(
-    x: Real[ArrayLike, " n"], y: Real[ArrayLike, " n"], where: Bool[ArrayLike, " n"] | None = None
+    x: Real[ArrayLike, "..."],
+    y: Real[ArrayLike, "..."],
+    where: Bool[ArrayLike, "..."] | None = None,
 ) -> Float[Array, ""]:
     """Spearman's ρ with average ranks for ties, over the points where `where` holds.
 
@@ -56,10 +58,10 @@ def spearman(
 
 
 def spearman_interval(
-    x: Real[ArrayLike, " n"],
-    y: Real[ArrayLike, " n"],
+    x: Real[ArrayLike, "..."],
+    y: Real[ArrayLike, "..."],
     key: Key[Array, ""],
-    where: Bool[ArrayLike, " n"] | None = None,
+    where: Bool[ArrayLike, "..."] | None = None,
     level: float = 0.95,
     num_samples: int = 1_000,
 ) -> tuple[float, float]:

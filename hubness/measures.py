@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy import stats
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from hubness import null
+from hubness import null, validate
 
 
 class Measures(NamedTuple):
@@ -61,7 +61,7 @@ def measures(
         raise ValueError(f"k={k} and num_queries={num_queries}; both must be at least 1.")
     counts = counts.astype(jnp.promote_types(counts.dtype, jnp.result_type(float)))
     bad = ~(jnp.isfinite(counts) & (counts >= 0))
-    if not isinstance(counts, jax.core.Tracer) and bad.any():
+    if validate.known(bad) and bad.any():
         raise ValueError(f"{int(bad.sum())} counts are negative or not finite; pass N_k ≥ 0.")
     return _measures(counts, k, num_queries, hub_size)
 

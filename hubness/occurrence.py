@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Num, Shaped
 
+from hubness import validate
+
 
 def k_occurrence(
     index: Int[ArrayLike, "..."], n: int, weights: Num[ArrayLike, "..."] | None = None
@@ -73,11 +75,12 @@ def checked_index(index: Int[ArrayLike, "..."], n: int) -> Int[Array, "m k"]:
             f"neighbour indices are {index.dtype} of shape {index.shape}; expected integers, "
             "one row a query and one column a neighbour."
         )
-    if not isinstance(index, jax.core.Tracer) and index.size:
-        low, high = int(index.min()), int(index.max())
-        if low < 0 or high >= n:
-            raise ValueError(
-                f"neighbour indices run from {low} to {high} but there are n={n} points; drop rows "
-                "with missing neighbours (-1), or pass the number of points searched."
-            )
+    if index.size == 0:
+        return index
+    low, high = index.min(), index.max()
+    if validate.known(low) and (low < 0 or high >= n):
+        raise ValueError(
+            f"neighbour indices run from {low} to {high} but there are n={n} points; drop rows "
+            "with missing neighbours (-1), or pass the number of points searched."
+        )
     return index

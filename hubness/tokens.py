@@ -165,7 +165,8 @@ def _bias(bias, w):
     bias = jnp.asarray(bias, w.dtype)
     if bias.shape != w.shape[:1]:
         raise ValueError(f"bias has shape {bias.shape}; expected one value a token, {w.shape[:1]}.")
-    if not isinstance(bias, jax.core.Tracer) and not jnp.isfinite(bias).all():
+    bad = ~jnp.isfinite(bias)
+    if validate.known(bad) and bad.any():
         raise ValueError("bias is not finite; drop the tokens that must never be predicted.")
     return bias
 

@@ -7,6 +7,11 @@ from jaxtyping import Array, ArrayLike, Float, Real
 from hubness import pairwise
 
 
+def known(flag: Array) -> bool:
+    """Whether a check can be made: inside jit even checks of constants are traced."""
+    return not isinstance(flag, jax.core.Tracer)
+
+
 def rows(x: Real[ArrayLike, "..."], name: str = "x") -> Float[Array, "n d"]:
     """x as floating-point rows; ValueError unless it is a finite matrix."""
     x = jnp.asarray(x)
@@ -17,10 +22,8 @@ def rows(x: Real[ArrayLike, "..."], name: str = "x") -> Float[Array, "n d"]:
         )
     if x.dtype not in (jnp.float32, jnp.float64):
         x = x.astype(jnp.float32)
-    if isinstance(x, jax.core.Tracer):
-        return x
     bad = ~jnp.isfinite(pairwise.half_squares(x))
-    if bad.any():
+    if known(bad) and bad.any():
         first = int(jnp.argmax(bad))
         raise ValueError(
             f"{name} has {int(bad.sum())} rows that are not finite (NaN, inf, or a squared "
@@ -50,7 +53,7 @@ def metric(name: str, *arrays: Float[Array, "_ d"], accepted=pairwise.METRICS) -
         return
     for x in arrays:
         zero = ~x.any(axis=1)
-        if not isinstance(x, jax.core.Tracer) and zero.any():
+        if known(zero) and zero.any():
             raise ValueError(
                 f"{int(zero.sum())} rows are zero, the first is row {int(jnp.argmax(zero))}: they "
                 'have no direction, so no cosine. Drop them or use metric="euclidean".'

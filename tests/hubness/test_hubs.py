@@ -23,10 +23,10 @@ def test_token_counts_are_bincounts():
 
 def test_hub_rules():
     mask = lambda *a: np.asarray(tokens.hub_mask(COUNTS, *a))
-    np.testing.assert_array_equal(mask("absolute", 8), COUNTS >= 8)
+    np.testing.assert_array_equal(mask("absolute", 8.0), COUNTS >= 8)
     np.testing.assert_array_equal(mask("relative", 1.5), 1.5 * COUNTS.mean() <= COUNTS)
     np.testing.assert_array_equal(mask("quantile", 0.9), np.quantile(COUNTS, 0.9) < COUNTS)
-    for bad in (("top", 3), ("quantile", 3)):
+    for bad in (("top", 3.0), ("quantile", 3.0)):
         with pytest.raises(ValueError, match="use 'absolute', 'relative', or 'quantile'"):
             mask(*bad)
 

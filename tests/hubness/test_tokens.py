@@ -83,7 +83,7 @@ def test_euclidean_is_the_product_with_a_bias():
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 def test_row_statistics(scale):
-    """Largest relative difference seen 3e-6."""
+    """Largest difference seen: 5e-6 relative, 1.7e-7 absolute (entropy of sure predictions)."""
     top = tokens.top_tokens(scale * H, W, K, bias=B, with_stats=True)
     z = scale * H.astype(float) @ W.T + B
     p = special.softmax(z, axis=1)
@@ -94,7 +94,7 @@ def test_row_statistics(scale):
         l2_uniform=np.sqrt(((p - 1 / V) ** 2).sum(1)),
     )
     for name, value in top.stats._asdict().items():
-        np.testing.assert_allclose(np.asarray(value), want[name], rtol=2e-5, err_msg=name)
+        np.testing.assert_allclose(np.asarray(value), want[name], 2e-5, 3e-7, err_msg=name)
     np.testing.assert_array_equal(np.asarray(top.index), index(scale * H, bias=B))
 
 
