@@ -48,7 +48,7 @@ def save(path: str | os.PathLike, tree: Any) -> None:
     elif path.suffix == ".safetensors":
         from safetensors.numpy import save_file
 
-        save_file({name: np.ascontiguousarray(a) for name, a in named.items()}, temporary)
+        save_file({name: np.asarray(a, order="C") for name, a in named.items()}, temporary)
     elif len(named) == 1:
         np.save(temporary, *named.values())
     else:

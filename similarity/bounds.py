@@ -17,7 +17,7 @@ from similarity.family import HIGHEST, centre, clr, log_probs
 from similarity.linear_identifiability import d_rep, label_differences
 from similarity.llv import LlvDistance
 from similarity.logit_distance import logit_distance_sq
-from similarity.moments import centred_rows, left_basis
+from similarity.moments import centred_rows, left_basis, rank_tolerance
 from similarity.sets import chosen_label_sets
 from similarity.svd import d_svd, d_svd_labels, max_d_svd
 
@@ -249,7 +249,7 @@ def _cca_parts(f: ArrayLike, g: ArrayLike, f2: ArrayLike) -> tuple[Array, Array,
     values = jnp.square(jnp.linalg.svd(rows, compute_uv=False)) / f.shape[0]
     rho = canonical_correlations(u, f2)
     values, rho = (jnp.pad(x, (0, max(0, u.shape[1] - x.size))) for x in (values, rho))
-    basis, _ = left_basis(rows2, jnp.finfo(f2.dtype).eps * (u.shape[1] + f2.shape[1]))
+    basis, _ = left_basis(rows2, rank_tolerance(u, f2))
     explained = jnp.matmul(basis, jnp.matmul(basis.T, rows, precision=HIGHEST), precision=HIGHEST)
     return values, rho, jnp.square(rows - explained).sum() / f.shape[0], u.shape[1]
 

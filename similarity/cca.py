@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from similarity import checks
 from similarity.family import HIGHEST
-from similarity.moments import centred_rows, left_basis
+from similarity.moments import centred_rows, left_basis, rank_tolerance
 
 
 class CanonicalAnalysis(NamedTuple):
@@ -99,7 +99,7 @@ def _analyse(
     f, f2 = checks.representations(f, f2)
     _warn_if_trivial(f, f2)
     if rtol is None:
-        rtol = float(jnp.finfo(f.dtype).eps) * (f.shape[1] + f2.shape[1])
+        rtol = rank_tolerance(f, f2)
     return _correlate(f, f2, rtol, threshold)
 
 
@@ -141,7 +141,7 @@ def _mean(analysis: CanonicalAnalysis) -> Float[Array, ""]:
 @jax.jit
 def _pwcca(f: Array, f2: Array) -> Array:
     rows, rows2 = centred_rows(f, f2)
-    rtol = jnp.finfo(f.dtype).eps * (f.shape[1] + f2.shape[1])
+    rtol = rank_tolerance(f, f2)
     (u, s), (u2, s2) = left_basis(rows, rtol), left_basis(rows2, rtol)
     overlap = jnp.matmul(u.T, u2, precision=HIGHEST)
     left, correlations, _ = jnp.linalg.svd(overlap, full_matrices=False)
@@ -157,7 +157,7 @@ def _pwcca(f: Array, f2: Array) -> Array:
 @jax.jit
 def _r2(f: Array, f2: Array) -> Array:
     rows, rows2 = centred_rows(f, f2)
-    u2, _ = left_basis(rows2, jnp.finfo(f.dtype).eps * (f.shape[1] + f2.shape[1]))
+    u2, _ = left_basis(rows2, rank_tolerance(f, f2))
     explained = jnp.square(jnp.matmul(u2.T, rows, precision=HIGHEST)).sum()
     total = jnp.square(rows).sum()
     return jnp.minimum(explained / jnp.where(total > 0, total, 1), 1)

@@ -34,7 +34,9 @@ def polar(angle: Float[ArrayLike, "*n"], length: Float[ArrayLike, "*#n"]) -> Flo
     return jnp.stack([length * jnp.cos(angle), length * jnp.sin(angle)], axis=-1)
 
 
-def permuted_directions(key: Key[Array, ""], rho: float, per_label: int = 500) -> ModelPair:
+def permuted_directions(
+    key: Key[Array, ""], rho: float | int | Float[Array, ""], per_label: int = 500
+) -> ModelPair:
     """KL → 0 as rho grows, yet m_CCA(f) ≈ m_CCA(g) = 0: table 1 of A, theorem 3.1.
 
     Seven labels at even angles, unembeddings of length rho, embeddings of length about 2 within
@@ -56,7 +58,11 @@ def permuted_directions(key: Key[Array, ""], rho: float, per_label: int = 500) -
 
 
 def perturbed(
-    key: Key[Array, ""], k: int, step: int, nu: float | None = None, per_label: int = 500
+    key: Key[Array, ""],
+    k: int,
+    step: int | Int[Array, ""],
+    nu: float | None = None,
+    per_label: int = 500,
 ) -> ModelPair:
     """f' = f + step·ν·N(0, 1), g' = g, of an even classifier: the constructed models of A.
 

@@ -16,7 +16,7 @@ from similarity.family import HIGHEST
 
 
 def translate_to_cosine(
-    W: Float[ArrayLike, "k m"], i: int, j: int, cosine: float | Float[ArrayLike, ""]
+    W: Float[ArrayLike, "k m"], i: int, j: int, cosine: float | int | Float[ArrayLike, ""]
 ) -> Float[Array, "k m"]:
     """W + v such that rows i and j have the given cosine, at equal softmax probabilities.
 

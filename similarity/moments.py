@@ -45,6 +45,11 @@ def residual_after_rotation(x: Float[Array, "n m"], y: Float[Array, "n m2"]) -> 
     return jnp.square(x - turned).sum()
 
 
+def rank_tolerance(x: Float[Array, "n m"], y: Float[Array, "n m2"]) -> float:
+    """ε (m + m'): singular values below this share of the largest are rounding of `condensed`."""
+    return float(jnp.finfo(x.dtype).eps) * (x.shape[1] + y.shape[1])
+
+
 def left_basis(
     x: Float[Array, "n m"], rtol: Float[Array, ""] | float
 ) -> tuple[Float[Array, "n q"], Float[Array, " q"]]:

@@ -35,12 +35,13 @@ def minors(W: Float[ArrayLike, "k m"], rtol: float | None = None) -> Float[Array
     """All r×r minors of an orthonormal basis of the column space of W, whose rank is r.
 
     One for each r rows in lexicographic order, after scaling rows to unit length; those below
-    rtol (default 64 ε) are exactly 0, and the first of the others is positive. Equal for W and
+    rtol (default 64 ε of the dtype given) are exactly 0, and the first of the others is positive. Equal for W and
     W B with B invertible, up to the scaling. Raises ValueError for more than 10⁶ of them.
     """
-    W = np.asarray(checks.floating("W", W, 2))
+    eps = float(np.finfo(np.result_type(W, np.float32)).eps)
+    W = _in_double(W)
     u, s, _ = np.linalg.svd(W, full_matrices=False)
-    rank = int((s > s[0] * max(W.shape) * np.finfo(W.dtype).eps).sum()) if s[0] > 0 else 0
+    rank = int((s > s[0] * max(W.shape) * eps).sum()) if s[0] > 0 else 0
     count = math.comb(W.shape[0], rank)
     if rank == 0 or count > _MINORS:
         raise ValueError(
@@ -49,7 +50,7 @@ def minors(W: Float[ArrayLike, "k m"], rtol: float | None = None) -> Float[Array
         )
     basis = u[:, :rank]
     length = np.linalg.norm(basis, axis=1, keepdims=True)
-    rtol = 64 * np.finfo(W.dtype).eps if rtol is None else rtol
+    rtol = 64 * eps if rtol is None else rtol
     basis = np.where(length > rtol, basis / np.where(length > rtol, length, 1), 0)
     flat = itertools.chain.from_iterable(itertools.combinations(range(W.shape[0]), rank))
     rows = np.fromiter(flat, np.int64, count * rank).reshape(count, rank)
@@ -72,7 +73,7 @@ def braid_chirotope(W: Float[ArrayLike, "k m"], rtol: float | None = None) -> In
 
     The cosines of the differences settle it; those of the rows do not.
     """
-    W = np.asarray(checks.floating("W", W, 2))
+    W = _in_double(W)
     return chirotope(braid(W.shape[0]) @ W, rtol)
 
 
@@ -96,7 +97,7 @@ def rank_patterns_2d(W: Float[ArrayLike, "k 2"]) -> Int[Array, "patterns k"]:
     Orders change where x is orthogonal to a difference of rows; one x is taken between each two
     such directions. Equal rows keep their index order.
     """
-    W = np.asarray(checks.floating("W", W, 2))
+    W = _in_double(W)
     if W.shape[1] != 2:
         raise ValueError(f"W has shape {W.shape}; accepted is (k, 2): use rank_patterns")
     d = braid(W.shape[0]) @ W
@@ -111,6 +112,12 @@ def rank_patterns_2d(W: Float[ArrayLike, "k 2"]) -> Int[Array, "patterns k"]:
 def top_pairs_2d(W: Float[ArrayLike, "k 2"]) -> Int[Array, "pairs 2"]:
     """The pairs of labels, ascending, that are the two most likely for some input of the plane."""
     return jnp.unique(jnp.sort(rank_patterns_2d(W)[:, -2:], axis=1), axis=0)
+
+
+def _in_double(W: ArrayLike) -> Float[np.ndarray, "k m"]:
+    """The matrix as given, checked, for counts that one rounding would change."""
+    checks.floating("W", W, 2)
+    return np.asarray(W, np.float64)
 
 
 def _at_random_inputs(key: Array, W: ArrayLike, num: int) -> Array:

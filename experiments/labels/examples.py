@@ -86,19 +86,21 @@ def regions_from_cosines(cases: Sequence[tuple[int, int]], seeds: int, key: jax.
     For each case (labels, dimension): how often the chirotope of a factor of the cosine Gram
     matrix is that of the matrix itself.
     """
-    rows = []
-    for k, m in cases:
-        right = {"rows": 0, "differences": 0}
-        for seed in range(seeds):
-            W = np.asarray(
-                jax.random.normal(jax.random.fold_in(key, 1000 * k + 10 * m + seed), (k, m))
-            )
-            for name, matrix in (("rows", W), ("differences", patterns.braid(k) @ W)):
-                factor = factor_of_cosines(np.asarray(gauge.cosines(matrix)), min(k, m))
-                same = patterns.chirotope(factor, 1e-4) == patterns.chirotope(matrix, 1e-4)
-                right[name] += int(np.all(same))
-        rows.append({"labels": k, "dim": m, "of": seeds, **right})
-    return {"rows": rows}
+    # In double precision, in which a minor that is zero is told from a small one.
+    with jax.enable_x64(True):
+        return {"rows": [_regions_case(k, m, seeds, key) for k, m in cases]}
+
+
+def _regions_case(k: int, m: int, seeds: int, key: jax.Array) -> Record:
+    right = {"rows": 0, "differences": 0}
+    for seed in range(seeds):
+        drawn = jax.random.fold_in(key, 1000 * k + 10 * m + seed)
+        W = np.asarray(jax.random.normal(drawn, (k, m)))
+        for name, matrix in (("rows", W), ("differences", patterns.braid(k) @ W)):
+            factor = factor_of_cosines(np.asarray(gauge.cosines(matrix)), min(len(matrix), m))
+            same = patterns.chirotope(factor, 1e-7) == patterns.chirotope(matrix, 1e-7)
+            right[name] += int(np.all(same))
+    return {"labels": k, "dim": m, "of": seeds, **right}
 
 
 def factor_of_cosines(cosines: np.ndarray, rank: int) -> np.ndarray:

@@ -17,7 +17,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cosine")
     W = np.random.default_rng(0).normal(size=(30, 8)) + 10
     W[3] = W[9]
-    save(folder / "model.safetensors", {"head/weight": W, "head/bias": np.arange(30.0)})
+    save(folder / "model.safetensors", {"head": {"weight": W, "bias": np.arange(30.0)}})
     config = get_config("paper:smoke")
     config.matrix = f"{folder}/model.safetensors:head/weight"
     config.bias = f"{folder}/model.safetensors:head/bias"
