@@ -15,69 +15,20 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hubness import features
-from hubness.knn import Neighbors, knn
+from hubness.fitted import FittedSearch, twins
+from hubness.knn import Neighbors
 from hubness.measures import Measures, measures
 from hubness.occurrence import k_occurrence
-from hubness.rescale import REDUCTIONS, reduced_knn
 
-__all__ = [
-    "Hubness",
-    "HubnessKNNClassifier",
-    "HubnessReducedKNNTransformer",
-    "RankNormalizer",
-]
-
-# Values that grow with dissimilarity from 0; others order neighbours and say no more.
-NON_NEGATIVE = ("local_scaling", "mp_empiric", "mp_gamma", "mp_gauss", "mp_gauss_full")
-NON_NEGATIVE += ("nicdm", "simhub", "snn")
+# Values that may be negative order neighbours and say no more.
+SIGNED = ("csls", "dsg", "dsl", "dual_bank", "inverted_softmax", "localized_centring", "nnn")
+SIGNED += ("query_bank",)
 # Distances of which 1/d is a sensible vote. Mutual proximity spans 1e-12 to 1 among neighbours:
 # 1/d makes it a one-nearest-neighbour rule.
 INVERTIBLE = (None, "nicdm")
 
 
-class _Search(BaseEstimator):
-    """Parameters and calls that all searching estimators share."""
-
-    def _points(self, X, *, reset: bool):
-        X = validate_data(
-            self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1
-        )
-        if reset:
-            _check_method(self.method)
-            self._points_ = X
-            self.n_samples_fit_ = len(X)
-        return X
-
-    def _neighbors(self, queries, k: int) -> Neighbors:
-        """k neighbours among the fitted points: of themselves if queries is None."""
-        points = self._points_
-        if queries is None:
-            return _to_numpy(self._search(points, None, k))
-        # One compiled program serves all numbers of queries up to the same power of two.
-        size = max(8, 1 << (len(queries) - 1).bit_length())
-        padded = np.concatenate([queries, np.repeat(queries[-1:], size - len(queries), axis=0)])
-        found = _to_numpy(self._search(points, padded, k))
-        return Neighbors(*(a[: len(queries)] for a in found))
-
-    def _search(self, points, queries, k):
-        options = dict(queries=queries, metric=self.metric)
-        if self.method is None:
-            return knn(points, k, **options)
-        options["local_k"] = min(self.local_k, len(points) - 1)
-        return reduced_knn(points, k, self.method, **options, **(self.method_params or {}))
-
-
-def _check_method(method: str | None) -> None:
-    if method is not None and method not in REDUCTIONS:
-        raise ValueError(f"method={method!r}; use None or one of {', '.join(REDUCTIONS)}.")
-
-
-def _to_numpy(nb: Neighbors) -> Neighbors:
-    distance, index = jax.device_get(nb)
-    return Neighbors(distance.astype(np.float64), index.astype(np.int64))
-
-
-class Hubness(_Search):
+class Hubness(FittedSearch):
     """Measures of hubness of the fitted points, and of new queries among them.
 
     A point never counts as its own neighbour. `report_` holds `Measures` as floats and
@@ -157,7 +108,7 @@ class Hubness(_Search):
         return index[order][first[:, None] + np.arange(self.n_neighbors)].astype(np.int64)
 
 
-class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Search):
+class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedSearch):
     """Sparse graph of neighbours under a hubness-reduced distance, as KNeighborsTransformer makes.
 
     As there, rows of the fitted points hold the point itself first, at distance 0, and
@@ -196,7 +147,7 @@ class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerM
         """The graph [n_queries, n_fitted] in CSR format, nearest first within a row."""
         check_is_fitted(self)
         X = self._points(X, reset=False)
-        first = _twins(self._points_, X)
+        first = twins(self._points_, X)
         new = first < 0
         found = Neighbors(*(a[first] for a in self._graph))
         if new.any():
@@ -213,7 +164,7 @@ class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerM
         return self.n_neighbors + (self.mode == "distance")
 
     def _values(self, nb: Neighbors):
-        if self.method is None or self.method in NON_NEGATIVE:
+        if self.method not in SIGNED and self.metric != "dot":
             return nb.distance
         return np.broadcast_to(np.arange(1.0, nb.distance.shape[1] + 1), nb.distance.shape)
 
@@ -223,15 +174,7 @@ class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerM
         return Neighbors(distance, np.concatenate([own, nb.index], axis=1))
 
 
-def _twins(points, queries):
-    """The first point equal to each query, −1 where there is none."""
-    both = np.concatenate([points, queries])
-    _, first, inverse = np.unique(both, axis=0, return_index=True, return_inverse=True)
-    twin = first[inverse.ravel()[len(points) :]]
-    return np.where(twin < len(points), twin, -1)
-
-
-class HubnessKNNClassifier(ClassifierMixin, _Search):
+class HubnessKNNClassifier(ClassifierMixin, FittedSearch):
     """Majority of the nearest points under a hubness-reduced distance.
 
     weights="uniform" counts votes, "rank" weighs them by 1/place, "distance" by 1/distance, which
@@ -285,7 +228,8 @@ class HubnessKNNClassifier(ClassifierMixin, _Search):
 
     def predict(self, X):
         """The class with the most weighted votes, the first among equals."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        votes = self.predict_proba(X)
+        return self.classes_[votes.argmax(axis=1)]
 
     def _weights(self, distance):
         if self.weights == "uniform":
