@@ -25,9 +25,8 @@ BUILD = {
 
 def published_tree(entry):
     """Leaves of the listed shapes, each filled with its own number."""
-    flat = flax.traverse_util.flatten_dict(
-        json.loads(SHARED.read_text())[entry]["arrays"]["params"], sep="/"
-    )
+    listed = json.loads(SHARED.read_text())[entry]["arrays"]
+    flat = {name.removeprefix("params/"): shape for name, shape in listed.items()}
     filled = enumerate(sorted(flat.items()))
     return {name: np.full(shape, i, np.float32) for i, (name, shape) in filled}
 
@@ -109,8 +108,10 @@ def test_losses_equal_those_of_the_published_modules(case, x64):
     t = np.array([0.3, 0.8], np.float32).astype(np.float64)
     params = from_published(leaves(case), model)
     terms = jax.jit(model.elbo_terms)(params, codes, t=t, eps=eps, eps_0=eps_0)
+    # VDM's schedule is expressed anew, in float32: its end points are rounded, measured 3e-6.
+    rtol = 1e-5 if case == "vdm" else 1e-9
     for name, want in LOSSES[case]["terms"].items():
-        np.testing.assert_allclose(getattr(terms, name), want, rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(getattr(terms, name), want, rtol=rtol, err_msg=name)
 
 
 def test_nested_and_flat_trees_and_checkpoints_are_read_alike():
