@@ -35,8 +35,8 @@ def minors(W: Float[ArrayLike, "k m"], rtol: float | None = None) -> Float[Array
     """All r×r minors of an orthonormal basis of the column space of W, whose rank is r.
 
     One for each r rows in lexicographic order, after scaling rows to unit length; those below
-    rtol (default 64 ε of the dtype given) are exactly 0, and the first of the others is positive. Equal for W and
-    W B with B invertible, up to the scaling. Raises ValueError for more than 10⁶ of them.
+    rtol (64 ε of the dtype given) are exactly 0, and the first of the others is positive. Equal
+    for W and W B with B invertible, up to the scaling. Raises ValueError for more than 10⁶.
     """
     eps = float(np.finfo(np.result_type(W, np.float32)).eps)
     W = _in_double(W)
