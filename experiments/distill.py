@@ -15,7 +15,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from experiments.distillation.aggregate import read_course, summarise, table
+from experiments.distillation.aggregate import read_course, summarise
 from experiments.distillation.figures import write_figures
 from experiments.distillation.measures import make_measures
 from experiments.distillation.setup import Setup, check_finished_run, make_setup
@@ -29,6 +29,7 @@ from experiments.distillation.stages import (
     teach,
     teacher_stage,
 )
+from experiments.distillation.tables import block
 from experiments.runtime import cli
 from experiments.runtime.manifest import claim_workdir, environment, write_json, write_manifest
 from experiments.runtime.preemption import StopSignal
@@ -88,7 +89,7 @@ def _report(
         "teachers": teachers,
     } | summarise(courses)
     write_json(workdir / "summary.json", summary)
-    (workdir / "table.md").write_text(table(summary))
+    (workdir / "table.md").write_text(block(summary))
     chance = 1 / max(len(setup.task.concept_names), 1)
     write_figures(courses, teachers, chance, workdir / "figures")
     return summary
@@ -107,9 +108,7 @@ def main(record: str | None) -> None:
         return
     if record:
         write_json(pathlib.Path(record), summary)
-    print((workdir / "table.md").read_text())
-    for objective, claim in summary["claims"].items():
-        print(f"{objective} less kl at matched label accuracy: {claim}")
+    print(block(summary))
 
 
 if __name__ == "__main__":

@@ -150,22 +150,5 @@ def matched_epochs(first: Course, second: Course) -> tuple[int, int] | None:
     return epochs[0], epochs[1]
 
 
-def table(summary: Mapping[str, Any]) -> str:
-    """The last measures as Markdown, mean over teachers with its 95 % interval."""
-    objectives: Sequence[str] = list(summary["objectives"])
-    lines = [
-        "| measure | " + " | ".join(objectives) + " |",
-        "|---|" + "---|" * len(objectives),
-    ]
-    finals = [summary["objectives"][o]["final"] for o in objectives]
-    for name in finals[0]:
-        cells = []
-        for final in finals:
-            mean, low, high = final[name]["over_teachers"]
-            cells.append(f"{mean:.4g} [{low:.4g}, {high:.4g}]")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def _rounded(values: Sequence[float] | np.ndarray) -> list[float | None]:
     return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values]

@@ -1,0 +1,50 @@
+"""The page's block from a summary made by hand."""
+
+import json
+
+from experiments.distillation.tables import block, claims, table
+
+SUMMARY = {
+    "objectives": {
+        "kl": {
+            "final": {"accuracy": {"over_teachers": [0.9, 0.89, 0.91]}},
+            "bounds": {"kl_below_logit": {"held": 6, "of": 6}},
+        },
+        "l1": {
+            "final": {"accuracy": {"over_teachers": [0.904, None, None]}},
+            "bounds": {"kl_below_logit": {"held": 5, "of": 6}},
+        },
+    },
+    "claims": {
+        "l1": {
+            "matched": True,
+            "epochs": [30, 50],
+            "accuracy": {"difference": [0.004, -0.001, 0.009]},
+            "mcca": {"difference": [0.4, 0.3, 0.5], "holds": True},
+            "median_d_rep": {"difference": [-1.0, -3.0, 1.0], "holds": False},
+        },
+        "l2": {"matched": False},
+    },
+    "data": {"name": "toy", "sha256": "f" * 64, "distilled_size": 1200, "test_size": 300},
+    "seeds": {"teachers": 2, "students_of_each": 3},
+    "teachers": {"accuracy": [0.91, 0.93], "rank_of_centred_unembeddings": [5, 5]},
+    "environment": {"command": "python -m x", "commit": "abc", "packages": {"jax": "0.10"}},
+}
+
+
+def test_table_shows_mean_and_interval_where_there_is_one():
+    assert table(SUMMARY).splitlines()[2] == ("| label accuracy | 0.9 [0.89, 0.91] | 0.904 |")
+
+
+def test_claims_say_what_holds_at_which_epochs():
+    lines = claims(SUMMARY).splitlines()
+    assert "epoch 50 against 30" in lines[2] and "0.004 [-0.001, 0.009]" in lines[2]
+    assert lines[3].endswith("| > 0 | holds |") and lines[4].endswith("| < 0 | does not hold |")
+    assert lines[5] == "| L2 − KL | accuracies never within one point | | not tested |"
+
+
+def test_block_names_data_seeds_and_command_and_reads_a_stored_summary():
+    text = block(json.loads(json.dumps(SUMMARY)))
+    for part in ("1,200 examples", "2 teachers × 3 students", "0.91 to 0.93", "rank of g̃ 5"):
+        assert part in text
+    assert "11 of 12 checks" in text and "`python -m x`, commit abc" in text
