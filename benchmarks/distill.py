@@ -171,7 +171,8 @@ def main(names: list[str]) -> None:
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     for name in names or list(PARTS):
         measured = jax.tree.map(lambda v: float(f"{v:.3g}"), PARTS[name]())
-        results[name] = measured | {"environment": environment()}
+        command = {"command": f"python -m benchmarks.distill {name}"}
+        results[name] = measured | {"environment": environment() | command}
         print(name, json.dumps(measured, indent=2), flush=True)
         write_json(RESULT, results)
 
