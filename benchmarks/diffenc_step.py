@@ -217,7 +217,8 @@ def main(names: list[str]) -> None:
         raise SystemExit(f"unknown part {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}")
     results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     for name in names or PARTS:
-        results[name] = PARTS[name]() | {"environment": environment()}
+        command = {"command": f"python -m benchmarks.diffenc_step {name}"}
+        results[name] = PARTS[name]() | {"environment": environment() | command}
         figures = {k: v for k, v in results[name].items() if k != "environment"}
         print(name, json.dumps(figures, indent=2), flush=True)
         write_json(RESULT, results)

@@ -165,15 +165,15 @@ def child(method: str, n: int) -> None:
     """Prints peak extra MB, seconds, seconds of its products alone, and the skewness found."""
     x = jax.block_until_ready(jnp.asarray(points(n)))
     products = gemm(n, 384, 1)
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     start = time.perf_counter()
     skewness = float(hub_measures(x, None if method == "knn" else method).skewness)
     took = time.perf_counter() - start
-    print(_resident("VmHWM") - before, took, products, skewness)
+    print(resident("VmHWM") - before, took, products, skewness)
 
 
-def _resident(field: str) -> float:
+def resident(field: str) -> float:
     """Megabytes of this process by the kernel's own count."""
     lines = pathlib.Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6

@@ -62,7 +62,9 @@ def main(record: str | None) -> None:
     if summary is None:
         return
     if record:
-        write_json(pathlib.Path(record), summary)
+        path = pathlib.Path(record)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, summary)
     print((workdir / "tables.md").read_text())
 
 

@@ -69,7 +69,9 @@ def main(record: str | None) -> None:
     workdir = cli.workdir()
     summary = label_cosine(cli.config(), workdir, allowed_changes=cli.allowed_changes())
     if record:
-        write_json(pathlib.Path(record), summary)
+        path = pathlib.Path(record)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, summary)
     print((workdir / "tables.md").read_text())
 
 

@@ -63,6 +63,8 @@ def against_width(summary: Summary):
         strict=True,
     ):
         axis.set_xscale("log", base=2)
+        ticks = sorted({cell["width"] for cell in cells})
+        axis.set_xticks(ticks, [str(tick) for tick in ticks])
         axis.set_ylim(bottom=0)
         axis.set_xlabel("width")
         axis.set_title(title, fontsize=10)

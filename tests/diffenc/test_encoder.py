@@ -42,7 +42,8 @@ def test_slope_is_the_central_difference(name, x64):
     value, slope = encode_with_slope(encoder, x, jnp.asarray(GAMMA))
     up, down = (encoder.value(x, jnp.asarray(GAMMA + d), None) for d in (h, -h))
     np.testing.assert_allclose(slope, (up - down) / (2 * h), atol=1e-9)
-    np.testing.assert_array_equal(value, encoder.value(x, jnp.asarray(GAMMA), None))
+    # Equal up to the instructions XLA picks on this CPU (6e-15 seen between two machines).
+    np.testing.assert_allclose(value, encoder.value(x, jnp.asarray(GAMMA), None), rtol=1e-13)
 
 
 def test_slope_of_the_non_trainable_encoder(x64):

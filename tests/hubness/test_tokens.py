@@ -121,7 +121,7 @@ def test_blocks_and_tiles_change_nothing(monkeypatch):
     from hubness import blocks
 
     whole = tokens.top_tokens(H, W, K, bias=B, with_stats=True)
-    monkeypatch.setattr(blocks.fold_points, "__defaults__", (300,))
+    monkeypatch.setattr(blocks.fold_points, "__defaults__", (30,))
     jax.clear_caches()
     tiled = tokens.top_tokens(H, W, K, bias=B, with_stats=True, block_size=17)
     jax.clear_caches()

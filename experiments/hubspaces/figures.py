@@ -1,0 +1,122 @@
+"""The paper's figures: N_k, reductions of error and hubness, neighbour graphs, paired splits."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import stats
+
+from experiments.hubspaces.summary import value_of
+
+Row = Mapping[str, Any]
+
+
+def occurrence(counts: Mapping[str, np.ndarray]) -> Figure:
+    """The share of points with each count N_10, and what chance gives."""
+    figure, axis = plt.subplots(figsize=(6, 4))
+    for name, values in counts.items():
+        heights = np.bincount(values) / len(values)
+        seen = np.flatnonzero(heights)
+        axis.plot(seen + 1, heights[seen], ".-", ms=4, lw=0.8, label=name)
+    mean = next(iter(counts.values())).mean()
+    grid = np.arange(int(4 * mean) + 8)
+    axis.plot(grid + 1, stats.poisson.pmf(grid, mean), "k:", lw=1, label="by chance")
+    axis.set(xscale="log", yscale="log", xlabel="N₁₀ + 1", ylabel="share of points")
+    axis.set_ylim(bottom=0.3 / len(next(iter(counts.values()))))
+    axis.legend(fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def reductions(rows: Sequence[Row]) -> Figure:
+    """Per cent by which error, skewness and Robin Hood fall, one dot a split."""
+    base = {row["seed"]: row for row in rows if row["method"] == "none"}
+    names = [n for n in dict.fromkeys(row["method"] for row in rows) if n != "none"]
+    columns = [c for c in ("error", "skewness", "robin_hood") if value_of(rows[0], c) is not None]
+    size = (3.4 * len(columns) + 1.6, 0.24 * len(names) + 1)
+    figure, axes = plt.subplots(1, len(columns), figsize=size, sharey=True, squeeze=False)
+    for axis, column in zip(axes[0], columns, strict=True):
+        for place, name in enumerate(names):
+            own = [row for row in rows if row["method"] == name]
+            before = np.array([value_of(base[row["seed"]], column) for row in own])
+            after = np.array([value_of(row, column) for row in own])
+            cut = 100 * (before - after) / before
+            jitter = place + np.linspace(-0.18, 0.18, len(cut) + 2)[1:-1]
+            axis.plot(cut, jitter, "o", ms=4, alpha=0.8, color="C0" if np.mean(cut) > 0 else "C3")
+        axis.axvline(0, color="0.6", lw=0.8)
+        axis.set(xlabel=f"{column.replace('_', ' ')} falls by %", yticks=range(len(names)))
+        axis.set_yticklabels(names, fontsize=7)
+        axis.set_ylim(len(names) - 0.4, -0.6)
+    figure.tight_layout()
+    return figure
+
+
+def neighbour_graphs(
+    indices: Mapping[str, np.ndarray], labels: np.ndarray | None, most: int = 800
+) -> Figure:
+    """Who is whose neighbour, points in the order of their classes: hubs are vertical lines."""
+    n = len(next(iter(indices.values())))
+    order = np.arange(n) if labels is None else np.argsort(labels, kind="stable")
+    rows = order[np.linspace(0, n - 1, min(n, most)).astype(int)]
+    place = np.empty(n, int)
+    place[order] = np.arange(n)
+    width = 4 * len(indices) + 0.4
+    figure, axes = plt.subplots(1, len(indices), figsize=(width, 4.3), squeeze=False)
+    for axis, (name, index) in zip(axes[0], indices.items(), strict=True):
+        near = place[index[rows, :10]]
+        axis.plot(near.ravel(), np.repeat(place[rows], near.shape[1]), ",k", alpha=0.5)
+        axis.set(title=name, xlim=(0, n), ylim=(n, 0), xlabel="neighbour", aspect="equal")
+        axis.title.set_fontsize(9)
+        for edge in [] if labels is None else np.flatnonzero(np.diff(labels[order])) + 1:
+            axis.axvline(edge, color="C3", lw=0.4)
+            axis.axhline(edge, color="C3", lw=0.4)
+    axes[0][0].set_ylabel("point")
+    figure.tight_layout()
+    return figure
+
+
+def paired(rows: Sequence[Row], names: Sequence[str]) -> Figure:
+    """Each split before and after some methods, joined by a line."""
+    columns = [c for c in ("error", "skewness", "robin_hood") if value_of(rows[0], c) is not None]
+    shape = len(columns), len(names)
+    size = (2 * shape[1] + 0.8, 2.3 * shape[0])
+    figure, axes = plt.subplots(*shape, figsize=size, sharey="row", squeeze=False)
+    base = {row["seed"]: row for row in rows if row["method"] == "none"}
+    for line, column in zip(axes, columns, strict=True):
+        for axis, name in zip(line, names, strict=True):
+            for row in (r for r in rows if r["method"] == name):
+                pair = [value_of(base[row["seed"]], column), value_of(row, column)]
+                axis.plot([0, 1], pair, "o-", lw=1, ms=4)
+            axis.set(xticks=[0, 1], xlim=(-0.3, 1.3))
+            axis.set_xticklabels(["plain", name], fontsize=7)
+        line[0].set_ylabel(column.replace("_", " "))
+    figure.tight_layout()
+    return figure
+
+
+def hubness_against_error(rows: Sequence[Row]) -> Figure:
+    """Does less hubness mean less error? Each dot is a method on a split."""
+    base = {row["seed"]: row for row in rows if row["method"] == "none"}
+    figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), sharey=True)
+    for axis, column in zip(axes, ("skewness", "robin_hood"), strict=True):
+        cuts = []
+        for row in (r for r in rows if r["method"] != "none"):
+            before = base[row["seed"]]
+            cuts.append(
+                [
+                    100 * (value_of(before, c) - value_of(row, c)) / value_of(before, c)
+                    for c in (column, "error")
+                ]
+            )
+        x, y = np.array(cuts).T
+        axis.plot(x, y, "o", ms=3, alpha=0.6)
+        rho, r = stats.spearmanr(x, y).statistic, stats.pearsonr(x, y).statistic
+        axis.set(title=f"Spearman {rho:.2f}, Pearson {r:.2f}")
+        axis.set_xlabel(f"{column.replace('_', ' ')} falls by %")
+        axis.axhline(0, color="0.6", lw=0.8)
+        axis.axvline(0, color="0.6", lw=0.8)
+    axes[0].set_ylabel("error falls by %")
+    figure.tight_layout()
+    return figure

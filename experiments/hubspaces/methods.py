@@ -1,0 +1,108 @@
+"""The combinations that are compared: a change of the features, then a reduction of distances."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+import hubness
+from experiments.runtime.errors import UserError, nearest
+from hubness import compat, features
+
+Rows = Float[np.ndarray, "n d"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """One combination, `feature+reduction`; `reduction@skhubness-0.30` is as that library does."""
+
+    feature: str
+    reduction: str
+    compat: str | None
+
+    @property
+    def name(self) -> str:
+        reduction = f"{self.reduction}@{self.compat}" if self.compat else self.reduction
+        parts = [p for p in (self.feature, reduction) if p != "none"]
+        return "+".join(parts) or "none"
+
+
+def _by_train(transform: Callable[..., object]) -> Callable[..., Rows]:
+    """A transform whose statistics come from the training rows alone."""
+    return lambda x, train, seed: np.asarray(transform(x, x[train]))
+
+
+def _inductive(x: Rows, train: Int[np.ndarray, "t"], seed: int) -> Rows:
+    return np.asarray(features.rank_normal_apply(features.rank_normal_fit(x[train]), x))
+
+
+FEATURES: dict[str, Callable[[Rows, Int[np.ndarray, "t"], int], Rows]] = {
+    "none": lambda x, train, seed: x,
+    "unit": lambda x, train, seed: np.asarray(features.unit_rows(x)),
+    "f-norm": lambda x, train, seed: np.asarray(features.f_norm(x, jax.random.key(seed))),
+    "f-norm-inductive": _inductive,
+    "f-uniform": lambda x, train, seed: np.asarray(features.f_uniform(x, jax.random.key(seed))),
+    "centre": _by_train(features.centre),
+    "centre-weighted": _by_train(features.centre_weighted),
+    "centre-rows": lambda x, train, seed: np.asarray(features.centre_rows(x)),
+    "z": lambda x, train, seed: np.asarray(features.zscore_rows(x)),
+    "whiten": _by_train(features.whiten),
+}
+
+
+def parse(word: str) -> Method:
+    """The method written `reduction`, `feature` or `feature+reduction`, "none" for neither.
+
+    Raises:
+      UserError: for an unknown feature transform, reduction or version.
+    """
+    first, plus, second = word.partition("+")
+    feature, reduction = (first, second) if plus else ("none", first)
+    if not plus and first in FEATURES:
+        feature, reduction = first, "none"
+    reduction, _, version = reduction.partition("@")
+    if feature not in FEATURES:
+        raise nearest(feature, FEATURES, "feature transform")
+    if reduction != "none" and reduction not in hubness.REDUCTIONS:
+        raise nearest(reduction, ["none", *hubness.REDUCTIONS], "reduction")
+    if version and (version != compat.VERSION or reduction not in compat.REDUCTIONS):
+        raise UserError(f"{word!r}: only {', '.join(compat.REDUCTIONS)} exist as @{compat.VERSION}")
+    return Method(feature, reduction, version or None)
+
+
+def all_methods(words: Sequence[str]) -> list[Method]:
+    """The methods of a config, the plain space first."""
+    found = [parse("none"), *(parse(word) for word in words)]
+    return list(dict.fromkeys(found))
+
+
+def search(
+    method: Method,
+    points: Rows,
+    queries: Rows | None,
+    k: int,
+    *,
+    metric: str,
+    local_k: int,
+) -> hubness.Neighbors:
+    """The k nearest points under the method's distance; of the points themselves without queries.
+
+    Vectors are already transformed. CSLS and what else compares similarities follow `metric` too.
+    """
+    if method.reduction == "none":
+        found = hubness.knn(points, k, queries=queries, metric=metric)
+    else:
+        # The published graphs store 121 neighbours for mutual proximity: 19 + 100 + 2.
+        found = hubness.reduced_knn(
+            points,
+            k,
+            method.reduction,
+            queries=queries,
+            metric=metric,
+            local_k=local_k,
+            num_candidates=121 if method.compat else 100,
+            compat=method.compat,
+        )
+    return hubness.Neighbors(*(np.asarray(a) for a in found))

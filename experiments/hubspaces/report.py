@@ -1,0 +1,108 @@
+"""Figures, tables and the HTML page of a run."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.hubspaces import figures, summary, tables
+from experiments.hubspaces.evaluate import Outcome
+from experiments.lmhubs import html
+
+Record = Mapping[str, Any]
+READING = (
+    "Hubness is read against what chance gives at the same numbers of points and queries. Skewness "
+    "follows single hubs and moves between splits; the Robin Hood index (the share of neighbour "
+    "slots to move for equality) is steadier. Votes are not weighted by 1/d except where shown: "
+    "mutual proximity spans twelve orders of magnitude among neighbours and would become a "
+    "one-nearest-neighbour rule. A transform marked `f-norm` is the paper's: random, over points "
+    "and queries together; `f-norm-inductive` learns from the points alone and is deterministic."
+)
+TITLES = {
+    "occurrence": "How often points are neighbours",
+    "reductions": "What each method takes away",
+    "graphs": "Neighbour graphs: hubs are vertical lines",
+    "paired": "Split by split",
+    "correlation": "Less hubness, less error?",
+}
+
+
+def shown(record: Record) -> list[str]:
+    """The methods of the detailed figures: plain, least error, least Robin Hood, the paper's."""
+    found = [s["method"] for s in record["summary"]]
+    wanted = ["none", summary.best(record["summary"], "error")]
+    wanted += [summary.best(record["summary"], "robin_hood"), "f-norm"]
+    wanted += ["f-norm+mp_gauss@skhubness-0.30", "f-norm+mp_gauss"]
+    return [name for name in dict.fromkeys(wanted) if name in found][:4]
+
+
+def draw(
+    record: Record, outcomes: Mapping[str, Outcome], labels: np.ndarray | None
+) -> dict[str, Figure]:
+    """The figures by name; `outcomes` and `labels` are those of the first split's points."""
+    rows, names = record["rows"], shown(record)
+    drawn = {
+        "occurrence": figures.occurrence({n: outcomes[n].counts for n in names}),
+        "graphs": figures.neighbour_graphs({n: outcomes[n].index for n in names}, labels),
+    }
+    if len(record["summary"]) > 1:
+        drawn["reductions"] = figures.reductions(rows)
+        drawn["paired"] = figures.paired(rows, names[1:])
+    if labels is not None and len(record["summary"]) > 3:
+        drawn["correlation"] = figures.hubness_against_error(rows)
+    return drawn
+
+
+def write(record: Record, drawn: Mapping[str, Figure], workdir: pathlib.Path) -> None:
+    """Writes figures/*.png and *.pdf, tables.md and report.html."""
+    folder = workdir / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
+        figure.savefig(folder / f"{name}.png", dpi=150)
+        figure.savefig(folder / f"{name}.pdf")
+    text = [tables.main_table(record), "", tables.floor_table(record), "", tables.caption(record)]
+    (workdir / "tables.md").write_text("\n".join(text) + "\n")
+    (workdir / "report.html").write_text(page(record, drawn))
+    for figure in drawn.values():
+        plt.close(figure)
+
+
+def page(record: Record, drawn: Mapping[str, Figure]) -> str:
+    """One page with everything, that needs no other file."""
+    parts = [html.paragraph(tables.caption(record)), *map(html.paragraph, said(record))]
+    parts += [html.heading("By chance"), html.table(tables.floor_table(record))]
+    parts += [html.heading("Methods"), html.table(tables.main_table(record))]
+    parts.append(html.paragraph(READING))
+    for name in (n for n in TITLES if n in drawn):
+        parts += [html.heading(TITLES[name]), html.image(drawn[name], name)]
+    return html.page(f"Hubness of {record['space']}: {record['data']['name']}", parts)
+
+
+def said(record: Record) -> Sequence[str]:
+    """What the run says, in sentences."""
+    rows = {s["method"]: s for s in record["summary"]}
+    plain, null = rows["none"], record["null"]
+    out = [
+        f"The plain space: skewness {plain['skewness']['mean']:.2f} (by chance "
+        f"{null['skewness']:.2f}), Robin Hood {plain['robin_hood']['mean']:.3f} (by chance "
+        f"{null['robin_hood']:.3f}), {100 * plain['antihub_rate']['mean']:.1f} % of points are "
+        f"nobody's neighbour."
+    ]
+    fairest = summary.best(record["summary"], "robin_hood")
+    out.append(
+        f"Least unequal: **{fairest}** with Robin Hood {rows[fairest]['robin_hood']['mean']:.3f}, "
+        f"skewness {rows[fairest]['skewness']['mean']:.2f}."
+    )
+    right = summary.best(record["summary"], "error")
+    if right and plain["error"]:
+        p = rows[right]["p_value"]
+        odds = "" if p is None else f" (McNemar p at most {p:.1e} on each split)"
+        out.append(
+            f"Least error: **{right}** with {100 * rows[right]['error']['mean']:.2f} % against "
+            f"{100 * plain['error']['mean']:.2f} %{odds}. The best of many methods on the same "
+            "queries looks better than it is."
+        )
+    return out
