@@ -21,10 +21,10 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
+from experiments import html
 from experiments.hubspaces import advice, made_up, report, summary
 from experiments.hubspaces.evaluate import Outcome, Split, compare, evaluate, half_split
 from experiments.hubspaces.methods import Method, all_methods
-from experiments.lmhubs import html
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
 from experiments.runtime.manifest import claim_workdir, environment, write_json

@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments import html
 from experiments.hubspaces import figures, summary, tables
 from experiments.hubspaces.evaluate import Outcome
-from experiments.lmhubs import html
 
 Record = Mapping[str, Any]
 READING = (

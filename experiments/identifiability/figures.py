@@ -72,6 +72,16 @@ def against_width(summary: Summary):
     return figure
 
 
+def _measured(summary: Summary):
+    """(cell, colour of its width, place of its number of labels) of each cell that has pairs."""
+    cells = [cell for cell in summary["cells"] if cell["pairs"]]
+    widths = sorted({cell["width"] for cell in cells})
+    labels = sorted({cell["labels"] for cell in cells})
+    for cell in cells:
+        colour = COLOURS[widths.index(cell["width"]) % len(COLOURS)]
+        yield cell, colour, labels.index(cell["labels"])
+
+
 def _bound_lines(axis, m: int, largest: float) -> None:
     """2 m d, drawn where it says something, and 2 d²."""
     x = np.linspace(0, max(largest, 1 / (2 * m)), 200)
@@ -119,13 +129,11 @@ def bounds_trained(summary: Summary):
 def sorted_distances(summary: Summary):
     """d_LLV of the pairs of each cell, ascending."""
     figure, (axis,) = new_figure((5.2, 3.6))
-    for i, cell in enumerate(c for c in summary["cells"] if c["pairs"]):
+    for cell, colour, order in _measured(summary):
         values = np.sort(cell["pairs"]["d_llv"])
         label = f"{cell['labels']} labels, width {cell['width']}"
-        style = "-" if i < len(COLOURS) else "--"
-        axis.plot(
-            np.linspace(0, 1, values.size), values, style, color=COLOURS[i % 6], lw=1, label=label
-        )
+        share, style = np.linspace(0, 1, values.size), ("-", "--", ":", "-.")[order % 4]
+        axis.plot(share, values, style, color=colour, lw=1, label=label)
     axis.set_xlabel("share of pairs")
     axis.set_ylabel("d_LLV")
     axis.legend(frameon=False, fontsize=7)
@@ -135,10 +143,10 @@ def sorted_distances(summary: Summary):
 def loss_gap(summary: Summary):
     """Mean CCA of embeddings against the difference of test losses: no relation is to be seen."""
     figure, (axis,) = new_figure((5.2, 3.6))
-    for i, cell in enumerate(c for c in summary["cells"] if c["pairs"]):
+    for cell, colour, order in _measured(summary):
         label = f"{cell['labels']} labels, width {cell['width']}"
-        pairs = cell["pairs"]
-        axis.plot(pairs["loss_gap"], pairs["mcca_f"], ".", color=COLOURS[i % 6], label=label)
+        pairs, mark = cell["pairs"], "ox^s"[order % 4]
+        axis.plot(pairs["loss_gap"], pairs["mcca_f"], mark, ms=3, color=colour, label=label)
     axis.set_xlabel("difference of test losses, nats")
     axis.set_ylabel("mean CCA of f")
     axis.legend(frameon=False, fontsize=7)

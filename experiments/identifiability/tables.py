@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments.identifiability.networks import steps_per_epoch
+
 # arXiv:2506.03784's released models, seeds 0 to 4, every pair whatever its accuracy: mean and
 # standard deviation of d_LLV and of d_{f,g}, measured with the authors' code.
 PUBLISHED = {
@@ -52,3 +54,20 @@ def _spread(values: Sequence[float] | None) -> str:
     if not values:
         return "too few models"
     return f"{np.mean(values):.3g} ± {np.std(values, ddof=1):.2g}"
+
+
+def caption(summary: Mapping[str, Any]) -> str:
+    """Data, training, seeds, command."""
+    config, environment = summary["config"], summary["environment"]
+    train, data = config["train"], summary["data"][0]
+    an_epoch = steps_per_epoch(config["data"]["num_train"], train["batch_size"])
+    steps = -(-train["num_steps"] // an_epoch) * an_epoch
+    return (
+        f"{data['name']} data ({config['data']['num_train']:,} to train and "
+        f"{config['data']['num_test']:,} to test on), {train['num_seeds']} seeds, {steps:,} steps, "
+        f"batch {train['batch_size']}, Adam "
+        f"{train['learning_rate']}. Mean ± standard deviation over pairs of seeds with "
+        f"test accuracy above {config['eval']['min_accuracy']}; d_LLV over "
+        f"{config['eval']['num_sets']} input sets. Command: `{environment['command']}`, commit "
+        f"{environment['commit']}, jax {environment['packages']['jax']}."
+    )

@@ -8,7 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.lmhubs import figures, html, tables
+from experiments import html
+from experiments.lmhubs import figures, tables
 from experiments.lmhubs.neighbourhoods import COMPARISONS, DISTANCES, Neighbourhood
 
 Record = Mapping[str, Any]

@@ -4,7 +4,8 @@ from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
 
-from experiments.lmhubs import html, tables
+from experiments import html
+from experiments.lmhubs import tables
 
 
 class Reader(HTMLParser):
