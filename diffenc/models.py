@@ -193,7 +193,7 @@ def _output(model: _Model, params: Params, z, gamma, *, classes, key=None) -> Ar
 
 def _counterterm(model: _Model, params: Params) -> elbo.Counterterm:
     if model.options.counterterm != "learned":
-        return float(model.options.counterterm)
+        return float(model.options.counterterm == "on")
     low, high = model.options.gamma_min, model.options.gamma_max
 
     def weight(gamma):

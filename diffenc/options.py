@@ -24,7 +24,7 @@ class Options:
     learn_endpoints: bool = False  # of the monotone schedule
     parametrisation: Literal["v", "eps"] = "v"
     encoder: Literal["identity", "nt", "unet", "mult_res"] = "identity"
-    counterterm: bool | Literal["learned"] | None = None  # on exactly when there is an encoder
+    counterterm: Literal["off", "on", "learned"] | None = None  # on exactly with an encoder
     num_classes: int | None = None  # None: unconditional
     width: int = 128
     num_layers: int = 8
@@ -95,7 +95,7 @@ def resolve(name: str, shape: tuple[int, ...], levels: int, given: dict[str, Any
     followed = {
         "gamma_min": low,
         "fourier": (finest - 1, finest),
-        "counterterm": options.encoder != "identity",
+        "counterterm": "off" if options.encoder == "identity" else "on",
         # Written out, up to eight blocks run about 1.3 times faster on a CPU and compile soon
         # enough; scanned, compile time does not grow with their number.
         "unroll": options.num_layers <= 8,
@@ -131,7 +131,7 @@ def _check(options: Options, levels: int) -> None:
         "schedule": ("fixed", "learned_linear", "monotone", "polynomial"),
         "parametrisation": ("v", "eps"),
         "encoder": ("identity", "nt", "unet", "mult_res"),
-        "counterterm": (True, False, None, "learned"),
+        "counterterm": ("off", "on", "learned", None),
         "dtype": ("float32", "bfloat16"),
     }
     for field, accepted in choices.items():

@@ -1,9 +1,11 @@
 """Evaluates a trained run: bits/dim of the whole test split with its Monte-Carlo error.
 
-python -m experiments.eval_diffenc --workdir=DIR [--times_per_image=32]
+python -m experiments.eval_diffenc --workdir=DIR [--times_per_image=32] [--against=OTHER]
 
-Writes DIR/eval.json (means, errors, loss per t), DIR/eval_per_image.npz, and pictures of the loss
-per t, the training curves and, where the model has an encoder, of the encodings over depth.
+Writes DIR/eval.json (means, errors, loss per t), DIR/eval_per_image.npz (each image's terms and all
+draws), and pictures of the loss per t, the training curves and, where the model has an encoder, of
+the encodings over depth. With --against=OTHER, an evaluated run on the same data, also
+DIR/against.json: paired differences on the same images, times and noise.
 """
 
 import pathlib
@@ -14,13 +16,18 @@ import numpy as np
 
 from diffenc.likelihood import dequantise
 from experiments.diffusion import figures
-from experiments.diffusion.evaluation import PerImage, make_evaluator
+from experiments.diffusion.evaluation import load_per_image, make_evaluator
 from experiments.diffusion.run import Run, load_trained
+from experiments.diffusion.significance import paired_difference
 from experiments.runtime import cli
 from experiments.runtime.manifest import environment, write_json
 from experiments.runtime.metrics import read_metrics
 
-OPTIONS = {"times_per_image": (int, "Draws of t for each image; default: the config's.")}
+OPTIONS = {
+    "times_per_image": (int, "Draws of t for each image; default: the config's."),
+    "against": (str, "Folder of an evaluated run to subtract from this one."),
+}
+PER_IMAGE = "eval_per_image.npz"
 DEPTHS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
@@ -49,19 +56,9 @@ def evaluate(workdir: pathlib.Path, times_per_image: int | None = None) -> dict[
         "environment": environment(),
     }
     write_json(workdir / "eval.json", result)
-    _write_per_image(workdir, per_image)
+    per_image.save(workdir / PER_IMAGE)
     _draw(workdir, run, state.ema, result)
     return result
-
-
-def _write_per_image(workdir: pathlib.Path, per_image: PerImage) -> None:
-    np.savez_compressed(
-        workdir / "eval_per_image.npz",
-        bits_per_dim=per_image.totals(),
-        diffusion=per_image.diffusion.mean((1, 2)),
-        prior=per_image.prior,
-        reconstruction=per_image.reconstruction.mean((1, 2)),
-    )
 
 
 def _draw(workdir: pathlib.Path, run: Run, params: Any, result: dict[str, Any]) -> None:
@@ -86,10 +83,23 @@ def draw_encodings(run: Run, params: Any, num: int = 4):
     return figures.encodings(x, np.stack(encoded), DEPTHS)
 
 
-def main(times_per_image: int | None) -> None:
+def subtract(workdir: pathlib.Path, other: pathlib.Path) -> dict[str, dict[str, float]]:
+    """This run less `other`, term by term, with its errors; also written to against.json."""
+    first, second = (load_per_image(folder / PER_IMAGE) for folder in (other, workdir))
+    differences = paired_difference(first, second)
+    facts = {"other": other.name, "differences": differences, "environment": environment()}
+    write_json(workdir / "against.json", facts)
+    return differences
+
+
+def main(times_per_image: int | None, against: str | None) -> None:
     result = evaluate(cli.workdir(), times_per_image)
     for name, value in result["summary"].items():
         print(f"{name:28s} {value:.6f}")
+    if against:
+        for term, row in subtract(cli.workdir(), pathlib.Path(against)).items():
+            errors = f"± {row['image_error']:.6f} (images) ± {row['mc_error']:.6f} (noise)"
+            print(f"{term:18s} less that of {against}: {row['difference']:+.6f} {errors}")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 python -m experiments.suite_diffenc --config=experiments/configs/diffenc/digits.py \
     --models=vdmv,nt,diffenc --seeds=2 --workdir=DIR [--config.key=value …]
 
-Each run has its own folder DIR/<model>-seed<i>; the same command again resumes what is unfinished.
-DIR receives summary.json, table.md and figures that set the models side by side.
+Each run has its own folder DIR/<model>-seed<i>; the same command again resumes what is unfinished
+and leaves alone what is finished. DIR receives summary.json (with paired differences and tests),
+table.md and figures that set the models side by side.
 """
 
+import json
 import os
 import pathlib
 import signal
@@ -22,6 +24,7 @@ from absl import flags
 from experiments.diffusion.compare import compare
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
+from experiments.runtime.manifest import write_json
 
 OPTIONS = {
     "models": (str, "Models to train, separated by commas."),
@@ -29,6 +32,8 @@ OPTIONS = {
     "jobs": (int, "Runs at a time, on disjoint cores; default: one for each core, at most 4."),
     "record": (str, "Also write the summary to this file."),
 }
+FINISHED = "finished.json"
+LAST = "samples.npz"  # what a run writes last
 
 
 class Job(NamedTuple):
@@ -41,6 +46,15 @@ class Job(NamedTuple):
     @property
     def name(self) -> str:
         return f"{self.model} seed {self.seed}"
+
+    def is_finished(self, arguments: Sequence[str]) -> bool:
+        """Whether `finish` has been called with these arguments."""
+        path = self.workdir / FINISHED
+        return path.exists() and json.loads(path.read_text()) == list(arguments)
+
+    def finish(self, arguments: Sequence[str]) -> None:
+        """Notes that the run of these arguments is trained, evaluated and sampled."""
+        write_json(self.workdir / FINISHED, list(arguments))
 
 
 class Pool:
@@ -72,16 +86,18 @@ class Pool:
                 self.shares.append(share)
 
     def _launch(self, job: Job, share: set[int]) -> int:
-        command = [
-            *(sys.executable, "-u", "-m", "experiments.train_diffenc", "--then_evaluate"),
+        arguments = [
             f"--config={self.config_file}:{job.model}",
-            f"--workdir={job.workdir}",
-            f"--compile_cache={self.cache}",
             f"--config.seed={job.seed}",
             *self.overrides,
         ]
+        if job.is_finished(arguments):
+            return 0
+        (job.workdir / LAST).unlink(missing_ok=True)
+        module = (sys.executable, "-u", "-m", "experiments.train_diffenc", "--then_evaluate")
+        places = (f"--workdir={job.workdir}", f"--compile_cache={self.cache}")
         process = subprocess.Popen(
-            command,
+            [*module, *places, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -93,7 +109,10 @@ class Pool:
             with self._print:
                 print(f"[{job.name}] {line}", end="", flush=True)
         self.running.discard(process)
-        return process.wait()
+        code = process.wait()
+        if (job.workdir / LAST).exists():
+            job.finish(arguments)
+        return code
 
 
 def main(models: str | None, seeds: int | None, jobs: int | None, record: str | None) -> int:

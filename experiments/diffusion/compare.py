@@ -1,70 +1,107 @@
-"""Several evaluated runs side by side: one table, one summary, shared figures."""
+"""Several evaluated runs side by side: tables, one summary, shared figures."""
 
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from experiments.diffusion import figures
+from experiments.diffusion.evaluation import load_per_image
+from experiments.diffusion.significance import TERMS, compare_models, over_seeds
 from experiments.runtime.manifest import environment, write_json
 from experiments.runtime.metrics import read_metrics
 
 Runs = Mapping[tuple[str, int], pathlib.Path]
-COLUMNS = ("bits_per_dim", "diffusion", "prior", "reconstruction")
+Summary = Mapping[str, Any]
 
 
 def summarise(runs: Runs) -> dict[str, Any]:
-    """What each run's eval.json says, one row a run, with the facts they share."""
-    rows = []
+    """What each run's evaluation says, one row a run, the models' means, and their differences."""
+    rows, images = [], {}
     results: list[dict[str, Any]] = []
     for (model, seed), workdir in runs.items():
-        result = json.loads((workdir / "eval.json").read_text())
-        manifest = json.loads((workdir / "manifest.json").read_text())
+        result, manifest, config = (
+            json.loads((workdir / f"{name}.json").read_text())
+            for name in ("eval", "manifest", "config")
+        )
+        options = config["model"]["options"]
         results.append(result)
+        images[model, seed] = load_per_image(workdir / "eval_per_image.npz")
         rows.append(
             {
                 "model": model,
                 "seed": seed,
                 "step": result["step"],
                 "parameters": manifest["parameters"],
+                "gamma": [options["gamma_min"], options["gamma_max"]],
                 "by_time": result["by_time"],
                 **result["summary"],
             }
         )
     shared = {key: results[0][key] for key in ("data", "times_per_image")}
-    return {"environment": environment(), **shared, "rows": rows}
+    return {
+        "environment": environment(),
+        **shared,
+        "rows": rows,
+        "means": over_seeds(rows),
+        "differences": compare_models(rows, images),
+    }
 
 
-def table(summary: Mapping[str, Any]) -> str:
+def table(summary: Summary) -> str:
     """A Markdown table: every seed, and each model's mean with its standard error over seeds."""
     header = "| model | seed | total | ± MC | diffusion | prior | reconstruction |"
     lines = [header, "|---|---|---|---|---|---|---|"]
-    for model in dict.fromkeys(row["model"] for row in summary["rows"]):
+    means = summary.get("means") or over_seeds(summary["rows"])
+    for model, terms in means.items():
         rows = [row for row in summary["rows"] if row["model"] == model]
         for row in rows:
-            values = [_digits(row[c], c) for c in COLUMNS]
+            values = [_digits(row[term], term) for term in TERMS]
             values.insert(1, f"{row['bits_per_dim_mc_error']:.4f}")
             lines.append(f"| {model} | {row['seed']} | " + " | ".join(values) + " |")
         if len(rows) > 1:
-            values = [_mean([row[c] for row in rows], c) for c in COLUMNS]
-            mc = np.sqrt(np.sum([r["bits_per_dim_mc_error"] ** 2 for r in rows])) / len(rows)
-            values.insert(1, f"{mc:.4f}")
+            values = [
+                f"{_digits(terms[t]['mean'], t)} ± {_digits(terms[t]['seed_error'], t)}"
+                for t in TERMS
+            ]
+            values.insert(1, f"{terms['bits_per_dim']['mc_error']:.4f}")
             lines.append(f"| **{model}** | mean | " + " | ".join(values) + " |")
     return "\n".join(lines)
 
 
-def _digits(value: float, column: str) -> str:
-    return f"{value:.6f}" if column == "prior" else f"{value:.4f}"
+def difference_table(summary: Summary) -> str:
+    """A Markdown table of the models' differences with their errors and both tests."""
+    lines = [
+        "| term | models | difference | ± seeds | ± images | ± MC | Welch p | paired p |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for entry in sorted(summary["differences"], key=lambda e: TERMS.index(e["term"])):
+        term, (first, second) = entry["term"], entry["models"]
+        errors = [_optional(entry[f"{k}_error"], term) for k in ("paired", "image", "mc")]
+        tests = [_p(entry[f"{k}_p"]) for k in ("welch", "paired")]
+        name = "total" if term == "bits_per_dim" else term
+        cells = [name, f"{second} − {first}", _digits(entry["difference"], term), *errors, *tests]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
-def _mean(values: Sequence[float], column: str) -> str:
-    error = np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{_digits(float(np.mean(values)), column)} ± {_digits(float(error), column)}"
+def _digits(value: float, term: str) -> str:
+    return f"{value:.6f}" if term == "prior" else f"{value:.4f}"
 
 
-def caption(summary: Mapping[str, Any]) -> str:
+def _optional(value: float | None, term: str) -> str:
+    return "–" if value is None else _digits(value, term)
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
+
+
+def caption(summary: Summary) -> str:
     """One sentence that says what the table's figures are."""
     data, env = summary["data"], summary["environment"]
     seeds = len({row["seed"] for row in summary["rows"]})
@@ -77,14 +114,26 @@ def caption(summary: Mapping[str, Any]) -> str:
     )
 
 
+def difference_caption(summary: Summary) -> str:
+    """What the table of differences says and how its tests differ."""
+    seeds = len({row["seed"] for row in summary["rows"]})
+    return (
+        f"Differences in bits/dim over {seeds} seeds between models of one noise range, evaluated "
+        "on the same images, times and noise. ± one standard error: over runs paired by seed, over "
+        "test images, over times and noise. p: one-sided, for the first-named model being lower; "
+        "Welch's test over seeds as the paper reports it, and Student's test of the pairs."
+    )
+
+
 def compare(runs: Runs, folder: pathlib.Path, record: str | None = None) -> str:
-    """Writes summary.json, table.md and the shared figures to `folder`; returns the table."""
+    """Writes summary.json, table.md and the shared figures to `folder`; returns the tables."""
     summary = summarise(runs)
     write_json(folder / "summary.json", summary)
     if record:
         pathlib.Path(record).parent.mkdir(parents=True, exist_ok=True)
         write_json(pathlib.Path(record), summary)
-    text = f"{table(summary)}\n\n{caption(summary)}\n"
+    parts = table(summary), caption(summary), difference_table(summary), difference_caption(summary)
+    text = "\n\n".join(parts) + "\n"
     (folder / "table.md").write_text(text)
     names = {key: f"{key[0]} seed {key[1]}" for key in runs}
     curves = {names[(r["model"], r["seed"])]: r["by_time"] for r in summary["rows"]}

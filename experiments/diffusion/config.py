@@ -1,17 +1,23 @@
-"""The keys of a DiffEnc config, at their published values, and its smoke form."""
+"""The keys of a DiffEnc config, at their published values, its variants and its smoke form."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 import diffenc
 from experiments.runtime.cli import split_arg
+from experiments.runtime.errors import nearest
+
+Options = Mapping[str, Any]
 
 PUBLISHED_RANGE = (-13.3, 5.0)
 UNSET = {
     "learn_endpoints": bool,
     "parametrisation": str,
     "encoder": str,
-    "counterterm": bool,
+    "counterterm": str,
     "width": int,
     "num_layers": int,
     "encoder_width": int,
@@ -23,16 +29,36 @@ UNSET = {
 }
 
 
-def diffenc_config(arg: str, data: str, default: str = "diffenc-8-2") -> ConfigDict:
+# Words that change any model of any data set.
+VARIANTS: dict[str, Options] = {
+    "counterterm-off": {"counterterm": "off"},
+    "counterterm-learned": {"counterterm": "learned"},
+    "ends-learned": {"schedule": "learned_linear"},
+    "schedule-learned": {"schedule": "monotone"},
+}
+
+
+def diffenc_config(
+    arg: str,
+    data: str,
+    default: str = "diffenc-8-2",
+    options: Options | None = None,
+    variants: Mapping[str, Options] | None = None,
+) -> ConfigDict:
     """The config of one model on one data set, with the published hyper-parameters.
 
-    `arg` is "<model>" or "<model>:smoke"; models are those of `diffenc.NAMES`.
+    `arg` is "<model>", then any words of `VARIANTS`, of the data set's own `variants` and "smoke",
+    each after a colon; models are those of `diffenc.NAMES`. `options` are the data set's options of
+    every model; a variant's come on top of them. A variant named "<model>:<word>" has one model.
     """
-    model, smoke = split_arg(arg, models=diffenc.NAMES, default=default)
+    known = VARIANTS | dict(variants or {})
+    model, chosen, smoke = _words(arg, default, known)
     config = ConfigDict()
     config.seed = 0
     config.data = ConfigDict({"name": data, "path": "", "size": 28, "smoke": smoke})
     config.model = ConfigDict({"name": model, "options": _options()})
+    for given in (options or {}, *(known[word] for word in chosen)):
+        config.model.options.update(given)
     config.train = ConfigDict(
         {
             "batch_size": 128,
@@ -63,6 +89,19 @@ def diffenc_config(arg: str, data: str, default: str = "diffenc-8-2") -> ConfigD
     if smoke:
         make_smoke(config)
     return config.lock()
+
+
+def _words(arg: str, default: str, known: Iterable[str]) -> tuple[str, list[str], bool]:
+    """The model, its variants as `known` names them, and whether it is a smoke run."""
+    name, *words = arg.split(":")
+    smoke = [word for word in words if word == "smoke"]
+    model, is_smoke = split_arg(":".join([name, *smoke]), models=diffenc.NAMES, default=default)
+    accepted = {w.removeprefix(f"{model}:"): w for w in known if w.split(":")[0] in (model, w)}
+    chosen = [word for word in words if word != "smoke"]
+    for word in chosen:
+        if word not in accepted:
+            raise nearest(word, [*accepted, "smoke"], f"word for {model}")
+    return model, [accepted[word] for word in chosen], is_smoke
 
 
 def _options() -> ConfigDict:

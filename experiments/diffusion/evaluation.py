@@ -1,5 +1,6 @@
 """The negative ELBO of a whole split in bits/dim, with its Monte-Carlo error."""
 
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from jax.sharding import Mesh
 
 import diffenc
 from experiments.data import Split
+from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Interrupted
 from experiments.runtime.mesh import batch_sharding
 
@@ -30,19 +32,27 @@ class PerImage(NamedTuple):
 
     def totals(self) -> np.ndarray:
         """Bits/dim of each image, [n]."""
-        drawn = self.diffusion.mean((1, 2)) + self.reconstruction.mean((1, 2))
-        return drawn + self.prior
+        return self.mean("bits_per_dim")
+
+    def mean(self, term: str) -> np.ndarray:
+        """Each image's "bits_per_dim" or one of its parts, over its draws: [n]."""
+        if term == "bits_per_dim":
+            return sum((self.mean(part) for part in PARTS), np.zeros(()))
+        value = getattr(self, term)
+        return value.mean((1, 2)) if value.ndim == 3 else value
+
+    def draws(self, term: str) -> np.ndarray:
+        """What varies from draw to draw of "bits_per_dim" or a part, [n, strata, 2]."""
+        if term == "bits_per_dim":
+            return self.diffusion + self.reconstruction
+        value = getattr(self, term)
+        return value if value.ndim == 3 else np.zeros_like(self.diffusion)
 
     def summary(self) -> dict[str, float]:
         """Means over the split, and `<part>_mc_error`: one standard error from t and noise."""
-        means = {"bits_per_dim": float(self.totals().mean())}
-        errors = {"bits_per_dim_mc_error": _mc_error(self.diffusion + self.reconstruction)}
-        for name in PARTS:
-            value = getattr(self, name)
-            means[name] = float(value.mean())
-            if value.ndim == 3:
-                errors[f"{name}_mc_error"] = _mc_error(value)
-        return means | errors
+        means = {name: float(self.mean(name).mean()) for name in ("bits_per_dim", *PARTS)}
+        noisy = ("bits_per_dim", "diffusion", "reconstruction")
+        return means | {f"{name}_mc_error": mc_error(self.draws(name)) for name in noisy}
 
     def by_time(self) -> dict[str, list[float]]:
         """Mean diffusion loss in each stratum of t, with its standard error over images."""
@@ -53,8 +63,33 @@ class PerImage(NamedTuple):
             "error": (per_image.std(0, ddof=1) / np.sqrt(len(per_image))).tolist(),
         }
 
+    def save(self, path: pathlib.Path) -> None:
+        """Writes every draw (float32) and the table of each image's terms."""
+        table = {name: self.mean(name) for name in ("bits_per_dim", *PARTS)}
+        draws = {
+            "t": self.t,
+            "diffusion_draws": self.diffusion,
+            "reconstruction_draws": self.reconstruction,
+        }
+        single = {name: value.astype(np.float32) for name, value in draws.items()}
+        np.savez_compressed(path, **table, **single)
 
-def _mc_error(draws: np.ndarray) -> float:
+
+def load_per_image(path: pathlib.Path) -> PerImage:
+    """What `PerImage.save` wrote. Raises `UserError` where there is no such file, or an old one."""
+    if not path.exists():
+        raise UserError(f"{path} is missing; run experiments.eval_diffenc on that run first")
+    with np.load(path) as file:
+        if "diffusion_draws" not in file:
+            raise UserError(f"{path} holds no draws; run experiments.eval_diffenc again")
+        t, diffusion, recon = (
+            file[name].astype(np.float64)
+            for name in ("t", "diffusion_draws", "reconstruction_draws")
+        )
+        return PerImage(t, diffusion, file["prior"], recon)
+
+
+def mc_error(draws: np.ndarray) -> float:
     """Standard error of the mean of [n, strata, 2] from the differences within strata."""
     return float(np.sqrt(np.sum((draws[..., 0] - draws[..., 1]) ** 2)) / draws.size)
 

@@ -11,18 +11,27 @@ are close.
 
 The noise range keeps the decoder at the same 3.02 standard deviations of noise per half bin as the
 published γ_min = −13.3 does for 256 levels: γ_min = 2 ln(1/(3.0187·17)) = −7.88. The published end
-points: --config.model.options.gamma_min=-13.3.
+points themselves are those of `<model>:published`; `<model>:short` has the range [−4.58, 0], as far
+inside as the swirl's [−10, 0] is. All runs of the comparison, again to resume:
+
+    python -m experiments.suite_diffenc --config=experiments/configs/diffenc/digits.py \\
+        --models=vdmv,nt,diffenc,vdmv:short,nt:short,diffenc:short --seeds=5 --workdir=DIR
 """
 
 from ml_collections import ConfigDict
 
 from experiments.diffusion.config import diffenc_config
 
+IN_BINS = {"gamma_min": -7.88}
+VARIANTS = {
+    "published": {"gamma_min": -13.3},
+    "short": {"gamma_min": -4.58, "gamma_max": 0.0},
+}
+
 
 def get_config(arg: str = "") -> ConfigDict:
-    config = diffenc_config(arg, "digits", default="diffenc")
+    config = diffenc_config(arg, "digits", "diffenc", IN_BINS, VARIANTS)
     with config.unlocked():
-        config.model.options.gamma_min = -7.88
         if not config.data.smoke:
             config.train.update(
                 {
