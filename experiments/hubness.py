@@ -3,8 +3,8 @@
 python -m experiments.hubness --config=experiments/configs/hubness/ag_news.py:static \
     --workdir=DIR --config.texts=ag_news:AG_NEWS_TEST.csv.gz [--record=results/hubness/NAME.json]
 
-DIR receives the embeddings (an interrupted encoding continues), result.json, tables.md, figures/
-and report.html. For an embedding of your own, without a config:
+DIR receives embeddings/ and outcomes/ (an interrupted run continues), result.json, tables.md,
+figures/ and report.html. For an embedding of your own, without a config:
 
 python -m experiments.hubness --embeddings=FILE [--labels=FILE] [--metric=cosine] [--workdir=DIR]
 
@@ -14,7 +14,7 @@ says how hubby it is, what that costs and which reduction to use. FILE is .npy, 
 
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,14 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from experiments import html
-from experiments.hubspaces import advice, made_up, report, summary
+from experiments.hubspaces import advice, made_up, report, store, summary
 from experiments.hubspaces.evaluate import Outcome, Split, compare, evaluate, half_split
 from experiments.hubspaces.methods import Method, all_methods
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
 from experiments.runtime.manifest import claim_workdir, environment, write_json
 from experiments.text import progress, sources, spaces
+from experiments.text.chunks import array_digest
 from hubness.mutual_full import MAX_POINTS
 
 OPTIONS = {
@@ -73,23 +74,7 @@ def run(config: ConfigDict, workdir: pathlib.Path, *, say: Say = print) -> dict[
     """The whole experiment of `config`; returns what result.json holds."""
     claim_workdir(workdir, config.to_dict())
     x, texts, splits = read_data(config, workdir)
-    options = dict(metric=config.metric, local_k=config.local_k)
-    methods, left_out = possible(all_methods(config.methods), splits)
-    for method in left_out:
-        say(f"left out: {method.name} is limited to {MAX_POINTS:,} points")
-    rows, kept = [], {}
-    for split in splits:
-        base: Outcome | None = None
-        for method in methods:
-            start = time.perf_counter()
-            outcome = evaluate(method, x, texts.labels, split, **options)
-            base = base or outcome
-            row = outcome.row | {"mcnemar": compare(base, outcome)}
-            rows.append(row)
-            if split is splits[0]:
-                kept[method.name] = outcome
-            say(_line(row, time.perf_counter() - start))
-    first = splits[0]
+    rows, kept = outcomes(config, workdir, x, texts.labels, splits, say)
     null = rows[0]["query"]
     result = environment() | {
         "config": config.to_dict(),
@@ -97,20 +82,56 @@ def run(config: ConfigDict, workdir: pathlib.Path, *, say: Say = print) -> dict[
         "metric": config.metric,
         "local_k": config.local_k,
         "seeds": [split.seed for split in splits],
-        "data": _facts(x, texts, first),
+        "data": _facts(x, texts, splits[0]),
         "null": {n: null[f"{n}_null"] for n in ("skewness", "robin_hood", "antihub_rate")},
         "rows": rows,
         "summary": summary.summarise(rows),
     }
     write_json(workdir / "result.json", result)
     np.savez_compressed(workdir / "counts.npz", **{n: o.counts for n, o in kept.items()})
-    labels = None if texts.labels is None else texts.labels[first.train]
+    labels = None if texts.labels is None else texts.labels[splits[0].train]
     report.write(result, report.draw(result, kept, labels), workdir)
     say(f"report: {workdir / 'report.html'}")
     return result
 
 
-def possible(methods: list[Method], splits: list[Split]) -> tuple[list[Method], list[Method]]:
+def outcomes(
+    config: ConfigDict,
+    workdir: pathlib.Path,
+    x: np.ndarray,
+    labels: np.ndarray | None,
+    splits: Sequence[Split],
+    say: Say,
+) -> tuple[list[dict[str, Any]], dict[str, Outcome]]:
+    """The row of every method on every split, and what each method did on the first split.
+
+    Finished outcomes of the same arrays come from `workdir`.
+    """
+    methods, left_out = possible(all_methods(config.methods), splits)
+    for method in left_out:
+        say(f"left out: {method.name} is limited to {MAX_POINTS:,} points")
+    digest = array_digest(x, *([] if labels is None else [labels]))
+    finished = workdir / "outcomes" / digest[:12]
+    rows, kept = [], {}
+    for split in splits:
+        base: Outcome | None = None
+        for method in methods:
+            start = time.perf_counter()
+            outcome = store.load(finished, method.name, split.seed)
+            if outcome is None:
+                outcome = evaluate(
+                    method, x, labels, split, metric=config.metric, local_k=config.local_k
+                )
+                store.save(finished, outcome)
+            base = base or outcome
+            rows.append(outcome.row | {"mcnemar": compare(base, outcome)})
+            if split is splits[0]:
+                kept[method.name] = outcome
+            say(_line(rows[-1], time.perf_counter() - start))
+    return rows, kept
+
+
+def possible(methods: list[Method], splits: Sequence[Split]) -> tuple[list[Method], list[Method]]:
     """The methods that these sizes allow, and the others."""
     size = max(max(len(split.train), len(split.test)) for split in splits)
     ruled_out = [m for m in methods if m.reduction == "mp_gauss_full" and size > MAX_POINTS]
@@ -163,14 +184,19 @@ def judge(
 
 def main(embeddings, labels, metric, max_points, record) -> None:
     if embeddings:
+        if cli.config() is not None or record:
+            raise UserError("--embeddings=FILE needs no config and writes no record; see --workdir")
         folder = flags.FLAGS.workdir and pathlib.Path(flags.FLAGS.workdir)
         found = judge(embeddings, labels, metric or "cosine", max_points or 20_000, folder)
         print(found["text"])
         return
+    if labels or metric or max_points:
+        raise UserError("--labels, --metric and --max_points go with --embeddings=FILE")
     if cli.config() is None:
         raise UserError("give --config=FILE.py:ARG and --workdir=DIR, or --embeddings=FILE")
     result = run(cli.config(), cli.workdir())
     if record:
+        pathlib.Path(record).parent.mkdir(parents=True, exist_ok=True)
         write_json(pathlib.Path(record), result)
 
 

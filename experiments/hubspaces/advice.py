@@ -34,8 +34,12 @@ def advise(
     More than `max_points` rows are sampled. Searches are timed after compilation.
     """
     n = len(x)
-    if n < 2 * K_HUBNESS + 2:
-        raise UserError(f"{n} embeddings are too few for neighbourhoods of {K_HUBNESS}")
+    least = 2 * K_HUBNESS + 2
+    if min(n, max_points) < least:
+        raise UserError(
+            f"{min(n, max_points)} embeddings are too few for neighbourhoods of {K_HUBNESS}: at "
+            f"least {least} are needed"
+        )
     if labels is not None and len(labels) != n:
         raise UserError(f"{len(labels):,} labels for {n:,} embeddings; one a row is needed")
     if n > max_points:

@@ -1,6 +1,7 @@
 """One method on one split: hubness, and the error of nearest-neighbour classification."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,15 +95,18 @@ def evaluate(
     bad = hubness.bad_k_occurrence(asked.index[:, :K_HUBNESS], train, test)
     row["bad_rate"] = float(bad.sum()) / (K_HUBNESS * len(test))
     right = None
-    for name, weigh in _votes(method):
+    for name, weigh in ways_to_vote(method):
         chosen, predicted = _classify(own, asked, train, weigh)
         row[name] = {"k": chosen, "error": float(np.mean(predicted != test))}
         right = predicted == test if name == "uniform" else right
     return Outcome(row, counts, own.index, right)
 
 
-def _votes(method: Method):
-    """Ways to weigh votes. 1/distance only where published so, or of plain distances."""
+def ways_to_vote(method: Method) -> list[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
+    """Names of weights, and weights from distances.
+
+    1/distance only of plain distances and where published so: elsewhere it is no scale for votes.
+    """
     found = [("uniform", np.ones_like)]
     if method.compat or method.reduction in ("none", "nicdm"):
         found.append(("distance", lambda d: 1 / np.maximum(d, 1e-12)))

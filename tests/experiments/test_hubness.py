@@ -1,0 +1,180 @@
+"""The entry point on made-up spaces. Oracles: NumPy on the files it leaves, counted work."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from experiments import hubness
+from experiments.hubspaces import made_up
+from experiments.runtime.errors import UserError
+from experiments.text import sentence, tiny
+
+CONFIGS = ("ag_news", "newsgroups", "yahoo")
+
+
+def get_config(name="ag_news", arg="static:smoke"):
+    return importlib.import_module(f"experiments.configs.hubness.{name}").get_config(arg)
+
+
+def silent(line):
+    del line
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hubness")
+    return folder, hubness.run(get_config(), folder, say=silent)
+
+
+def test_the_record_follows_from_the_counts(run):
+    folder, result = run
+    assert json.loads((folder / "result.json").read_text()) == json.loads(json.dumps(result))
+    with np.load(folder / "counts.npz") as counts:
+        for row in result["rows"]:
+            if row["seed"] != result["seeds"][0]:
+                continue
+            n = counts[row["method"]]
+            assert n.sum() == 10 * result["data"]["num_test"]
+            assert row["query"]["skewness"] == pytest.approx(stats.skew(n), rel=1e-4)
+            assert row["query"]["antihub_rate"] == pytest.approx(np.mean(n == 0))
+    by_chance = result["null"]["skewness"]
+    assert by_chance == pytest.approx(1 / np.sqrt(10), rel=1e-5)  # as many queries as points
+
+
+def test_every_method_ran_on_every_split_and_is_compared_with_the_plain_space(run):
+    _, result = run
+    methods = ["none", *get_config().methods]
+    assert [s["method"] for s in result["summary"]] == methods
+    assert [(r["seed"], r["method"]) for r in result["rows"]] == [
+        (seed, m) for seed in get_config().seeds for m in methods
+    ]
+    for row in result["rows"]:
+        m = row["mcnemar"]
+        n = result["data"]["num_test"]
+        plain = next(r for r in result["rows"] if (r["method"], r["seed"]) == ("none", row["seed"]))
+        cut = plain["uniform"]["error"] - row["uniform"]["error"]
+        assert (m["c"] - m["b"]) / n == pytest.approx(cut)
+
+
+def test_the_report_stands_alone(run):
+    folder, result = run
+    text = (folder / "report.html").read_text()
+    assert 'src="data:image/png' in text and 'src="http' not in text and "<script" not in text
+    names = {p.stem for p in (folder / "figures").glob("*.pdf")}
+    assert names == {"occurrence", "graphs", "reductions", "paired", "correlation"}
+    assert (
+        f"{100 * result['summary'][0]['error']['mean']:.2f}" in (folder / "tables.md").read_text()
+    )
+
+
+def test_an_interrupted_run_continues(run, tmp_path, monkeypatch):
+    """Outcomes are left out of the work as they are found; another config is refused."""
+    _, result = run
+    calls = []
+
+    def counting(method, *args, **kwargs):
+        calls.append(method.name)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return evaluate(method, *args, **kwargs)
+
+    evaluate = hubness.evaluate
+    monkeypatch.setattr(hubness, "evaluate", counting)
+    with pytest.raises(KeyboardInterrupt):
+        hubness.run(get_config(), tmp_path, say=silent)
+    again = hubness.run(get_config(), tmp_path, say=silent)
+    assert len(calls) == len(result["rows"]) + 1
+    assert again["rows"] == result["rows"]
+    config = get_config()
+    config.local_k = 5
+    with pytest.raises(UserError, match="another config"):
+        hubness.run(config, tmp_path, say=silent)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_smoke_form_of_each_config_is_the_same_made_up_space(run, name):
+    smoke = get_config(name, "lsa:smoke")
+    assert smoke.smoke and smoke.methods == get_config().methods
+    x, texts, splits = hubness.read_data(smoke, None)
+    np.testing.assert_array_equal(x, made_up.blobs(seed=0)[0])
+    assert texts.sha256 == run[1]["data"]["sha256"] and len(splits) == len(smoke.seeds)
+
+
+def test_unlabelled_texts_are_encoded_once(tmp_path, monkeypatch):
+    folder, lines = tiny.write_encoder(tmp_path / "encoder"), tiny.sentences(60)
+    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    config = get_config("ag_news", f"model:{folder}")
+    with config.unlocked():
+        config.texts, config.methods, config.seeds = f"text:{tmp_path / 'lines.txt'}", (), (0,)
+    encoded = hubness.run(config, tmp_path / "run", say=silent)
+    assert encoded["summary"][0]["error"] is None and encoded["data"]["num_rows"] == len(lines)
+
+    def broken(*args, **kwargs):
+        raise AssertionError("rows that stand on disk are encoded again")
+
+    monkeypatch.setattr(sentence, "_encode_sorted", broken)
+    again = hubness.run(config, tmp_path / "run", say=silent)
+    assert again["rows"] == encoded["rows"]
+
+
+def test_methods_beyond_their_limit_are_left_out_and_said(monkeypatch):
+    _, _, splits = hubness.read_data(get_config(), None)
+    methods = hubness.all_methods(["csls", "mp_gauss_full", "f-norm+mp_gauss_full"])
+    assert hubness.possible(methods, splits) == (methods, [])
+    monkeypatch.setattr(hubness, "MAX_POINTS", len(splits[0].train) - 1)
+    kept, left_out = hubness.possible(methods, splits)
+    assert [m.name for m in left_out] == ["mp_gauss_full", "f-norm+mp_gauss_full"]
+    assert [m.name for m in kept] == ["none", "csls"]
+
+
+@pytest.fixture(scope="module")
+def embeddings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("embeddings")
+    x, texts = made_up.blobs(seed=0, n=200, d=64)
+    np.save(folder / "x.npy", x)
+    np.savetxt(folder / "y.txt", texts.labels, fmt="class %d")
+    return folder
+
+
+def test_the_practitioners_command_answers_and_writes_a_page(embeddings, capsys):
+    """Shapes are those of hubspaces/test_advice.py."""
+    found = hubness.judge(
+        f"{embeddings / 'x.npy'}", f"{embeddings / 'y.txt'}", "euclidean", 20_000, embeddings / "w"
+    )
+    assert "hubness: Robin Hood" in found["text"] and "Leave-one-out error" in found["text"]
+    page = (embeddings / "w" / "report.html").read_text()
+    assert "<table>" in page and "mp_gauss" in page
+    stored = json.loads((embeddings / "w" / "advice.json").read_text())
+    assert stored["num_rows"] == 200 and stored["methods"][0]["method"] == "none"
+    assert "none ..." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "write, message",
+    [
+        (lambda path: None, "there is no file"),
+        (lambda path: path.write_bytes(b"not numpy"), "truncated, pickled or no NumPy"),
+        (lambda path: np.save(path, np.ones(5)), "matrix of numbers"),
+        (lambda path: np.save(path, np.full((30, 2), np.nan)), "30 rows are NaN"),
+        (lambda path: np.save(path, np.ones((5, 2))), "5 embeddings are too few"),
+        (lambda path: np.save(path, np.zeros((30, 2))), "zero"),
+    ],
+)
+def test_bad_embeddings_are_one_clear_error(tmp_path, write, message):
+    write(tmp_path / "x.npy")
+    with pytest.raises(UserError, match=message):
+        hubness.judge(f"{tmp_path / 'x.npy'}", None, "cosine", 20_000, None)
+
+
+def test_bad_options_are_one_clear_error(embeddings, tmp_path):
+    x = f"{embeddings / 'x.npy'}"
+    with pytest.raises(UserError, match="use euclidean or cosine"):
+        hubness.judge(x, None, "manhattan", 20_000, None)
+    with pytest.raises(UserError, match="go with --embeddings"):
+        hubness.main(None, "y.txt", None, None, None)
+    config = get_config("ag_news", "static")
+    with pytest.raises(UserError, match="--config.texts=NAME:FILE is missing"):
+        hubness.run(config, tmp_path, say=silent)
