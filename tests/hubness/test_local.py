@@ -48,6 +48,17 @@ def test_local_scaling_is_a_share(x):
     assert (d >= 0).all() and (d <= 1).all()
 
 
+def test_local_scaling_ranks_as_its_ratio_does(x):
+    """1 − exp(−d²/(r_q r_x)) and d/√(r_q r_x) have one order, r the distance of the 10th."""
+    d = oracles.pairwise(x, x, "euclidean")
+    np.fill_diagonal(d, np.inf)
+    radius = np.sort(d, axis=1)[:, 9]
+    ratio = d / np.sqrt(radius[:, None] * radius[None])
+    got = np.asarray(reduced_knn(x, K, "local_scaling").index)
+    have = np.take_along_axis(ratio, got, axis=1)
+    np.testing.assert_allclose(have, np.sort(ratio, axis=1)[:, :K], rtol=1e-5)
+
+
 @pytest.mark.parametrize("method", ["local_scaling", "nicdm", "csls"])
 def test_values_are_symmetric(x, method):
     nb = reduced_knn(x, 239, method)
