@@ -17,11 +17,14 @@ from ml_collections import ConfigDict
 
 from experiments.diffusion.config import diffenc_config
 
+# Nine octaves: with only the two finest, as for images, an MLP does not resolve the arms (7.5 in
+# place of 6.0 bits/dim after 1,500 steps of vdmv:short).
+OCTAVES = {"fourier": tuple(range(9))}
 VARIANTS = {"short": {"gamma_min": -10.0, "gamma_max": 0.0}}
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    config = diffenc_config(arg, "swirl", default="diffenc", variants=VARIANTS)
+    config = diffenc_config(arg, "swirl", default="diffenc", options=OCTAVES, variants=VARIANTS)
     with config.unlocked():
         if not config.data.smoke:
             config.train.update(
