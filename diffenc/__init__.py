@@ -5,6 +5,7 @@ https://arxiv.org/abs/2107.00630.
 """
 
 from diffenc.elbo import ElboTerms, elbo_terms
+from diffenc.flops import ModelFlops, model_flops
 from diffenc.likelihood import bits_per_dim
 from diffenc.models import Diffusion, build
 from diffenc.options import NAMES, Options
@@ -14,9 +15,11 @@ __all__ = [
     "NAMES",
     "Diffusion",
     "ElboTerms",
+    "ModelFlops",
     "Options",
     "bits_per_dim",
     "build",
     "elbo_terms",
+    "model_flops",
     "stratified_times",
 ]

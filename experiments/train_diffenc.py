@@ -3,6 +3,9 @@
 python -m experiments.train_diffenc --config=experiments/configs/diffenc/digits.py:diffenc \
     --workdir=DIR [--config.train.num_steps=1000 …]
 
+Several hosts run the same command each (docs/tpu.md), sharing DIR: with --multihost, or with
+--coordinator, --num_processes and --process_index.
+
 The config's argument is <model>, or <model>:smoke for a run of seconds. DIR receives config.json,
 manifest.json, metrics.jsonl (bits/dim) and checkpoints/.
 """
@@ -13,22 +16,31 @@ from collections.abc import Iterable
 import jax
 from ml_collections import ConfigDict
 
+import diffenc
 from experiments.diffusion.evaluation import make_evaluator
-from experiments.diffusion.run import Run, elbo_loss, make_run
+from experiments.diffusion.run import Run, draw_noise, elbo_loss, make_run
 from experiments.eval_diffenc import evaluate
-from experiments.runtime import cli
+from experiments.runtime import cli, distributed
 from experiments.runtime.batches import batch_indices, batches
 from experiments.runtime.checkpoint import Checkpointer
+from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Loop, Schedule
 from experiments.runtime.manifest import claim_workdir, write_manifest
 from experiments.runtime.metrics import MetricsWriter, make_sinks
 from experiments.runtime.preemption import StopSignal
+from experiments.runtime.profiling import profiled
 from experiments.runtime.progress import Progress
 from experiments.runtime.state import TrainState
 from experiments.runtime.step import make_step
+from experiments.runtime.utilisation import peak_flops
 from experiments.sample_diffenc import sample
 
-OPTIONS = {"then_evaluate": (bool, "Evaluate and draw samples when training is complete.")}
+OPTIONS = {
+    "then_evaluate": (bool, "Evaluate and draw samples when training is complete."),
+    "profile": (bool, "Trace a few early steps into DIR/profile."),
+    "peak_tflops": (float, "Peak TFLOP/s of one device for the MFU; known for TPUs and some GPUs."),
+    **distributed.OPTIONS,
+}
 
 
 def train(
@@ -37,6 +49,8 @@ def train(
     *,
     allowed_changes: Iterable[str] = (),
     trackers: Iterable[str] = (),
+    profile: bool = False,
+    peak_tflops: float | None = None,
 ) -> TrainState:
     """Trains, or goes on training, the run of `config` in `workdir`; returns the last state."""
     run = make_run(config)
@@ -49,7 +63,9 @@ def train(
         )
         checkpointer = Checkpointer(workdir / "checkpoints", plan.keep)
         try:
-            loop = _make_loop(run, workdir, writer, checkpointer, stop)
+            loop = _make_loop(run, workdir, writer, checkpointer, stop, peak_flops(peak_tflops))
+            if profile:
+                loop.train_step = profiled(loop.train_step, workdir / "profile")
             state, start = loop.resume(run.state_factory())
             stream = batches(
                 run.source.train.take,
@@ -72,6 +88,7 @@ def _make_loop(
     writer: MetricsWriter,
     checkpointer: Checkpointer,
     stop: StopSignal,
+    peak: float | None,
 ) -> Loop:
     plan, evaluation = run.config.train, run.config.eval
     evaluator = make_evaluator(
@@ -91,6 +108,7 @@ def _make_loop(
         state=run.state_factory().abstract(),
         mesh=run.mesh,
         accumulate=plan.accumulate,
+        draw=draw_noise,
     )
     size, seed = run.source.train.size, run.config.seed
     return Loop(
@@ -99,7 +117,13 @@ def _make_loop(
         workdir=workdir,
         writer=writer,
         checkpointer=checkpointer,
-        progress=Progress(plan.num_steps, plan.batch_size, "images"),
+        progress=Progress(
+            plan.num_steps,
+            plan.batch_size,
+            "images",
+            flops=diffenc.model_flops(run.model.options, run.model.shape).training,
+            peak=peak,
+        ),
         evaluate=lambda state: evaluator(state.ema).summary(),
         describe_batch=lambda step: {
             "seed": seed,
@@ -114,13 +138,21 @@ def _count(run: Run) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
-def main(then_evaluate: bool) -> None:
+def main(then_evaluate: bool, profile: bool, peak_tflops: float | None, **cluster) -> None:
     workdir = cli.workdir()
+    distributed.start(**cluster)
+    if then_evaluate and jax.process_count() > 1:
+        raise UserError(
+            "--then_evaluate runs in one process: train first, then "
+            "`python -m experiments.eval_diffenc --workdir=DIR` on one host"
+        )
     state = train(
         cli.config(),
         workdir,
         allowed_changes=cli.allowed_changes(),
         trackers=cli.trackers(),
+        profile=profile,
+        peak_tflops=peak_tflops,
     )
     if then_evaluate and int(state.step) == cli.config().train.num_steps:
         evaluate(workdir)

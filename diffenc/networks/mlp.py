@@ -8,6 +8,8 @@ from jaxtyping import Array, Float
 
 from diffenc.networks.unet import fourier_features
 
+LEVEL_FEATURES = 10  # columns of `level_features`
+
 
 def level_features(
     gamma: Float[Array, " b"], conditioning: Float[Array, " b"], gamma_min: float, gamma_max: float

@@ -39,7 +39,7 @@ class Run(NamedTuple):
 def make_run(config: ConfigDict) -> Run:
     """Builds data, model and optimiser. Raises `UserError` for names and values that cannot be."""
     mesh = make_mesh()
-    check_batch_size(config.train.batch_size, mesh)
+    check_batch_size(config.train.batch_size, mesh, config.train.accumulate)
     where = config.data
     source = data.load(where.name, path=where.path, size=where.size, smoke=where.smoke)
     options = {k: v for k, v in config.model.options.to_dict().items() if v is not None}
@@ -76,20 +76,29 @@ def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(train.grad_clip), adamw)
 
 
+def draw_noise(batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
+    """The batch with its times, stratified over all of it, and its noise."""
+    codes = batch["codes"]
+    k_t, k_eps, k_eps_0, _ = jax.random.split(key, 4)
+    return batch | {
+        "t": diffenc.stratified_times(k_t, codes.shape[0])[0],
+        "eps": jax.random.normal(k_eps, codes.shape),
+        "eps_0": jax.random.normal(k_eps_0, codes.shape),
+    }
+
+
 def elbo_loss(model: diffenc.Diffusion):
-    """`loss(params, batch, key)`: mean bits/dim over the batch, and its three parts."""
+    """`loss(params, batch, key)` after `draw_noise`: mean bits/dim, and its three parts."""
 
     def loss(params: Any, batch: dict[str, jax.Array], key: jax.Array):
-        codes = batch["codes"]
-        k_t, k_eps, k_eps_0, k_drop = jax.random.split(key, 4)
         terms = model.elbo_terms(
             params,
-            codes,
-            t=diffenc.stratified_times(k_t, codes.shape[0])[0],
-            eps=jax.random.normal(k_eps, codes.shape),
-            eps_0=jax.random.normal(k_eps_0, codes.shape),
+            batch["codes"],
+            t=batch["t"],
+            eps=batch["eps"],
+            eps_0=batch["eps_0"],
             conditioning=batch["label"] if model.options.num_classes else None,
-            dropout_key=k_drop,
+            dropout_key=jax.random.split(key, 4)[3],
         )
         parts = {
             name: jnp.mean(diffenc.bits_per_dim(value, model.shape))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 
 from experiments.runtime.errors import UserError
 from experiments.runtime.mesh import batch_sharding
@@ -33,18 +33,20 @@ def batch_indices(seed: int, step: int, num_examples: int, batch_size: int) -> n
     return indices
 
 
-def local_slice(batch_size: int) -> slice:
-    """The part of a global batch that this process reads."""
-    share = batch_size // jax.process_count()
-    return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+def local_rows(sharding: NamedSharding, batch_size: int) -> np.ndarray:
+    """The rows of a global batch that lie on this process's devices, ascending."""
+    slices = sharding.addressable_devices_indices_map((batch_size,)).values()
+    return np.unique(np.concatenate([np.arange(batch_size)[rows] for rows in slices]))
 
 
-def check_batch_size(batch_size: int, mesh: Mesh) -> None:
-    """Raises `UserError` where the devices cannot share a batch equally."""
-    if batch_size < 1 or batch_size % mesh.size:
+def check_batch_size(batch_size: int, mesh: Mesh, accumulate: int = 1) -> None:
+    """Raises `UserError` where the devices cannot share each part of a batch equally."""
+    least = mesh.size * accumulate
+    if batch_size < 1 or accumulate < 1 or batch_size % least:
+        parts = f" in {accumulate} parts" if accumulate != 1 else ""
         raise UserError(
-            f"batch size {batch_size} cannot be split over {mesh.size} devices: "
-            f"choose a positive multiple of {mesh.size}"
+            f"batch size {batch_size} cannot be split over {mesh.size} devices{parts}: "
+            f"choose a positive multiple of {max(least, 1)}"
         )
 
 
@@ -61,13 +63,15 @@ def batches(
 ) -> Iterator[dict[str, jax.Array]]:
     """Global batches for steps `start` to `stop`, each `take(indices)` sharded on its first axis.
 
-    `take` is called in one background thread, at most `prefetch` steps ahead.
+    `take` is called in one background thread, at most `prefetch` steps ahead. Each process reads
+    only the rows of its own devices.
     """
     check_batch_size(batch_size, mesh)
     sharding = batch_sharding(mesh)
+    rows = local_rows(sharding, batch_size)
 
     def load(step: int) -> dict[str, jax.Array]:
-        local = batch_indices(seed, step, num_examples, batch_size)[local_slice(batch_size)]
+        local = batch_indices(seed, step, num_examples, batch_size)[rows]
         return {
             name: jax.make_array_from_process_local_data(sharding, value)
             for name, value in take(local).items()

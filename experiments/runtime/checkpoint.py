@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 import jax
 import orbax.checkpoint as ocp
 
+from experiments.runtime.distributed import from_lead, is_lead
 from experiments.runtime.errors import CheckpointError
 
 DIGEST = "DIGEST"
 STATE = "state"
+NONE_YET, ALL_DAMAGED = -1, -2  # in place of a step
 EXTRA = "extra.json"
 
 
@@ -50,8 +52,7 @@ class Checkpointer:
         self._writer = ocp.StandardCheckpointer()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future | None = None
-        self._is_lead = jax.process_index() == 0
-        if self._is_lead:
+        if is_lead():
             self.directory.mkdir(parents=True, exist_ok=True)
             for leftover in self.directory.glob("tmp-*"):
                 shutil.rmtree(leftover)
@@ -73,7 +74,7 @@ class Checkpointer:
 
     def _commit(self, step: int, folder: pathlib.Path, extra: dict[str, Any]) -> None:
         self._writer.wait_until_finished()
-        if not self._is_lead:
+        if not is_lead():
             return
         (folder / EXTRA).write_text(json.dumps(extra))
         (folder / DIGEST).write_text(digest(folder))
@@ -102,30 +103,40 @@ class Checkpointer:
         """The newest intact checkpoint (or that of `step`), laid out as `template` is.
 
         `template` holds arrays or `jax.ShapeDtypeStruct`s with shardings. Returns None where there
-        is no checkpoint yet. A damaged one is named in the log and passed over.
+        is no checkpoint yet. A damaged one is named in the log and passed over. The lead verifies
+        and chooses; all processes restore what it chose.
 
         Raises:
           CheckpointError: there are checkpoints, but none is intact, or none is of `step`.
         """
         self.wait()
+        chosen = from_lead(self._choose(step) if is_lead() else NONE_YET)
+        if chosen == NONE_YET:
+            return None
+        if chosen == ALL_DAMAGED:
+            raise CheckpointError(
+                f"no intact checkpoint in {self.directory} (found steps {self.steps()}"
+                + (f", asked for {step}" if step is not None else "")
+                + "). Restore one from a backup, or start again with another --workdir."
+            )
+        return self._read(chosen, template)
+
+    def _choose(self, step: int | None) -> int:
+        """The newest intact step, or `step` if that is intact, or NONE_YET or ALL_DAMAGED."""
         found = self.steps()
         if not found and step is None:
-            return None
+            return NONE_YET
         wanted = found if step is None else [s for s in found if s == step]
         for candidate in reversed(wanted):
             if self.is_intact(candidate):
-                return self._read(candidate, template)
+                return candidate
             logging.warning(
                 "checkpoint %d in %s is damaged: its files do not match its digest; "
                 "it is refused and the one before it is tried",
                 candidate,
                 self.directory,
             )
-        raise CheckpointError(
-            f"no intact checkpoint in {self.directory} (found steps {found}"
-            + (f", asked for {step}" if step is not None else "")
-            + "). Restore one from a backup, or start again with another --workdir."
-        )
+        return ALL_DAMAGED
 
     def _read(self, step: int, template: Any) -> Restored:
         folder = self.directory / str(step)

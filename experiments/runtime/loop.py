@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from experiments.runtime.checkpoint import Checkpointer
+from experiments.runtime.distributed import is_lead
 from experiments.runtime.errors import NonFiniteError
 from experiments.runtime.manifest import write_json
 from experiments.runtime.metrics import MetricsWriter
@@ -70,7 +71,8 @@ class Loop:
     ):
         self.train_step, self.schedule, self.workdir = train_step, schedule, workdir
         self.writer, self.checkpointer, self.progress = writer, checkpointer, progress
-        self.evaluate, self.describe_batch, self.say = evaluate, describe_batch, say
+        self.evaluate, self.describe_batch = evaluate, describe_batch
+        self.say = say if is_lead() else lambda line: None
         self.window = Window()
         self.evaluated = True
         self._saved: tuple[int, bool] | None = None
@@ -114,7 +116,8 @@ class Loop:
             self._save(step, state)
         self.checkpointer.wait()
         if stop:
-            self.say(f"{stop.received}: saved at step {step:,}; the same command resumes")
+            cause = stop.received or "a signal to another process"
+            self.say(f"{cause}: saved at step {step:,}; the same command resumes")
         return state, step
 
     def _after_step(self, step: int, state: TrainState) -> None:
@@ -124,7 +127,10 @@ class Loop:
             self._fetch()
             mean = self.window.take_mean()
             self.writer.write(step, "train", mean)
-            self.say(self.progress.line(step, mean))
+            line, speed = self.progress.line(step, mean)
+            self.say(line)
+            if speed:
+                self.writer.write(step, "speed", speed)
         if self.evaluate and (step % plan.eval_every == 0 or last):
             self._evaluate(step, state)
         if step % plan.save_every == 0:
@@ -146,7 +152,8 @@ class Loop:
         batch = self.describe_batch(step - 1)
         report = self.workdir / "nonfinite.json"
         printable = {name: str(value) for name, value in values.items()}
-        write_json(report, {"step": step, "metrics": printable, "batch": batch})
+        if is_lead():
+            write_json(report, {"step": step, "metrics": printable, "batch": batch})
         raise NonFiniteError(
             f"loss or gradient is not finite at step {step}: {printable}. {report} names "
             f"the batch; checkpoints up to step {self.checkpointer.steps()[-1:]} are intact. "

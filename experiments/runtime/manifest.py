@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from experiments.runtime.distributed import is_lead
 from experiments.runtime.errors import UserError
 
 PACKAGES = ("repgeo", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -54,14 +55,14 @@ def claim_workdir(
                 "Use another --workdir, or name the keys that may change: "
                 f"--allow_config_change={','.join(refused)}"
             )
-    if jax.process_index() == 0:
+    if is_lead():
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(path, new)
 
 
 def write_manifest(workdir: pathlib.Path, **facts: Any) -> None:
     """manifest.json: command, code and package versions, devices, and the given facts."""
-    if jax.process_index() == 0:
+    if is_lead():
         write_json(workdir / "manifest.json", environment() | facts)
 
 

@@ -9,6 +9,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from experiments.runtime.errors import UserError
 
 AXIS = "data"
+# Elements from which splitting a leaf saves more memory than gathering it costs in calls.
+LARGE = 4096
 
 
 def make_mesh(num_devices: int | None = None) -> Mesh:
@@ -33,8 +35,8 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 def state_sharding(state: Any, mesh: Mesh, rule: str = "replicated") -> Any:
     """A sharding for each leaf of `state`.
 
-    `rule` is "replicated", or "fsdp": each leaf is split along its longest axis that the device
-    count divides, and replicated where there is none.
+    `rule` is "replicated" (data parallel), or "fsdp": each leaf of at least `LARGE` elements is
+    split along its longest axis that the device count divides; all others are replicated.
     """
     if rule not in ("replicated", "fsdp"):
         raise UserError(f"sharding is {rule!r}; accepted: 'replicated', 'fsdp'")
@@ -42,7 +44,7 @@ def state_sharding(state: Any, mesh: Mesh, rule: str = "replicated") -> Any:
     def choose(leaf):
         shape = np.shape(leaf)
         divisible = [axis for axis, size in enumerate(shape) if size and size % mesh.size == 0]
-        if rule == "replicated" or not divisible:
+        if rule == "replicated" or not divisible or np.prod(shape) < LARGE:
             return replicated(mesh)
         longest = max(divisible, key=lambda axis: shape[axis])
         return NamedSharding(mesh, PartitionSpec(*([None] * longest), AXIS))

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from experiments.runtime.distributed import is_lead
 from experiments.runtime.errors import UserError
 
 Sink = Callable[[int, str, Mapping[str, float]], None]
@@ -30,15 +31,20 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 class MetricsWriter:
-    """Appends to metrics.jsonl and passes the same values on to optional trackers."""
+    """Appends to metrics.jsonl and passes the same values on to optional trackers.
+
+    With several processes only the lead writes.
+    """
 
     def __init__(self, path: str | os.PathLike, sinks: Sequence[Sink] = ()):
         self.path = pathlib.Path(path)
         self.sinks = tuple(sinks)
-        self._file = self.path.open("a")
+        self._file = self.path.open("a") if is_lead() else None
 
     def rewind(self, step: int) -> None:
         """Drops what was written after `step`, so that a resumed run repeats no line."""
+        if self._file is None:
+            return
         kept = [r for r in read_metrics(self.path) if r["step"] <= step]
         self._file.close()
         temporary = self.path.with_suffix(".tmp")
@@ -48,13 +54,16 @@ class MetricsWriter:
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """One line `{"step": …, "split": …, **values}`, on disk when this returns."""
+        if self._file is None:
+            return
         self._file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
         self._file.flush()
         for sink in self.sinks:
             sink(step, split, values)
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def make_sinks(
@@ -65,7 +74,7 @@ def make_sinks(
     for name in names:
         if name not in makers:
             raise UserError(f"--track={name} is unknown; accepted: {', '.join(makers)}")
-    return [makers[name](workdir, config) for name in names]
+    return [makers[name](workdir, config) for name in names] if is_lead() else []
 
 
 def _tensorboard(workdir: pathlib.Path, config: Mapping[str, Any]) -> Sink:

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from experiments.runtime.errors import UserError
 from experiments.runtime.mesh import batch_sharding
 from experiments.runtime.state import TrainState
 
 Metrics = dict[str, jax.Array]
 Loss = Callable[[Any, Any, jax.Array], tuple[jax.Array, Metrics]]
+Draw = Callable[[Any, jax.Array], Any]
 Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
@@ -25,6 +27,7 @@ def make_step(
     state: Any,
     mesh: Mesh,
     accumulate: int = 1,
+    draw: Draw = lambda batch, key: batch,
 ) -> Step:
     """A jitted `step(state, batch) -> (state, metrics)`; the state passed to it is donated.
 
@@ -32,9 +35,16 @@ def make_step(
 
     `loss(params, batch, key)` returns the mean loss and a dict of scalar metrics. Its key is
     `fold_in(key, step)`, so that a resumed run draws the same noise. Metrics gain `grad_norm` and
-    `finite` (1 where loss and gradient are). With `accumulate` > 1 the batch is cut into that many
-    equal parts whose gradients are averaged, each part with its own key.
+    `finite` (1 where loss and gradient are). `draw(batch, key)`, with the same key, may add noise
+    to the batch. With `accumulate` > 1 what it returns is cut into that many equal parts, whose
+    gradients are averaged; the loss of each part gets its own key. So the noise is that of the
+    whole batch, and only what the loss itself draws depends on `accumulate`.
+
+    Raises:
+      UserError: `accumulate` is below 1.
     """
+    if accumulate < 1:
+        raise UserError(f"accumulate is {accumulate}; accepted: 1 (the batch at once) or more")
     gradient = jax.value_and_grad(loss, has_aux=True)
 
     def whole(params, batch, key):
@@ -59,7 +69,7 @@ def make_step(
     def step(state: TrainState, batch):
         step_key = jax.random.fold_in(key, state.step)
         value, metrics, grads = (whole if accumulate == 1 else in_parts)(
-            state.params, batch, step_key
+            state.params, draw(batch, step_key), step_key
         )
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)

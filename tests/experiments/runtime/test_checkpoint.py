@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 
+from experiments.runtime import mesh
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import CheckpointError
 from experiments.runtime.mesh import make_mesh
@@ -119,7 +120,8 @@ def test_a_failed_save_is_raised_and_the_last_good_one_stays(saved, monkeypatch)
 
 
 @pytest.mark.parametrize("before, after", [(1, 8), (8, 1)])
-def test_layouts_follow_the_template(tmp_path, before, after):
+def test_layouts_follow_the_template(tmp_path, before, after, monkeypatch):
+    monkeypatch.setattr(mesh, "LARGE", 1)
     checkpointer = Checkpointer(tmp_path)
     checkpointer.save(1, make_state(before))
     template = make_state(after, "fsdp", seed=3)

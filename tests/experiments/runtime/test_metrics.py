@@ -1,10 +1,12 @@
 """Oracles: the lines that were written."""
 
+import jax
 import pytest
 
 from experiments.runtime.errors import UserError
 from experiments.runtime.metrics import MetricsWriter, make_sinks, read_metrics
 from experiments.runtime.progress import Progress, duration
+from experiments.runtime.utilisation import peak_flops
 
 
 def test_lines_come_back_and_reach_every_sink(tmp_path):
@@ -47,8 +49,24 @@ def test_progress_says_where_how_fast_and_how_long(monkeypatch):
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     progress = Progress(1_000, batch_size=64, unit="images")
     progress.start(0)
-    line = progress.line(100, {"bits_per_dim": 2.5})
+    line, speed = progress.line(100, {"bits_per_dim": 2.5})
     assert line == "step 100/1,000  bits_per_dim 2.5  20 ms/step  3,200 images/s  ETA 0:18"
+    assert speed == {}
+
+
+def test_progress_gives_the_share_of_peak_where_it_is_known(monkeypatch):
+    clock = iter([0.0, 2.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    progress = Progress(1_000, batch_size=64, flops=5e9, peak=40e12)
+    progress.start(0)
+    line, speed = progress.line(100, {})
+    # 3,200 images of 5 GFLOP a second on 40 TFLOP/s.
+    assert speed == {"mfu": pytest.approx(0.4)} and "MFU 40.0%" in line
+
+
+def test_the_peak_is_that_given_for_each_device_or_unknown_here():
+    assert peak_flops(2.0) == 2e12 * len(jax.devices())
+    assert peak_flops() is None  # a CPU is in no table
 
 
 def test_durations_read_as_clocks():

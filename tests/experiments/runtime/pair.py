@@ -1,0 +1,56 @@
+"""One of two processes that train the toy together. A program:
+
+python -m tests.experiments.runtime.pair PORT INDEX FOLDER
+
+Trains FOLDER/whole to its end, FOLDER/sharded likewise with FSDP, and FOLDER/stopped until process
+1 alone is signalled at step 7, then resumes that; writes what it read and reached to
+FOLDER/INDEX.json, and the lead the final states to FOLDER/*.npz.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import sys
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from experiments.runtime import distributed, mesh
+from tests.experiments.runtime import toy
+
+
+def main(port: str, index: str, folder: pathlib.Path) -> None:
+    distributed.start(False, f"localhost:{port}", 2, int(index))
+    read: list[list[int]] = []
+    plain = toy.take
+
+    def recording(indices):
+        read.append(indices.tolist())
+        return plain(indices)
+
+    def signalled(step):
+        if step == 7 and index == "1":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    toy.take = recording
+    states = {"whole": toy.run(folder / "whole")[0]}
+    toy.take = plain
+    _, reached = toy.run(folder / "stopped", after_step=signalled)
+    saved = sorted(int(p.name) for p in (folder / "stopped" / "checkpoints").iterdir())
+    states["stopped"] = toy.run(folder / "stopped")[0]
+    mesh.LARGE = 1
+    states["sharded"] = toy.run(folder / "sharded", sharding="fsdp")[0]
+    assert not states["sharded"].params["w"].is_fully_addressable
+    assert not states["sharded"].params["w"].is_fully_replicated
+    for name, state in states.items():
+        leaves = multihost_utils.process_allgather(jax.tree.leaves(state), tiled=True)
+        if index == "0":
+            np.savez(folder / f"{name}.npz", *leaves)
+    facts = {"read": read, "reached": reached, "saved": saved, "devices": jax.device_count()}
+    (folder / f"{index}.json").write_text(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]))

@@ -1,0 +1,97 @@
+"""Two processes of four fake devices each. Oracle: one process with eight."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.runtime import distributed
+from experiments.runtime.batches import batch_indices
+from experiments.runtime.errors import UserError
+from experiments.runtime.metrics import read_metrics
+from tests.experiments.runtime import toy
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """The folder of two processes that trained together, and what each of them reports."""
+    folder = tmp_path_factory.mktemp("pair")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    flags = "--xla_force_host_platform_device_count=4"
+    command = [sys.executable, "-m", "tests.experiments.runtime.pair", port]
+    processes = [
+        subprocess.Popen(
+            [*command, str(i), str(folder)],
+            env=os.environ | {"XLA_FLAGS": flags},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(2)
+    ]
+    for process in processes:
+        errors = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, errors
+    return folder, [json.loads((folder / f"{i}.json").read_text()) for i in range(2)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Leaves and metrics of the same training in this process."""
+    folder = tmp_path_factory.mktemp("alone")
+    state, _ = toy.run(folder)
+    return jax.tree.leaves(jax.device_get(state)), read_metrics(folder / "metrics.jsonl")
+
+
+@pytest.mark.parametrize("name", ["whole", "sharded", "stopped"])
+def test_two_processes_equal_one(pair, alone, name):
+    leaves = list(np.load(pair[0] / f"{name}.npz").values())
+    assert pair[1][0]["devices"] == 8 and len(leaves) == len(alone[0])
+    for got, want in zip(leaves, alone[0], strict=True):
+        # Measured 1e-7 of a leaf's norm; single small elements differ by 2e-6 of themselves.
+        assert np.linalg.norm(got - want) <= 1e-6 * np.linalg.norm(want)
+    records = read_metrics(pair[0] / name / "metrics.jsonl")
+    for got, want in zip(records, alone[1], strict=True):
+        assert got.pop("split") == want["split"]
+        numbers = {name: value for name, value in want.items() if name != "split"}
+        assert got == pytest.approx(numbers, rel=1e-6)
+
+
+def test_each_process_reads_its_own_rows_and_together_they_read_the_batch(pair):
+    first, second = (facts["read"] for facts in pair[1])
+    assert len(first) == len(second) == toy.SCHEDULE.num_steps
+    for step, (a, b) in enumerate(zip(first, second, strict=True)):
+        assert len(a) == len(b) == toy.BATCH // 2
+        np.testing.assert_array_equal([*a, *b], batch_indices(0, step, toy.NUM, toy.BATCH))
+
+
+def test_a_signal_to_one_process_stops_and_saves_both_at_one_step(pair):
+    reached = [facts["reached"] for facts in pair[1]]
+    # Asked at the poll after step 7, answered at the next.
+    assert reached == [8, 8]
+    assert [facts["saved"] for facts in pair[1]] == [[5, 8], [5, 8]]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (("localhost:1", 2, None), "belong together"),
+        ((None, None, 0), "belong together"),
+        (("localhost:1", 2, 2), "0 to 1"),
+    ],
+)
+def test_flags_that_do_not_fit_are_one_clear_error(flags, message):
+    with pytest.raises(UserError, match=message):
+        distributed.start(False, *flags)
+
+
+def test_without_flags_one_process_runs_alone():
+    distributed.start(False, None, None, None)
+    assert jax.process_count() == 1 and distributed.is_lead()
+    assert distributed.from_lead(7) == 7 and int(distributed.maximum(3)) == 3
