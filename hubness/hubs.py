@@ -65,10 +65,16 @@ def spearman_interval(
     level: float = 0.95,
     num_samples: int = 1_000,
 ) -> tuple[float, float]:
-    """The bootstrap percentile interval of `spearman` over resampled points."""
+    """The bootstrap percentile interval of `spearman` over resampled points.
+
+    Resamples in which x or y is constant are left out; (NaN, NaN) if all are.
+    """
     x, y = _selected(x, y, where)
     samples = np.asarray(_resampled(x, y, key, num_samples))
-    low, high = np.nanquantile(samples, [(1 - level) / 2, (1 + level) / 2])
+    defined = samples[np.isfinite(samples)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

@@ -1,6 +1,6 @@
 """The results as Markdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 Record = Mapping[str, Any]
@@ -20,9 +20,9 @@ HEADER = (
 PERCENT = ("antihub_rate", "bad_rate", "error", "error_by_distance")
 
 
-def main_table(record: Record) -> str:
-    """One row a method: means over seeds ± standard errors."""
-    rows = record["summary"]
+def main_table(record: Record, methods: Collection[str] | None = None) -> str:
+    """One row a method (all of them, or those of `methods`): means over seeds ± standard errors."""
+    rows = [s for s in record["summary"] if methods is None or s["method"] in methods]
     columns = [c for c in HEADER if c[1] is None or any(r[c[1]] is not None for r in rows)]
     lines = [[title for title, _, _ in columns]]
     for row in rows:
@@ -66,6 +66,25 @@ def caption(record: Record) -> str:
         f"plain space, the largest over splits. Commit {record['commit'] or 'unknown'}, "
         f"`{record['command']}`."
     )
+
+
+def recorded(record: Record, *, best: int = 5) -> str:
+    """The tables of a recorded run: every single method, and the best of the combinations.
+
+    Best are the `best` of least error and of least Robin Hood; the published combination is shown
+    wherever it stands.
+    """
+    single = [s["method"] for s in record["summary"] if "+" not in s["method"]]
+    combined = [s for s in record["summary"] if "+" in s["method"]]
+    kept = {*single, "f-norm+mp_gauss@skhubness-0.30"}
+    for column in ("error", "robin_hood"):
+        known = [s for s in combined if s[column]]
+        known.sort(key=lambda s: s[column]["mean"])
+        kept |= {s["method"] for s in known[:best]}
+    hidden = len(record["summary"]) - len([s for s in record["summary"] if s["method"] in kept])
+    note = f"{hidden} further combinations are in the record. " if hidden else ""
+    text = [main_table(record, kept), floor_table(record), note + caption(record)]
+    return "\n\n".join(text) + "\n"
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:

@@ -51,34 +51,10 @@ def write(result: Record, drawn: Mapping[str, Figure], workdir: pathlib.Path) ->
     for name, figure in drawn.items():
         figure.savefig(folder / f"{name}.png", dpi=150)
         figure.savefig(folder / f"{name}.pdf")
-    (workdir / "tables.md").write_text(as_markdown(result))
+    (workdir / "tables.md").write_text(tables.recorded(result))
     (workdir / "report.html").write_text(as_html(result, drawn))
     for figure in drawn.values():
         plt.close(figure)
-
-
-def as_markdown(result: Record) -> str:
-    """The tables of every model of a run."""
-    parts = []
-    for record in result["models"]:
-        parts.append(f"## {record['name']}\n")
-        for title, text in _tables(record):
-            parts += [f"### {title}\n", text]
-    return "\n".join([*parts, tables.caption(result), ""])
-
-
-def _tables(record: Record) -> list[tuple[str, str]]:
-    found = [
-        ("Hubs", tables.hubs(record)),
-        ("Frequency: Spearman's ρ over hubs, 95 % interval", tables.spearman(record)),
-    ]
-    if record["accuracy"]:
-        found.append(("Accuracy", tables.accuracy(record)))
-    found.append(("Distance from the uniform distribution", tables.uniformity(record)))
-    found.append(("Distances", tables.distances(record)))
-    if record["mitigation"]:
-        found.append(("Reductions and what they cost", tables.mitigation(record)))
-    return found
 
 
 def as_html(result: Record, drawn: Mapping[str, Figure]) -> str:
@@ -88,7 +64,7 @@ def as_html(result: Record, drawn: Mapping[str, Figure]) -> str:
     for name, figure in drawn.items():
         if name.startswith("frequency_ct_dot") or name in ("occurrence", "checkpoints"):
             parts += [html.heading(TITLES.get(name, name)), html.image(figure, name)]
-    for title, text in _tables(record):
+    for title, text in tables.of_model(record):
         parts += [html.heading(title), html.table(text)]
     for name, figure in drawn.items():
         if name in ("distances", "mitigation") or name.startswith("frequency_tt"):

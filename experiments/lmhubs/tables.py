@@ -164,3 +164,28 @@ def caption(result: Record) -> str:
         f"bootstrap over hubs. Command: `{result['command']}`, commit {result['commit']}, "
         f"jax {result['packages']['jax']}."
     )
+
+
+def of_model(record: Record) -> list[tuple[str, str]]:
+    """Every table of one model with its title."""
+    found = [
+        ("Hubs", hubs(record)),
+        ("Frequency: Spearman's ρ over hubs, 95 % interval", spearman(record)),
+    ]
+    if record["accuracy"]:
+        found.append(("Accuracy", accuracy(record)))
+    found.append(("Distance from the uniform distribution", uniformity(record)))
+    found.append(("Distances", distances(record)))
+    if record["mitigation"]:
+        found.append(("Reductions and what they cost", mitigation(record)))
+    return found
+
+
+def recorded(result: Record) -> str:
+    """The tables of a recorded run, under bold titles that fit below any heading."""
+    parts = []
+    for record in result["models"]:
+        name = f"{record['name']}: " if len(result["models"]) > 1 else ""
+        for title, text in of_model(record):
+            parts += [f"**{name}{title}.**\n", text]
+    return "\n".join([*parts, caption(result), ""])

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import skew, spearmanr
 
 from experiments import prediction_hubs
+from experiments.lmhubs import tables
 from experiments.runtime.errors import UserError
 from experiments.text import corpora, lm
 
@@ -124,8 +125,11 @@ def test_the_report_stands_alone(run):
     text = (folder / "report.html").read_text()
     assert 'src="data:image/png' in text and 'src="http' not in text and "<script" not in text
     assert (folder / "figures" / "frequency_ct_dot.pdf").exists()
-    assert "skewness" in (folder / "tables.md").read_text()
-    assert json.loads((folder / "result.json").read_text())["models"][0]["name"] == record["name"]
+    stored = json.loads((folder / "result.json").read_text())
+    assert stored["models"][0]["name"] == record["name"]
+    assert (folder / "tables.md").read_text() == tables.recorded(stored)
+    for row in record["hubs"]:
+        assert f"| {row['skewness']:.2f} | " in tables.hubs(record)
 
 
 def test_hidden_states_from_elsewhere_give_the_same_counts(run, arrays, tmp_path):

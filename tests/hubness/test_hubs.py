@@ -65,6 +65,8 @@ def test_spearman_tells_large_counts_apart():
 
 def test_spearman_without_variance_is_nan():
     assert np.isnan(float(tokens.spearman(np.ones(5), np.arange(5))))
+    interval = tokens.spearman_interval(np.ones(5), np.arange(5), jax.random.key(0), num_samples=9)
+    assert np.isnan(interval).all()
 
 
 def test_spearman_interval_covers_as_often_as_it_says():
