@@ -29,9 +29,9 @@ class Method:
         return "+".join(parts) or "none"
 
 
-def _by_train(transform: Callable[..., object]) -> Callable[..., Rows]:
-    """A transform whose statistics come from the training rows alone."""
-    return lambda x, train, seed: np.asarray(transform(x, x[train]))
+def _centred(centre: Callable[..., object]) -> Callable[..., Rows]:
+    """Centred by the training rows, then of unit length: a shift alone moves no distance."""
+    return lambda x, train, seed: np.asarray(features.unit_rows(centre(x, x[train])))
 
 
 def _inductive(x: Rows, train: Int[np.ndarray, "t"], seed: int) -> Rows:
@@ -44,11 +44,11 @@ FEATURES: dict[str, Callable[[Rows, Int[np.ndarray, "t"], int], Rows]] = {
     "f-norm": lambda x, train, seed: np.asarray(features.f_norm(x, jax.random.key(seed))),
     "f-norm-inductive": _inductive,
     "f-uniform": lambda x, train, seed: np.asarray(features.f_uniform(x, jax.random.key(seed))),
-    "centre": _by_train(features.centre),
-    "centre-weighted": _by_train(features.centre_weighted),
+    "centre": _centred(features.centre),
+    "centre-weighted": _centred(features.centre_weighted),
     "centre-rows": lambda x, train, seed: np.asarray(features.centre_rows(x)),
     "z": lambda x, train, seed: np.asarray(features.zscore_rows(x)),
-    "whiten": _by_train(features.whiten),
+    "whiten": lambda x, train, seed: np.asarray(features.whiten(x, x[train])),
 }
 
 

@@ -41,7 +41,9 @@ def test_fitted_transforms_learn_from_the_points_alone():
         moved = methods.FEATURES[name]
         np.testing.assert_array_equal(moved(X, TRAIN, 0)[TRAIN], moved(others, TRAIN, 0)[TRAIN])
     centred = methods.FEATURES["centre"](X, TRAIN, 0)
-    np.testing.assert_allclose(centred, X - X[TRAIN].mean(0), atol=1e-6)
+    expected = X - X[TRAIN].mean(0)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(centred, expected, atol=1e-6)
 
 
 def test_force_normal_depends_on_the_seed_and_keeps_ranks():
