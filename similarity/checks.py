@@ -31,7 +31,9 @@ def floating(name: str, value: ArrayLike, ndim: int | None = None) -> Float[Arra
     Raises ValueError for a wrong number of dimensions, an empty array, NaN or infinity.
     """
     array = _real(name, value, ndim)
-    if surely(_any_not_finite, array):
+    # NumPy looks at its own arrays without waiting for a device.
+    given = isinstance(value, np.ndarray)
+    if not np.isfinite(value).all() if given else surely(_any_not_finite, array):
         raise ValueError(
             f"{name} of shape {array.shape} holds NaN or infinite entries; every entry must be "
             "finite. Drop those rows, or the labels whose logits are -inf, from both models"

@@ -53,6 +53,7 @@ def d_rep(
     key: Key[Array, ""] | None = None,
     num_sets: int | None = None,
     min_ratio: float = 0.0,
+    singular_values: bool = True,
 ) -> RepDistance:
     """d_rep² = mean over label sets of E_x‖f(x) - A f'(x)‖², A = L⁻ᵀ L'ᵀ, in [0, ∞].
 
@@ -62,12 +63,17 @@ def d_rep(
 
     Sets are all k·C(k-1, m), or `label_sets` (S, m+1) with the pivot first, or `num_sets` drawn
     with `key`. Sets with σ_min/σ_max <= min_ratio are left out of the mean: near-singular ones
-    dominate it. O(m³) a set, in memory that does not grow with their number.
-    Raises ValueError for k < m + 1, or more than 100,000 sets and no key.
+    dominate it. O(m³) a set, in memory that does not grow with their number; most of it is the
+    singular values, which `singular_values=False` leaves out: then sigma_min is NaN.
+    Raises ValueError for k < m + 1, more than 100,000 sets and no key, or a min_ratio without
+    singular values.
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     sets, exhaustive = chosen_label_sets(*g.shape, label_sets, key, num_sets)
-    per_set, sigma_min, kept = _per_set(f, g, f2, g2, sets, min_ratio)
+    if min_ratio > 0 and not singular_values:
+        raise ValueError(f"min_ratio={min_ratio} needs singular_values=True")
+    per_set, sigma_min, sigma_max = _per_set(f, g, f2, g2, sets, singular_values)
+    kept = (sigma_min > min_ratio * sigma_max) | (min_ratio <= 0)
     if checks.surely(lambda kept: ~kept.any(), kept):
         raise ValueError(
             f"no label set has σ_min/σ_max above min_ratio={min_ratio}: the unembeddings g of "
@@ -98,25 +104,29 @@ def d_rep_symmetric(
     return SymmetricRepDistance(0.5 * (forward.d_sq + backward.d_sq), forward, backward)
 
 
-@jax.jit
+@jax.jit(static_argnames=("singular_values",))
 def _per_set(
-    f: Array, g: Array, f2: Array, g2: Array, sets: Array, min_ratio: Array
+    f: Array, g: Array, f2: Array, g2: Array, sets: Array, singular_values: bool
 ) -> tuple[Array, Array, Array]:
-    n, m = f.shape
-    rows = label_differences(f, g, f2, g2)
+    """E‖f - A f'‖² of each set, and the least and greatest singular values of its L."""
+    (n, m), unembeddings = f.shape, g
+    f, g, f2, g2 = padded(f, g, f2, g2)
+    rows, rows2 = condensed((f - f2)[:, :m], f2)
+    difference = g - g2
 
     def one(label_set: Array) -> tuple[Array, Array, Array]:
-        L = displaced(g, label_set)
-        D = rows[:, label_set[1:]] - rows[:, label_set[0]][:, None]
-        s = jnp.linalg.svd(L, compute_uv=False)
-        singular = s[-1] <= m * jnp.finfo(s.dtype).eps * s[0]
-        # (f - A f')ᵀ = L⁻ᵀ (Lᵀf - L'ᵀf'), and D holds the rows of the bracket, transposed.
-        solved = jnp.linalg.solve(jnp.where(singular, jnp.eye(m, dtype=L.dtype), L.T), D.T)
-        mean_square = jnp.square(solved).sum() / n
-        return jnp.where(singular, jnp.inf, mean_square), s[-1], s[-1] > min_ratio * s[0]
+        L = displaced(unembeddings, label_set)
+        inverse = jnp.linalg.inv(L)
+        # f - A f' = f - f' + L⁻ᵀ(L - L')ᵀ f': nothing cancels where the models are near.
+        turn = jnp.matmul(displaced(difference, label_set), inverse, precision=HIGHEST)
+        residual = rows + jnp.matmul(rows2, turn, precision=HIGHEST)
+        condition = jnp.linalg.norm(L) * jnp.linalg.norm(inverse)
+        regular = condition * m * jnp.finfo(L.dtype).eps < 1  # also False for NaN
+        mean_square = jnp.where(regular, jnp.square(residual).sum() / n, jnp.inf)
+        s = jnp.linalg.svd(L, compute_uv=False) if singular_values else jnp.full(m, jnp.nan)
+        return mean_square, s[-1], s[0]
 
-    per_set, sigma_min, kept = jax.lax.map(one, sets, batch_size=_SETS_TOGETHER)
-    return per_set, sigma_min, kept | (min_ratio <= 0)
+    return jax.lax.map(one, sets, batch_size=_SETS_TOGETHER)
 
 
 def label_differences(

@@ -86,10 +86,7 @@ def llv_distance(
         if value not in ("max", accepted):
             raise ValueError(f"{name}={value!r}; accepted are 'max' and {accepted!r}")
     _need_labels(g.shape[0])
-    label, inputs, chosen = _all_terms(f, g, f2, g2, sets, terms)
-    parts = (label.t1, inputs.t2, weight * label.t3, weight * inputs.t4)
-    d = jnp.stack(parts).max() if reduce == "max" else sum(parts)
-    return LlvDistance(d, *(label.t1, inputs.t2, label.t3, inputs.t4), *label[2:], chosen)
+    return _llv_distance(f, g, f2, g2, sets, weight, reduce, terms)
 
 
 def llv_label_terms(
@@ -127,10 +124,10 @@ def _input_sets(
     return sample_subsets(key, n, size, num)
 
 
-@jax.jit(static_argnames=("terms",))
-def _all_terms(
-    f: Array, g: Array, f2: Array, g2: Array, sets: Array, terms: str
-) -> tuple[LabelTerms, InputTerms, Array]:
+@jax.jit(static_argnames=("reduce", "terms"))
+def _llv_distance(
+    f: Array, g: Array, f2: Array, g2: Array, sets: Array, weight: Array, reduce: str, terms: str
+) -> LlvDistance:
     # Centred unembeddings keep log Z of the size of the logit differences it is compared with.
     g, g2 = g - g.mean(axis=0, keepdims=True), g2 - g2.mean(axis=0, keepdims=True)
     u, u2 = jnp.matmul(f, g.T, precision=HIGHEST), jnp.matmul(f2, g2.T, precision=HIGHEST)
@@ -140,8 +137,10 @@ def _all_terms(
         lambda rows: _input_terms(f[rows], g, f2[rows], g2, terms), sets, batch_size=_SETS_TOGETHER
     )
     best = jnp.argmin(every.t2)
-    chosen = InputTerms(every.t2[best], every.t4[best])
-    return _label_terms(stats, g, g2, terms), chosen, sets[best]
+    label, t2, t4 = _label_terms(stats, g, g2, terms), every.t2[best], every.t4[best]
+    parts = (label.t1, t2, weight * label.t3, weight * t4)
+    d = jnp.stack(parts).max() if reduce == "max" else sum(parts)
+    return LlvDistance(d, label.t1, t2, label.t3, t4, label.pivot, label.leave_out, sets[best])
 
 
 @jax.jit(static_argnames=("terms",))
