@@ -137,12 +137,24 @@ def prediction_error(
     parametrisation: Parametrisation,
 ) -> tuple[Float[Array, "b *shape"], Float[Array, "b *shape"]]:
     """(alpha (v - v_hat), alpha x_hat): what the losses need of a prediction, without division."""
-    level = per_example(gamma, z)
-    a, s = process.alpha(level), process.sigma(level)
+    scaled_x_hat = scaled_prediction(output, z, gamma, parametrisation)
     if parametrisation == "v":
-        error = a * (process.velocity(x_t, eps, gamma) - output)
-        return error, a * process.x_from_v(z, output, gamma)
-    return eps - output, z - s * output
+        error = process.alpha(per_example(gamma, z)) * (process.velocity(x_t, eps, gamma) - output)
+        return error, scaled_x_hat
+    return eps - output, scaled_x_hat
+
+
+def scaled_prediction(
+    output: Float[Array, "b *shape"],
+    z: Float[Array, "b *shape"],
+    gamma: Float[Array, " b"],
+    parametrisation: Parametrisation,
+) -> Float[Array, "b *shape"]:
+    """alpha x_hat, from the network's output for z."""
+    level = per_example(gamma, z)
+    if parametrisation == "v":
+        return process.alpha(level) * process.x_from_v(z, output, gamma)
+    return z - process.sigma(level) * output
 
 
 def prior_kl(x_1: Float[Array, "b *shape"], gamma_1: Float[Array, ""]) -> Float[Array, " b"]:

@@ -42,7 +42,7 @@ def optimal_cost(cost: Float[Array, "*t"], dimensions: int) -> Float[Array, "*t"
     return 0.5 * dimensions * jnp.log1p(2 * cost / dimensions)
 
 
-def step_cost(
+def mean_difference(
     output: Float[Array, "b *shape"],
     z: Float[Array, "b *shape"],
     x_t: Float[Array, "b *shape"],
@@ -53,12 +53,12 @@ def step_cost(
     *,
     parametrisation: Parametrisation = "v",
     counterterm: Counterterm = 0.0,
-) -> Float[Array, " b"]:
-    """l = |mu_Q - mu_P|^2 / (2 sigma_Q^2) in nats per example, from the network's output for z.
+) -> Float[Array, "b *shape"]:
+    """(mu_Q - mu_P) / sigma_Q, from the network's output for z.
 
     `shift` is x_s - x_t. Written with alpha (v - v_hat) in place of x_t - x_hat, so that float32
     does not lose the error of a small step beside the large SNR:
-    l = (e^h / 2c) |c alpha (v - v_hat) + sigma h counterterm alpha x_hat - (alpha/sigma) shift|^2,
+    -(e^h / c)^(1/2) [c alpha (v - v_hat) + sigma h counterterm alpha x_hat - (alpha/sigma) shift],
     h = gamma_t - gamma_s, c = 1 - e^-h.
     """
     error, scaled_x_hat = prediction_error(output, z, x_t, gamma_t, eps, parametrisation)
@@ -72,7 +72,12 @@ def step_cost(
         + s * per_example(weight * width, z) * scaled_x_hat
         - a / s * shift
     )
-    return 0.5 * jnp.exp(width) / fraction * per_example_sum(difference**2)
+    return -per_example(jnp.sqrt(jnp.exp(width) / fraction), z) * difference
+
+
+def step_cost(*args: Any, **form: Any) -> Float[Array, " b"]:
+    """l = |mu_Q - mu_P|^2 / (2 sigma_Q^2) in nats per example: of `mean_difference`."""
+    return 0.5 * per_example_sum(mean_difference(*args, **form) ** 2)
 
 
 def sampled_step_cost(
@@ -88,7 +93,7 @@ def sampled_step_cost(
 ) -> Float[Array, " b"]:
     """l of one step per example, from gamma_t to gamma_s, for data x and noise eps.
 
-    `form` is the parametrisation and the counterterm of `step_cost`.
+    `form` is the parametrisation and the counterterm of `mean_difference`.
     """
     at_s, at_t = (encoder.offset(x, g, conditioning) for g in (gamma_s, gamma_t))
     x_t = x + at_t
