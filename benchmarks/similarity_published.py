@@ -45,14 +45,21 @@ def llv_terms(f, g, f2, g2, sets):
     return table.min(), t2
 
 
-def d_rep_sq(f, g, f2, g2, sets, *, by_input=True):
-    """E‖f - A f'‖² for each set; A is applied to one input at a time, as published, or by GEMM."""
+APPLY = {
+    # One copy of A for each input, as the published batched product makes.
+    "copied": lambda A, f: np.repeat(A[None], len(f), axis=0) @ f[:, :, None],
+    "broadcast": lambda A, f: A @ f[:, :, None],
+    "gemm": lambda A, f: (f @ A.T)[:, :, None],
+}
+
+
+def d_rep_sq(f, g, f2, g2, sets, form):
+    """E‖f - A f'‖² for each set, with A applied to the inputs in one of the forms of `APPLY`."""
     g, g2 = g - g.mean(0), g2 - g2.mean(0)
     values = []
     for chosen in sets:
         L, L2 = g[chosen[1:]] - g[chosen[0]], g2[chosen[1:]] - g2[chosen[0]]
-        A = np.linalg.inv(L) @ L2
-        image = (A @ f2[:, :, None])[..., 0] if by_input else f2 @ A.T
+        image = APPLY[form](np.linalg.inv(L) @ L2, f2)[..., 0]
         values.append(((f - image) ** 2).sum(1).mean())
     return np.array(values)
 

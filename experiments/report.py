@@ -10,28 +10,65 @@ import json
 import pathlib
 import re
 from collections.abc import Callable
+from typing import Any
 
 from experiments.diffusion import compare
+from experiments.distillation import tables as distillation_tables
+from experiments.hubspaces import tables as hubness_tables
+from experiments.identifiability import tables as closeness_tables
+from experiments.lmhubs import report as prediction_hubs
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError, nearest
+from experiments.text import records as text_records
 
 ROOT = pathlib.Path(__file__).parents[1]
+RESULTS = ROOT / "results"
 OPTIONS = {"check": (bool, "Only say which pages are out of date.")}
 BLOCK = re.compile(r"(<!-- report: (\S+) -->\n).*?(<!-- end of report -->)", re.DOTALL)
 
 
-def diffenc_table(name: str) -> Callable[[], str]:
-    """A renderer for the suite of runs recorded in results/diffenc/<name>.json."""
+def recorded(name: str) -> dict[str, Any]:
+    """The run or measurement recorded in results/<name>.json."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
 
-    def render() -> str:
-        summary = json.loads((ROOT / "results" / "diffenc" / f"{name}.json").read_text())
-        return f"{compare.table(summary)}\n\n{compare.caption(summary)}\n"
 
-    return render
+def diffenc(name: str) -> str:
+    summary = recorded(f"diffenc/{name}")
+    return f"{compare.table(summary)}\n\n{compare.caption(summary)}\n"
+
+
+def closeness() -> str:
+    summary = recorded("closeness/radial")
+    return (
+        f"{closeness_tables.width_table(summary['cells'])}\n\n{closeness_tables.caption(summary)}\n"
+    )
+
+
+def kl_to_zero() -> str:
+    return f"{closeness_tables.kl_rows(recorded('closeness/radial')['kl_table'])}\n"
+
+
+def hubness(name: str) -> str:
+    record = recorded(f"hubness/{name}")
+    parts = (hubness_tables.main_table, hubness_tables.floor_table, hubness_tables.caption)
+    return "\n\n".join(part(record) for part in parts) + "\n"
+
+
+def distillation(name: str) -> str:
+    return distillation_tables.block(recorded(f"distill/{name}"))
 
 
 RENDERERS: dict[str, Callable[[], str]] = {
-    "diffenc-digits": diffenc_table("digits"),
+    "diffenc-digits": lambda: diffenc("digits"),
+    "closeness": closeness,
+    "kl-to-zero": kl_to_zero,
+    "distill-spiral": lambda: distillation("spiral"),
+    "distill-attributes": lambda: distillation("attributes"),
+    "hubness-static": lambda: hubness("ag_news_static"),
+    "hubness-minilm": lambda: hubness("ag_news_minilm"),
+    "prediction-hubs": lambda: prediction_hubs.as_markdown(recorded("prediction_hubs/smollm2")),
+    "text-verification": lambda: text_records.verification_table(RESULTS / "text"),
+    "sbert": lambda: text_records.sbert_table(RESULTS / "sbert"),
 }
 
 
