@@ -73,6 +73,7 @@ def encoder_network(options: Options, shape: tuple[int, ...]) -> nn.Module | Non
         # The published `unet` encoder halves the groups of its middle blocks.
         mid_groups=16 if options.encoder == "unet" else 32,
         dtype=_dtype(options),
+        remat=options.remat,
     )
 
 

@@ -34,7 +34,7 @@ class Options:
     x_0_every: int = 8  # with dropout_key, x_0 is encoded for one example in so many; 1 is exact
     fourier: tuple[int, ...] | None = None  # n of 2^n pi z; (7, 8) at 256 levels, by bin width
     dtype: Literal["float32", "bfloat16"] = "float32"  # of activations; the ELBO is float32
-    remat: bool = False  # recompute each block of the score network in the backward pass
+    remat: bool = False  # recompute each block of both U-Nets in the backward pass
     unroll: bool | None = None  # write the score network's scans out; up to 8 layers unless given
 
 

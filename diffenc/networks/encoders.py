@@ -38,7 +38,8 @@ class EncoderUNet(nn.Module):
     """y = tanh(U-Net(x; gamma)), zero at initialisation.
 
     `levels` poolings; `blocks` ResNet blocks a level on each arm, level i of width 2^i `width`;
-    one skip a level. `mid_groups` bounds the GroupNorm groups of the middle's blocks.
+    one skip a level. `mid_groups` bounds the GroupNorm groups of the middle's blocks; `remat`
+    recomputes each block in the backward pass.
     """
 
     width: int
@@ -50,6 +51,7 @@ class EncoderUNet(nn.Module):
     dropout: float = 0.0
     mid_groups: int = 32
     dtype: Dtype = None
+    remat: bool = False
 
     @nn.compact
     def __call__(
@@ -61,7 +63,8 @@ class EncoderUNet(nn.Module):
         conv = lambda features, name, **kw: nn.Conv(
             features, (3, 3), dtype=self.dtype, name=name, **kw
         )
-        block = lambda features, name, most=32: ResnetBlock(
+        resnet_block = nn.remat(ResnetBlock) if self.remat else ResnetBlock
+        block = lambda features, name, most=32: resnet_block(
             features, self.dropout, most, self.dtype, name=name
         )
         embed = TimeEmbedding(self.width, self.gamma_min, self.gamma_max, self.dtype, name="time")

@@ -74,7 +74,8 @@ class ScoreUNet(nn.Module):
     unroll: bool = False
 
     def _scanned(self, block, length, in_axes, name):
-        lifted = nn.remat(block, prevent_cse=False) if self.remat else block
+        # Outside of a loop the compiler would merge the recomputation with the first pass.
+        lifted = nn.remat(block, prevent_cse=self.unroll) if self.remat else block
         scanned = nn.scan(
             lifted,
             variable_axes={"params": 0},
