@@ -72,3 +72,36 @@ def test_encoder_costs_at_most_its_share_of_a_training_step(gradient, most):
 
 def test_total_is_at_most_65_per_cent_of_the_published_pattern():
     assert counts("training", True)[0] < 0.65 * counts("published", True)[0]
+
+
+def test_model_flops_agree_with_the_count():
+    model = diffenc.build("diffenc-8-2", SHAPE, 256, **SMALL)
+    found = diffenc.model_flops(model.options, SHAPE)
+    # Measured 0.986: norms, activations and sums are left out, more of them in a narrow network.
+    assert found.training == pytest.approx(counts("training", True)[0] / BATCH, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "name, shape, score, encoder",
+    [
+        # GFLOP a forward pass, counted on the published modules (32x32x3).
+        ("diffenc-8-2", SHAPE, 15.0, 0.83),
+        ("diffenc-32-4", SHAPE, 51.6, 1.40),
+        ("diffenc-32-8-imagenet", SHAPE, 204.5, 2.54),
+    ],
+)
+def test_model_flops_are_those_of_the_published_networks(name, shape, score, encoder):
+    found = diffenc.model_flops(diffenc.build(name, shape, 256).options, shape)
+    assert found.score / 1e9 == pytest.approx(score, rel=0.02)
+    assert found.encoder / 1e9 == pytest.approx(encoder, rel=0.02)
+
+
+@pytest.mark.parametrize("name, options", [("vdmv", {}), ("diffenc", {"x_0_every": 1})])
+def test_model_flops_of_vectors_are_their_matrix_products(name, options):
+    model = diffenc.build(name, (2,), 256, **options)
+    found = diffenc.model_flops(model.options, (2,))
+    kernels = jax.eval_shape(model.init, jax.random.key(0))
+    products = lambda net: sum(2 * k.size for k in jax.tree.leaves(kernels[net]) if k.ndim == 2)
+    assert found.score == found.sample_step == products("score")
+    passes = 4 * products("encoder") if name == "diffenc" else 0
+    assert found.training == 3 * (found.score + passes)

@@ -16,7 +16,7 @@ def build(name, dtype):
 
 
 @pytest.fixture(scope="module")
-def terms(perturbed):
+def terms():
     """ElboTerms with float32 and with bfloat16 activations, parameters and noise equal.
 
     Of the model whose encoder has no network, so that only its diffusion term holds activations.
@@ -26,7 +26,9 @@ def terms(perturbed):
     codes = jax.random.randint(k_codes, (8, *SHAPE), 0, LEVELS)
     eps, eps_0 = (jax.random.normal(k, codes.shape) for k in (k_eps, k_0))
     t = jnp.linspace(0.02, 0.98, 8)
-    params = perturbed(jax.jit(models[0].init)(jax.random.key(1)), 0.1)
+    shapes = jax.eval_shape(models[0].init, jax.random.key(0))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda s: 0.3 * rng.normal(size=s.shape).astype(s.dtype), shapes)
     elbo = lambda model: model.elbo_terms(params, codes, t=t, eps=eps, eps_0=eps_0)
     return jax.jit(lambda: [elbo(model) for model in models])()
 
