@@ -59,5 +59,6 @@ def image(figure: Figure, alt: str) -> str:
 
 def _inline(text: str) -> str:
     text = html.escape(text, quote=False)
-    text = re.sub(r"`([^`]*)`", r"<code>\1</code>", text)
-    return re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", text)
+    # In one pass: asterisks inside code stay.
+    mark = lambda m: f"<b>{m[2]}</b>" if m[1] is None else f"<code>{m[1]}</code>"
+    return re.sub(r"`([^`]*)`|\*\*([^*`]+)\*\*", mark, text)

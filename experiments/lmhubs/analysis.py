@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 import hubness
 from experiments.lmhubs.neighbourhoods import Neighbourhood, Sample, Space
 from hubness import tokens
+from hubness.rescale import ONE_DOMAIN
 
 
 def hub_table(
@@ -189,8 +190,14 @@ def mitigation(space: Space, c: ConfigDict, say) -> list[dict[str, Any]]:
             if method == "none":
                 index = hubness.knn(points, c.k, queries=queries, metric="cosine").index
             else:
+                # Contexts and tokens are two domains: a token's rivals are other contexts.
                 index = hubness.reduced_knn(
-                    points, c.k, method, queries=queries, metric="cosine"
+                    points,
+                    c.k,
+                    method,
+                    queries=queries,
+                    metric="cosine",
+                    two_domain=queries is not None and method not in ONE_DOMAIN,
                 ).index
             rows.append({"comparison": comparison, "distance": "cosine", "method": method})
             rows[-1] |= _cost(np.asarray(index), comparison, len(points), labels, answers, c)

@@ -65,7 +65,8 @@ def _block(queries, rows, points, bias, distance, has_self):
         values = 1 - jax.nn.softmax(scores)
     elif distance == "cosine":
         lengths = jnp.linalg.norm(queries, axis=1)[:, None] * jnp.linalg.norm(points, axis=1)[None]
-        values = 1 - (scores - bias[None, :]) / lengths
+        # Rounding must not make equal vectors nearer than 0.
+        values = jnp.maximum(1 - (scores - bias[None, :]) / lengths, 0)
     else:
         squared = jnp.square(queries).sum(1)[:, None] + jnp.square(points).sum(1)[None]
         values = jnp.sqrt(jnp.maximum(squared - 2 * (scores - bias[None, :]), 0))

@@ -36,7 +36,7 @@ def count_against_frequency(
         row[0].set_ylabel("N_k")
     for axis in axes[-1]:
         axis.set_xlabel("share of the corpus (leftmost: absent)")
-    axes[0][0].legend(fontsize=8, markerscale=2)
+    axes[0][0].legend(fontsize=8, markerscale=2, loc="lower right")
     figure.tight_layout()
     return figure
 
@@ -100,7 +100,8 @@ def mitigation_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axis.bar(np.arange(len(names)) + i * width, values, width, label=method)
     axis.set_xticks(np.arange(len(names)) + 0.4 - width / 2, [COMPARISONS[n] for n in names])
     axis.set(yscale="symlog", ylabel="skewness of N_k")
-    axis.legend(fontsize=8)
+    options = dict(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
+    axis.legend(fontsize=8, ncols=len(methods), **options)
     figure.tight_layout()
     return figure
 

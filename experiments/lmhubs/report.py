@@ -90,7 +90,12 @@ def _examples(record: Record) -> list[str]:
     for group in record["examples"]:
         name = f"{COMPARISONS[group['comparison']]}, {DISTANCES[group['distance']]}"
         rows = [
-            [f"`{hub['token']!r}`", f"{hub['count']:,}", f"`{c['context']}`", f"`{c['next']!r}`"]
+            [
+                tables.code(repr(hub["token"])),
+                f"{hub['count']:,}",
+                tables.code(c["context"]),
+                tables.code(repr(c["next"])),
+            ]
             for hub in group["hubs"]
             for c in hub["contexts"]
         ]

@@ -17,7 +17,12 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """A figure, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:z.{digits}f}"
+
+
+def code(text: str) -> str:
+    """Text as Markdown code; a backtick, which would end it, becomes an accent."""
+    return f"`{text.replace('`', 'ˋ')}`"
 
 
 def hubs(record: Record) -> str:
@@ -52,7 +57,7 @@ def spearman(record: Record) -> str:
         cells = []
         for name in names:
             s = r["spearman"][name]
-            interval = "" if s["rho"] is None else f" [{s['low']:.2f}, {s['high']:.2f}]"
+            interval = "" if s["rho"] is None else f" [{s['low']:z.2f}, {s['high']:z.2f}]"
             text = number(s["rho"]) + interval
             cells.append(f"**{text}**" if name == r["corpus"] else text)
         labels = [COMPARISONS[r["comparison"]], DISTANCES[r["distance"]], r["corpus"] or "–"]
@@ -101,10 +106,10 @@ def distances(record: Record) -> str:
             COMPARISONS[r["comparison"]],
             r["distance"],
             r["corpus"] or "–",
-            f"{r['mean']:.4g}",
+            f"{r['mean']:.6g}",
             f"{r['relative_variance']:.2e}",
             f"{r['smallest']:.3g}",
-            f"{r['largest']:.4g}",
+            f"{r['largest']:.6g}",
             f"{r['contrast']:.3g}",
         ]
         for r in record["distances"]
@@ -142,7 +147,7 @@ def top(record: Record, comparison: str, distance: str, corpus: str, size: int =
     names = list(row["top"][0]["frequency"]) if row["top"] else []
     header = ["token", "N_k", *(f"in {name}" for name in names)]
     rows = [
-        [f"`{t['token']!r}`", f"{t['count']:,}", *(f"{t['frequency'][n]:,}" for n in names)]
+        [code(repr(t["token"])), f"{t['count']:,}", *(f"{t['frequency'][n]:,}" for n in names)]
         for t in row["top"][:size]
     ]
     return markdown(header, rows)

@@ -43,6 +43,13 @@ def test_tables_keep_their_cells_whatever_these_hold():
     assert reader.open == []
 
 
+def test_code_is_kept_as_it_is():
+    assert html.paragraph("**so**: `a **b** <i>`") == (
+        "<p><b>so</b>: <code>a **b** &lt;i&gt;</code></p>"
+    )
+    assert tables.code("a`b") == "`aˋb`"
+
+
 def test_a_page_needs_no_other_file():
     figure, axis = plt.subplots(figsize=(1, 1))
     axis.plot([0, 1])

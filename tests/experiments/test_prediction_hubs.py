@@ -94,6 +94,21 @@ def test_the_uniformity_table_is_that_of_the_softmax(run, arrays):
         assert row["relative_variance"] <= row["relative_variance_bound"]
 
 
+def test_reductions_of_contexts_and_tokens_are_between_two_domains(run, arrays):
+    """CSLS: twice the cosine less the mean of the 10 largest on either side."""
+    _, record, _ = run
+    hidden, points, _ = arrays
+    unit = lambda a: a / np.linalg.norm(a, axis=1, keepdims=True)
+    cosine = unit(np.concatenate([*hidden.values()])) @ unit(points).T
+    near = lambda s: np.sort(s, axis=1)[:, -10:].mean(1)
+    score = 2 * cosine - near(cosine)[:, None] - near(cosine.T)[None]
+    rows = {r["method"]: r for r in record["mitigation"] if r["comparison"] == "ct"}
+    index = np.argsort(-score, axis=1)[:, :10]
+    expected = np.bincount(index.ravel(), minlength=len(points))
+    np.testing.assert_allclose(rows["csls"]["skewness"], skew(expected), rtol=0.02)
+    assert abs(rows["csls"]["largest"] - expected.max()) <= 1
+
+
 def test_a_second_run_extracts_nothing_again(run, monkeypatch):
     folder, record, _ = run
     monkeypatch.setattr(
