@@ -13,7 +13,7 @@ import diffenc
 from experiments.data import Split
 from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Interrupted
-from experiments.runtime.mesh import batch_sharding
+from experiments.runtime.mesh import batch_sharding, replicated
 
 PARTS = ("diffusion", "prior", "reconstruction")
 
@@ -136,7 +136,8 @@ def make_evaluator(
 
         return jax.lax.map(one_draw, jnp.arange(2 * strata))
 
-    compiled = jax.jit(evaluate_batch)
+    # Whole on every device, so that each of several processes can read the result.
+    compiled = jax.jit(evaluate_batch, out_shardings=replicated(mesh))
 
     def padded() -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         for start in range(0, split.size, batch_size):

@@ -1,0 +1,42 @@
+"""What training the paper's models costs on accelerators, by arithmetic alone."""
+
+import diffenc
+from experiments.runtime.utilisation import PEAK_FLOPS
+
+UTILISATION = 0.4  # assumed share of the peak; an open JAX diffusion trainer reports 0.3
+MODELS = ("vdmv-8", "diffenc-8-2", "vdmv-32", "diffenc-32-4", "diffenc-32-8-imagenet")
+DEVICES = {"TPU v5e": 8, "TPU v4": 4, "NVIDIA H100 80GB HBM3": 1}
+SHAPE, LEVELS = (32, 32, 3), 256
+
+
+def hours(name: str, device: str, count: int, steps: int) -> float:
+    """Hours for `steps` training steps on `count` devices at `UTILISATION` of their peak."""
+    seconds = _batch(name) * _flops(name) / (UTILISATION * PEAK_FLOPS[device] * count)
+    return seconds * steps / 3600
+
+
+def table() -> str:
+    """A Markdown table: FLOPs of an image and a step, and hours for a million steps."""
+    header = [f"{count} × {device}" for device, count in DEVICES.items()]
+    lines = [
+        "| model | batch | GFLOP/image | TFLOP/step | " + " | ".join(header) + " |",
+        "|---" * (4 + len(header)) + "|",
+    ]
+    for name in MODELS:
+        cells = [f"{hours(name, d, n, 1_000_000):.0f} h" for d, n in DEVICES.items()]
+        flops, batch = _flops(name), _batch(name)
+        lines.append(
+            f"| {name} | {batch} | {flops / 1e9:.1f} | {batch * flops / 1e12:.1f} | "
+            + " | ".join(cells)
+            + " |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _flops(name: str) -> float:
+    options = diffenc.build(name, SHAPE, LEVELS).options
+    return diffenc.model_flops(options, SHAPE).training
+
+
+def _batch(name: str) -> int:
+    return 256 if name.endswith("imagenet") else 128
