@@ -2,10 +2,11 @@
 
 import base64
 import html
-import io
+import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 _STYLE = """
@@ -49,11 +50,19 @@ def table(markdown: str) -> str:
     return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def image(figure: Figure, alt: str) -> str:
-    """A figure inside the page, as PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    data = base64.b64encode(buffer.getvalue()).decode()
+def save_figures(drawn: Mapping[str, Figure], folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Writes NAME.png and NAME.pdf of each figure, closes it, and says where the PNG is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
+        figure.savefig(folder / f"{name}.pdf")
+        figure.savefig(folder / f"{name}.png", dpi=120)
+        plt.close(figure)
+    return {name: folder / f"{name}.png" for name in drawn}
+
+
+def image(path: pathlib.Path, alt: str) -> str:
+    """A PNG file inside the page."""
+    data = base64.b64encode(path.read_bytes()).decode()
     return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
 
 

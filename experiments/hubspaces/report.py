@@ -4,7 +4,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -58,19 +57,13 @@ def draw(
 
 def write(record: Record, drawn: Mapping[str, Figure], workdir: pathlib.Path) -> None:
     """Writes figures/*.png and *.pdf, tables.md and report.html."""
-    folder = workdir / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=150)
-        figure.savefig(folder / f"{name}.pdf")
-    text = [tables.main_table(record), "", tables.floor_table(record), "", tables.caption(record)]
-    (workdir / "tables.md").write_text("\n".join(text) + "\n")
-    (workdir / "report.html").write_text(page(record, drawn))
-    for figure in drawn.values():
-        plt.close(figure)
+    saved = html.save_figures(drawn, workdir / "figures")
+    text = [tables.main_table(record), tables.floor_table(record), tables.caption(record)]
+    (workdir / "tables.md").write_text("\n\n".join(text) + "\n")
+    (workdir / "report.html").write_text(page(record, saved))
 
 
-def page(record: Record, drawn: Mapping[str, Figure]) -> str:
+def page(record: Record, drawn: Mapping[str, pathlib.Path]) -> str:
     """One page with everything, that needs no other file."""
     parts = [html.paragraph(tables.caption(record)), *map(html.paragraph, said(record))]
     parts += [html.heading("By chance"), html.table(tables.floor_table(record))]

@@ -4,7 +4,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -46,29 +45,23 @@ def make_figures(
 
 def write(result: Record, drawn: Mapping[str, Figure], workdir: pathlib.Path) -> None:
     """Writes figures/*.png and *.pdf, tables.md and report.html."""
-    folder = workdir / "figures"
-    folder.mkdir(exist_ok=True)
-    for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=150)
-        figure.savefig(folder / f"{name}.pdf")
+    saved = html.save_figures(drawn, workdir / "figures")
     (workdir / "tables.md").write_text(tables.recorded(result))
-    (workdir / "report.html").write_text(as_html(result, drawn))
-    for figure in drawn.values():
-        plt.close(figure)
+    (workdir / "report.html").write_text(as_html(result, saved))
 
 
-def as_html(result: Record, drawn: Mapping[str, Figure]) -> str:
+def as_html(result: Record, drawn: Mapping[str, pathlib.Path]) -> str:
     """One page with everything, that needs no other file."""
     record = result["models"][-1]
     parts = [html.paragraph(tables.caption(result)), html.paragraph(READING)]
-    for name, figure in drawn.items():
+    for name, path in drawn.items():
         if name.startswith("frequency_ct_dot") or name in ("occurrence", "checkpoints"):
-            parts += [html.heading(TITLES.get(name, name)), html.image(figure, name)]
+            parts += [html.heading(TITLES.get(name, name)), html.image(path, name)]
     for title, text in tables.of_model(record):
         parts += [html.heading(title), html.table(text)]
-    for name, figure in drawn.items():
+    for name, path in drawn.items():
         if name in ("distances", "mitigation") or name.startswith("frequency_tt"):
-            parts += [html.heading(TITLES.get(name, name)), html.image(figure, name)]
+            parts += [html.heading(TITLES.get(name, name)), html.image(path, name)]
     for row in record["hubs"]:
         if row.get("top"):
             title = (

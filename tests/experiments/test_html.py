@@ -50,11 +50,12 @@ def test_code_is_kept_as_it_is():
     assert tables.code("a`b") == "`aˋb`"
 
 
-def test_a_page_needs_no_other_file():
+def test_a_page_needs_no_other_file(tmp_path):
     figure, axis = plt.subplots(figsize=(1, 1))
     axis.plot([0, 1])
-    text = html.page("t & u", [html.heading("h"), html.image(figure, "curve")])
-    plt.close(figure)
+    saved = html.save_figures({"curve": figure}, tmp_path / "figures")
+    assert {p.name for p in saved["curve"].parent.iterdir()} == {"curve.pdf", "curve.png"}
+    text = html.page("t & u", [html.heading("h"), html.image(saved["curve"], "curve")])
     reader = read(text)
     assert reader.open == [] or reader.open == ["html"]
     sources = [attrs["src"] for tag, attrs in reader.tags if tag == "img"]
