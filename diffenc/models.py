@@ -129,9 +129,10 @@ def _elbo_terms(
     checks.check_times(t, len(codes))
     checks.check_codes(codes, model.levels)
     classes = _classes(model, conditioning, len(codes))
-    return elbo.elbo_terms(
+    trained, for_variance = _split_schedule(model, params)
+    terms = elbo.elbo_terms(
         dequantise(codes, model.levels),
-        gamma=partial(_gamma, model, params),
+        gamma=partial(_gamma, model, trained),
         decoder=partial(discretised_log_prob, levels=model.levels),
         target=codes,
         t=t,
@@ -140,6 +141,21 @@ def _elbo_terms(
         x_0_every=1 if dropout_key is None else model.options.x_0_every,
         **_keywords(model, params, classes, dropout_key),
     )
+    if for_variance is None:
+        return terms
+    gamma = partial(_gamma, model, for_variance)
+    added = schedules.variance_surrogate(gamma, t, terms.diffusion)
+    return terms._replace(diffusion=terms.diffusion + added)
+
+
+def _split_schedule(model: _Model, params: Params) -> tuple[Params, Params | None]:
+    """Parameters of the schedule through which the bound is differentiated, and its variance."""
+    if (model.options.schedule, model.options.interior) != ("monotone", "variance"):
+        return params, None
+    still = jax.lax.stop_gradient
+    ends = {name: leaf for name, leaf in params["schedule"].items() if name in schedules.ENDS}
+    interior = {n: leaf for n, leaf in params["schedule"].items() if n not in schedules.ENDS}
+    return {"schedule": ends | still(interior)}, {"schedule": still(ends) | interior}
 
 
 def _parts(

@@ -22,6 +22,7 @@ class Options:
     gamma_max: float = 5.0
     schedule: Literal["fixed", "learned_linear", "monotone", "polynomial"] = "fixed"
     learn_endpoints: bool = False  # of the monotone schedule
+    interior: Literal["variance", "elbo"] = "variance"  # what the monotone schedule's minimises
     parametrisation: Literal["v", "eps"] = "v"
     encoder: Literal["identity", "nt", "unet", "mult_res"] = "identity"
     counterterm: Literal["off", "on", "learned"] | None = None  # on exactly with an encoder
@@ -129,6 +130,7 @@ def _known(word: str, words, kind: str) -> None:
 def _check(options: Options, levels: int) -> None:
     choices = {
         "schedule": ("fixed", "learned_linear", "monotone", "polynomial"),
+        "interior": ("variance", "elbo"),
         "parametrisation": ("v", "eps"),
         "encoder": ("identity", "nt", "unet", "mult_res"),
         "counterterm": ("off", "on", "learned", None),

@@ -14,8 +14,9 @@ from jaxtyping import Array, Float, Key
 Params = dict[str, Any]
 
 MONOTONE_UNITS = 1024  # hidden units of the published learned schedule
-# Share of the straight line that no update can take from the monotone network: keeps gamma' > 0.
+# What no update can take from the slope of the network's straight line, 1 at first: gamma' > 0.
 MONOTONE_FLOOR = 1e-3
+ENDS = ("b", "w")  # of the monotone schedule; the rest of its parameters is its interior
 
 
 class Schedule(NamedTuple):
@@ -66,7 +67,7 @@ def monotone(gamma_min: float, gamma_max: float, learn_endpoints: bool = False) 
 
     m(t) = |w1| t + mean_j |w3_j| phi(2 |w2_j| (t - 1/2) + b2_j), phi(u) = 2 sigmoid(u) - 1: the
     published network, normalised so that its end points cannot drift. They are gamma_min and
-    gamma_max, or with `learn_endpoints` the parameters b1 and b1 + |w| (VDM, appendix H).
+    gamma_max, or with `learn_endpoints` the parameters b and b + |w| (VDM, appendix H).
     """
     rate = gamma_max - gamma_min
 
@@ -74,7 +75,7 @@ def monotone(gamma_min: float, gamma_max: float, learn_endpoints: bool = False) 
         k_2, k_3 = jax.random.split(key)
         shape = (MONOTONE_UNITS,)
         params = {
-            "w1": jnp.full((1,), rate),
+            "w1": jnp.ones((1,)),
             "w2": 0.01 * jax.random.normal(k_2, shape),
             "b2": jnp.zeros(shape),
             "w3": 0.01 * jax.random.normal(k_3, shape),
@@ -86,7 +87,7 @@ def monotone(gamma_min: float, gamma_max: float, learn_endpoints: bool = False) 
     def unnormalised(params, t):
         inner = 2 * jnp.abs(params["w2"]) * (t - 0.5) + params["b2"]
         hidden = jnp.abs(params["w3"]) * (2 * jax.nn.sigmoid(inner) - 1)
-        return (jnp.abs(params["w1"][0]) + MONOTONE_FLOOR * rate) * t + hidden.mean()
+        return (jnp.abs(params["w1"][0]) + MONOTONE_FLOOR) * t + hidden.mean()
 
     def gamma(params, t):
         net = lambda u: unnormalised(params, u)
@@ -97,3 +98,28 @@ def monotone(gamma_min: float, gamma_max: float, learn_endpoints: bool = False) 
         return gamma_min + rate * share
 
     return Schedule(init, gamma)
+
+
+def variance_surrogate(
+    gamma: Callable[[Float[Array, "*b"]], Float[Array, "*b"]],
+    t: Float[Array, " b"],
+    loss: Float[Array, " b"],
+) -> Float[Array, " b"]:
+    """Zeros whose mean has the gradient of ln E[loss^2] in the parameters of `gamma`.
+
+    `loss` = (1/2) gamma'(t) R is the diffusion loss at times t. Between fixed ends its mean does
+    not depend on the schedule, its second moment does, as VDM notes; it is least where
+    gamma' E[R^2 | gamma]^(1/2) is constant. As E[loss^2] = E int (1/4) R(gamma)^2 gamma' dgamma,
+
+        d E[loss^2] = E[loss^2 d ln gamma'(t(gamma))] at fixed gamma,
+        d ln gamma'(t(gamma)) = d ln gamma'(t) - (gamma''/gamma'^2) d gamma(t):
+
+    unlike VDM's, this gradient needs no derivative of the network. Divided by the batch's mean
+    square, so that its size does not depend on that of the loss.
+    """
+    rate_of = lambda t: jax.jvp(gamma, (t,), (jnp.ones_like(t),))[1]
+    rate, bend = jax.jvp(rate_of, (t,), (jnp.ones_like(t),))
+    square = jax.lax.stop_gradient(loss**2)
+    moved = jax.lax.stop_gradient(bend / rate**2) * gamma(t)
+    surrogate = square / square.mean() * (jnp.log(rate) - moved)
+    return surrogate - jax.lax.stop_gradient(surrogate)

@@ -169,11 +169,10 @@ def _monotone(leaves: Leaves, model: Diffusion) -> Leaves:
     """VDM's monotone network as ours: the same interior, its end points as parameters."""
     slope, bias, w2, b2, w3 = (np.asarray(leaves[name], np.float64) for name in _MONOTONE)
     slope, bias, w2, w3 = abs(slope[0, 0]), bias[0], w2[0], w3[:, 0]
-    floor = MONOTONE_FLOOR * (model.options.gamma_max - model.options.gamma_min)
-    if slope < floor or not model.options.learn_endpoints:
+    if slope < MONOTONE_FLOOR or not model.options.learn_endpoints:
         raise ValueError(
-            f"VDM's learned schedule needs learn_endpoints=True and a slope of {floor:.3g} or more "
-            f"(it is {slope:.3g})"
+            "VDM's learned schedule needs learn_endpoints=True and a slope of "
+            f"{MONOTONE_FLOOR:.3g} or more (it is {slope:.3g})"
         )
 
     def gamma(t):
@@ -181,5 +180,12 @@ def _monotone(leaves: Leaves, model: Diffusion) -> Leaves:
         return slope * t + bias + (np.abs(w3) * (2 / (1 + np.exp(-inner)) - 1)).mean()
 
     start, end = gamma(0.0), gamma(1.0)
-    ours = {"w1": [slope - floor], "w2": w2, "b2": b2, "w3": w3, "b": [start], "w": [end - start]}
+    ours = {
+        "w1": [slope - MONOTONE_FLOOR],
+        "w2": w2,
+        "b2": b2,
+        "w3": w3,
+        "b": [start],
+        "w": [end - start],
+    }
     return {f"schedule/{name}": jnp.asarray(value, jnp.float32) for name, value in ours.items()}

@@ -15,6 +15,7 @@ Options = Mapping[str, Any]
 PUBLISHED_RANGE = (-13.3, 5.0)
 UNSET = {
     "learn_endpoints": bool,
+    "interior": str,
     "parametrisation": str,
     "encoder": str,
     "counterterm": str,
