@@ -1,0 +1,92 @@
+"""What docs/ says exists, exists; its notebooks run; its arithmetic is that of the code."""
+
+import importlib
+import pathlib
+import re
+
+import pytest
+
+from experiments.diffusion import cost
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+NAME = re.compile(r"`((?:diffenc|similarity|hubness|distill|experiments)(?:\.\w+)+)(?:\(|`)")
+PATH = re.compile(r"`((?:docs|tests|results|benchmarks|experiments)/[\w/.]+)`")
+
+
+def resolve(name: str) -> object:
+    """The object of a dotted name: the longest importable module, then its attributes."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for attribute in parts[length:]:
+            found = getattr(found, attribute)
+        return found
+    raise AttributeError(name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_name_and_file_of_a_page_exists(page):
+    text = page.read_text()
+    for name in NAME.findall(text):
+        resolve(name)
+    assert [path for path in PATH.findall(text) if not (ROOT / path).exists()] == []
+
+
+def test_a_name_that_is_gone_is_noticed():
+    with pytest.raises(AttributeError):
+        resolve("diffenc.process.posterior_meen")
+
+
+def test_the_map_of_equations_reaches_every_module_of_the_theory():
+    named = {n.rsplit(".", 1)[0] for n in NAME.findall((ROOT / "docs/equations.md").read_text())}
+    for module in ("process", "schedules", "encoder", "elbo", "sampling", "finite_depth"):
+        assert f"diffenc.{module}" in named
+
+
+def test_the_cost_table_is_that_of_the_model_flops():
+    text = (ROOT / "docs" / "tpu.md").read_text()
+    assert cost.table() in text
+
+
+def test_hours_are_flops_over_peak_and_utilisation():
+    # Spec: 20.2 TFLOP a step of VDMv-32 at batch 128, 0.26 s on a v5e at 40 %, 71 h a million.
+    assert cost.hours("vdmv-32", "TPU v5e", 1, 1_000_000) == pytest.approx(71, rel=0.04)
+
+
+def run_notebook(name: str, **replaced: str) -> dict[str, object]:
+    """Executes a notebook and returns its names; `replaced` shortens it, word for word."""
+    from matplotlib import pyplot
+
+    path = ROOT / "docs" / "notebooks" / f"{name}.py"
+    source = path.read_text()
+    for old, new in replaced.items():
+        assert source.count(old) == 1, old
+        source = source.replace(old, new)
+    names: dict[str, object] = {"__name__": "__main__"}
+    exec(compile(source, str(path), "exec"), names)
+    pyplot.close("all")
+    return names
+
+
+def test_the_notebook_on_diffenc_runs_and_learns():
+    names = run_notebook("diffenc_in_five_minutes", **{"STEPS, BATCH = 2000": "STEPS, BATCH = 200"})
+    for name, (_, losses) in names["trained"].items():
+        parts = names["results"][name]
+        assert losses[0] > 7.5 and sum(parts.values()) < 7.2  # uniform guessing: 8
+        # The decoder's noise at this end point decides it, not the network.
+        assert parts["reconstruction"] == pytest.approx(1.83, abs=0.05)
+    assert names["moved"] > 0.01
+    assert all(s.shape == (1000, 2) for s in names["samples"].values())
+
+
+def test_the_notebook_on_hubness_runs_and_reduces_it():
+    names = run_notebook("hubness_of_your_embeddings")
+    table, chance = names["table"], float(names["found"].robin_hood_null)
+    assert table["cosine"][0] > 3 * chance
+    for method, (robin_hood, _, same_class) in table.items():
+        if method != "cosine":
+            assert robin_hood < 0.6 * table["cosine"][0] and same_class > table["cosine"][2]
