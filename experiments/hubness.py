@@ -46,7 +46,7 @@ def read_data(config: ConfigDict, workdir: pathlib.Path):
     """(embeddings, texts, splits): one split a seed, or the published one where train is given."""
     if config.smoke:
         x, texts = made_up.blobs(seed=0)
-        return x, texts, [half_split(len(x), texts.labels, seed) for seed in config.seeds]
+        return x, texts, [half_split(len(x), texts.labels, seed) for seed in tuple(config.seeds)]
     if not config.texts:
         raise UserError("--config.texts=NAME:FILE is missing, for example ag_news:FILE.csv.gz")
     texts = sources.load(config.texts)
@@ -58,7 +58,7 @@ def read_data(config: ConfigDict, workdir: pathlib.Path):
     folder = workdir / "embeddings"
     x = spaces.embed(config.space, rows, folder=folder, seed=config.space_seed, say=say)
     if len(parts) == 1:
-        return x, texts, [half_split(len(x), texts.labels, seed) for seed in config.seeds]
+        return x, texts, [half_split(len(x), texts.labels, seed) for seed in tuple(config.seeds)]
     train, test = np.split(np.arange(len(x)), [len(parts[0].texts)])
     joined = sources.Texts(
         " and ".join(p.name for p in parts),
@@ -67,7 +67,7 @@ def read_data(config: ConfigDict, workdir: pathlib.Path):
         texts.classes,
         texts.sha256,
     )
-    return x, joined, [Split(seed, train, test) for seed in config.seeds]
+    return x, joined, [Split(seed, train, test) for seed in tuple(config.seeds)]
 
 
 def run(config: ConfigDict, workdir: pathlib.Path, *, say: Say = print) -> dict[str, Any]:

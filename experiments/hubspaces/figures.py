@@ -90,8 +90,10 @@ def paired(rows: Sequence[Row], names: Sequence[str]) -> Figure:
                 pair = [value_of(base[row["seed"]], column), value_of(row, column)]
                 axis.plot([0, 1], pair, "o-", lw=1, ms=4)
             axis.set(xticks=[0, 1], xlim=(-0.3, 1.3))
-            axis.set_xticklabels(["plain", name], fontsize=7)
+            axis.set_xticklabels(["plain", "reduced"], fontsize=8)
         line[0].set_ylabel(column.replace("_", " "))
+    for axis, name in zip(axes[0], names, strict=True):
+        axis.set_title(name.replace("+", "\n+ "), fontsize=8)
     figure.tight_layout()
     return figure
 

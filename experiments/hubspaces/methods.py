@@ -29,9 +29,13 @@ class Method:
         return "+".join(parts) or "none"
 
 
-def _centred(centre: Callable[..., object]) -> Callable[..., Rows]:
-    """Centred by the training rows, then of unit length: a shift alone moves no distance."""
-    return lambda x, train, seed: np.asarray(features.unit_rows(centre(x, x[train])))
+def _fitted(transform: Callable[..., object]) -> Callable[..., Rows]:
+    """By statistics of the training rows, then of unit length.
+
+    A shift alone moves no Euclidean distance, and whitened rows differ in length by their noise:
+    static AG News at 10 neighbours has 68 % error without unit length, 19 % with it.
+    """
+    return lambda x, train, seed: np.asarray(features.unit_rows(transform(x, x[train])))
 
 
 def _inductive(x: Rows, train: Int[np.ndarray, "t"], seed: int) -> Rows:
@@ -44,11 +48,11 @@ FEATURES: dict[str, Callable[[Rows, Int[np.ndarray, "t"], int], Rows]] = {
     "f-norm": lambda x, train, seed: np.asarray(features.f_norm(x, jax.random.key(seed))),
     "f-norm-inductive": _inductive,
     "f-uniform": lambda x, train, seed: np.asarray(features.f_uniform(x, jax.random.key(seed))),
-    "centre": _centred(features.centre),
-    "centre-weighted": _centred(features.centre_weighted),
+    "centre": _fitted(features.centre),
+    "centre-weighted": _fitted(features.centre_weighted),
     "centre-rows": lambda x, train, seed: np.asarray(features.centre_rows(x)),
     "z": lambda x, train, seed: np.asarray(features.zscore_rows(x)),
-    "whiten": lambda x, train, seed: np.asarray(features.whiten(x, x[train])),
+    "whiten": _fitted(features.whiten),
 }
 
 

@@ -33,8 +33,8 @@ def shown(record: Record) -> list[str]:
     """The methods of the detailed figures: plain, least error, least Robin Hood, the paper's."""
     found = [s["method"] for s in record["summary"]]
     wanted = ["none", summary.best(record["summary"], "error")]
-    wanted += [summary.best(record["summary"], "robin_hood"), "f-norm"]
-    wanted += ["f-norm+mp_gauss@skhubness-0.30", "f-norm+mp_gauss"]
+    wanted += [summary.best(record["summary"], "robin_hood")]
+    wanted += ["f-norm+mp_gauss@skhubness-0.30", "f-norm+mp_gauss", "f-norm"]
     return [name for name in dict.fromkeys(wanted) if name in found][:4]
 
 

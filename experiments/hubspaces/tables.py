@@ -40,7 +40,7 @@ def _cell(row: Record, key: str | None, digits: int | None) -> str:
         return f"{value:.1e}" if value < 1e-3 else f"{value:.3f}"
     scale = 100 if key in PERCENT else 1
     mean, error = scale * value["mean"], scale * value["se"]
-    return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if row["num_seeds"] > 1 else "")
+    return f"{mean:z.{digits}f}" + (f" ± {error:.{digits}f}" if row["num_seeds"] > 1 else "")
 
 
 def floor_table(record: Record) -> str:
