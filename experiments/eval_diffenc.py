@@ -5,7 +5,8 @@ python -m experiments.eval_diffenc --workdir=DIR [--times_per_image=32] [--again
 Writes DIR/eval.json (means, errors, loss per t), DIR/eval_per_image.npz (each image's terms and all
 draws), and pictures of the loss per t, the training curves and, where the model has an encoder, of
 the encodings over depth. With --against=OTHER, an evaluated run on the same data, also
-DIR/against.json: paired differences on the same images, times and noise.
+DIR/against.json: paired differences on the same images, times and noise. All of it is on
+DIR/report.html.
 """
 
 import pathlib
@@ -15,7 +16,7 @@ import jax
 import numpy as np
 
 from diffenc.likelihood import dequantise
-from experiments.diffusion import figures
+from experiments.diffusion import figures, page
 from experiments.diffusion.evaluation import load_per_image, make_evaluator
 from experiments.diffusion.run import Run, load_trained
 from experiments.diffusion.significance import paired_difference
@@ -58,6 +59,7 @@ def evaluate(workdir: pathlib.Path, times_per_image: int | None = None) -> dict[
     write_json(workdir / "eval.json", result)
     per_image.save(workdir / PER_IMAGE)
     _draw(workdir, run, state.ema, result)
+    page.write(workdir)
     return result
 
 
@@ -89,6 +91,7 @@ def subtract(workdir: pathlib.Path, other: pathlib.Path) -> dict[str, dict[str, 
     differences = paired_difference(first, second)
     facts = {"other": other.name, "differences": differences, "environment": environment()}
     write_json(workdir / "against.json", facts)
+    page.write(workdir)
     return differences
 
 

@@ -2,7 +2,8 @@
 
 python -m experiments.sample_diffenc --workdir=DIR [--num=64] [--num_steps=1000] [--label=3]
 
-Writes DIR/samples.npz (integer codes) and DIR/figures/samples.png. The encoder is never called.
+Writes DIR/samples.npz (integer codes), DIR/figures/samples.png and DIR/report.html. The encoder is
+never called.
 """
 
 import pathlib
@@ -10,7 +11,7 @@ import pathlib
 import jax
 import numpy as np
 
-from experiments.diffusion import figures
+from experiments.diffusion import figures, page
 from experiments.diffusion.run import load_trained
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
@@ -52,6 +53,7 @@ def sample(
     np.savez_compressed(workdir / "samples.npz", codes=codes)
     shown = {f"{run.config.model.name}, {num_steps} steps": codes}
     figures.save(figures.samples(shown, run.source.levels), workdir / "figures" / "samples.png")
+    page.write(workdir)
     return codes
 
 

@@ -10,7 +10,9 @@ import pytest
 
 import diffenc
 from experiments.diffusion.run import make_run
-from experiments.eval_diffenc import evaluate
+from experiments.eval_diffenc import evaluate, subtract
+from experiments.frechet_diffenc import measure
+from experiments.inspect_diffenc import inspect
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import UserError
 from experiments.runtime.metrics import read_metrics
@@ -73,7 +75,7 @@ def test_another_config_is_refused_with_the_difference(digits):
         train(config, digits[0])
 
 
-def test_evaluation_and_samples_write_what_they_promise(digits):
+def test_evaluation_and_samples_write_what_they_promise(digits, tmp_path):
     folder, _ = digits
     result = evaluate(folder)
     assert evaluate(folder)["summary"] == result["summary"]
@@ -87,6 +89,24 @@ def test_evaluation_and_samples_write_what_they_promise(digits):
     np.testing.assert_array_equal(codes, sample(folder, num=3, num_steps=4))
     figures = {p.name for p in (folder / "figures").iterdir()}
     assert figures == {"encodings.png", "loss_by_time.png", "samples.png", "training.png"}
+    differences = subtract(folder, folder)
+    assert all(d["difference"] == d["mc_error"] == 0 for d in differences.values())
+    check_page(folder, inspect(folder, num=8, examples=2), tmp_path)
+
+
+def check_page(folder, inspected, tmp_path):
+    """The page holds every figure, and what inspection and the Fréchet distance add."""
+    assert inspected["num"] == 8 and len(inspected["by_time"]["t"]) == 41
+    extractor = tmp_path / "features.py"
+    extractor.write_text("def rows(codes):\n    return codes.mean((2, 3))\n")
+    distance = measure(folder, f"{extractor}:rows")
+    assert distance["frechet_distance"] > 0 and distance["features"]["dimensions"] == 8
+    text = (folder / "report.html").read_text()
+    figures = {p.stem for p in (folder / "figures").iterdir()}
+    assert {"heat_maps", "encoding_statistics", "shift_costs", "encodings", "samples"} <= figures
+    assert text.count("<img") == len(figures) == text.count("data:image/png;base64,")
+    assert f"{distance['frechet_distance']:.4f}" in text and "features.py:rows" in text
+    assert f"{inspected['path_cost_bits_per_dim']['best']:.6f}" in text
 
 
 def test_a_folder_without_a_run_is_one_clear_error(tmp_path):
