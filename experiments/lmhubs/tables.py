@@ -1,6 +1,6 @@
 """Recorded runs as Markdown tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from experiments.lmhubs.neighbourhoods import COMPARISONS, DISTANCES
@@ -50,7 +50,7 @@ def hubs(record: Record) -> str:
 def spearman(record: Record) -> str:
     """ρ between N_k and frequency over hubs with its 95 % interval, by corpus of the frequency."""
     rows_of = [r for r in record["hubs"] if r.get("spearman")]
-    names = list(dict.fromkeys(name for r in rows_of for name in r["spearman"]))
+    names = _in_order(record, {name for r in rows_of for name in r["spearman"]})
     header = ["comparison", "distance", "contexts", "hubs", *(f"frequency in {n}" for n in names)]
     rows = []
     for r in rows_of:
@@ -63,6 +63,12 @@ def spearman(record: Record) -> str:
         labels = [COMPARISONS[r["comparison"]], DISTANCES[r["distance"]], r["corpus"] or "–"]
         rows.append([*labels, f"{r['num_hubs']:,}", *cells])
     return markdown(header, rows)
+
+
+def _in_order(record: Record, names: Collection[str]) -> list[str]:
+    """Frequencies in the order of the corpora, then those of training: files sort their keys."""
+    corpora = [s["name"] for s in record["samples"] if s["name"] in names]
+    return corpora + sorted(set(names) - set(corpora))
 
 
 def accuracy(record: Record) -> str:
@@ -144,7 +150,7 @@ def top(record: Record, comparison: str, distance: str, corpus: str, size: int =
         for r in record["hubs"]
         if (r["comparison"], r["distance"], r["corpus"]) == (comparison, distance, corpus)
     )
-    names = list(row["top"][0]["frequency"]) if row["top"] else []
+    names = _in_order(record, row["top"][0]["frequency"]) if row["top"] else []
     header = ["token", "N_k", *(f"in {name}" for name in names)]
     rows = [
         [code(repr(t["token"])), f"{t['count']:,}", *(f"{t['frequency'][n]:,}" for n in names)]
