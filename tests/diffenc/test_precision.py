@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import diffenc
+from diffenc import components
 
 SHAPE, LEVELS = (4, 4, 1), 17
 SMALL = {"width": 4, "num_layers": 0, "encoder_width": 4, "encoder_layers": 1}
@@ -44,14 +45,19 @@ def test_the_diffusion_term_feels_the_precision_a_little(terms):
     np.testing.assert_allclose(got, want, rtol=0.02)
 
 
-def test_every_term_and_encoding_is_float32_while_parameters_are():
+def test_parameters_networks_outputs_and_terms_are_float32():
     model = build("diffenc", "bfloat16")
     params = jax.eval_shape(model.init, jax.random.key(0))
     image = jax.ShapeDtypeStruct((8, *SHAPE), jnp.float32)
     codes, t = jax.ShapeDtypeStruct(image.shape, jnp.int32), jnp.linspace(0.0, 1.0, 8)
     elbo = lambda p, c, e: model.elbo_terms(p, c, t=t, eps=e, eps_0=e)
+    inner = components.encoder_network(model.options, SHAPE)
+    score = components.score_network(model.options, SHAPE)
+    apply = lambda net: lambda p, x: net.apply({"params": p}, x, t, t)
     found = (
         params,
+        jax.eval_shape(apply(inner), params["encoder"], image),
+        jax.eval_shape(apply(score), params["score"], image),
         jax.eval_shape(elbo, params, codes, image),
         jax.eval_shape(lambda p, x: model.encode(p, x, 0.0), params, image),
         jax.eval_shape(lambda p, x: model.denoise(p, x, 0.0), params, image),

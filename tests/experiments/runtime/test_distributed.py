@@ -35,9 +35,13 @@ def pair(tmp_path_factory):
         )
         for i in range(2)
     ]
-    for process in processes:
-        errors = process.communicate(timeout=300)[1]
-        assert process.returncode == 0, errors
+    try:
+        for process in processes:
+            errors = process.communicate(timeout=300)[1]
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:  # one that failed leaves the other waiting
+            process.kill()
     return folder, [json.loads((folder / f"{i}.json").read_text()) for i in range(2)]
 
 
