@@ -1,0 +1,86 @@
+"""Oracles: tables read back against the evaluations they came from."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments.diffusion import compare
+from experiments.diffusion.evaluation import PerImage
+from experiments.suite_diffenc import Job
+
+LEVELS = {"vdmv": 5.0, "diffenc": 5.0, "diffenc:short": 0.0}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Folders as training and evaluation leave them: three models, three seeds."""
+    folder, found = tmp_path_factory.mktemp("suite"), {}
+    for order, (model, high) in enumerate(LEVELS.items()):
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            diffusion = 3 - 0.1 * order + 0.02 * seed * order + rng.normal(size=(30, 4, 2))
+            images = PerImage(
+                np.zeros((30, 4, 2)),
+                diffusion,
+                np.full(30, 1e-3 / (1 + order)),
+                0.1 + 0 * diffusion,
+            )
+            workdir = folder / f"{model}-{seed}"
+            workdir.mkdir()
+            images.save(workdir / "eval_per_image.npz")
+            data = {"name": "made up", "sha256": "0" * 64, "test_size": 30, "levels": 17}
+            facts = {
+                "eval": {
+                    "step": 7,
+                    "by_time": images.by_time(),
+                    "summary": images.summary(),
+                    "data": data,
+                    "times_per_image": 8,
+                },
+                "manifest": {"parameters": 100 + order},
+                "config": {"model": {"options": {"gamma_min": -13.3, "gamma_max": high}}},
+            }
+            for name, value in facts.items():
+                (workdir / f"{name}.json").write_text(json.dumps(value))
+            found[model, seed] = workdir
+    return found
+
+
+def cells(table):
+    rows = [line.strip("|").split("|") for line in table.split("\n")]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def test_tables_hold_what_was_evaluated(runs):
+    summary = compare.summarise(runs)
+    header, _, *rows = cells(compare.table(summary))
+    assert len(rows) == 3 * (3 + 1) and header[0] == "model"
+    values = [r["bits_per_dim"] for r in summary["rows"] if r["model"] == "diffenc"]
+    mean = next(row for row in rows if row[0] == "**diffenc**")
+    error = np.std(values, ddof=1) / np.sqrt(3)
+    assert mean[2] == f"{np.mean(values):.4f} ± {error:.4f}"
+    assert mean[5].startswith("0.000500")
+
+
+def test_differences_are_those_of_the_columns(runs):
+    summary = json.loads(json.dumps(compare.summarise(runs)))
+    header, _, *rows = cells(compare.difference_table(summary))
+    assert [row[:2] for row in rows] == [
+        [term, "diffenc − vdmv"] for term in ("total", "diffusion", "prior", "reconstruction")
+    ]
+    total = dict(zip(header, rows[0], strict=True))
+    # Seeds add 0, 0.02 and 0.04 to −0.1; draws are shared; half of the prior goes.
+    assert float(total["difference"]) == pytest.approx(-0.0805, abs=1e-4)
+    assert float(total["± seeds"]) == pytest.approx(0.02 / np.sqrt(3), abs=1e-4)
+    assert float(total["± MC"]) == 0
+    assert float(total["paired p"]) < float(total["Welch p"])
+    assert rows[3][-1] == "–"
+    assert "Welch" in compare.difference_caption(summary)
+
+
+def test_a_finished_run_is_known_by_its_arguments(tmp_path):
+    job = Job("vdmv", 0, tmp_path)
+    assert not job.is_finished(["--config=a"])
+    job.finish(["--config=a"])
+    assert job.is_finished(["--config=a"]) and not job.is_finished(["--config=b"])
