@@ -276,7 +276,7 @@ def test_gaps_of_the_theory():
 
 
 @pytest.mark.parametrize("kind", ["vdm", "nt", "diffenc"])
-def test_trained_models_reach_the_gaps_of_the_theory(kind):
+def test_trained_models_reach_the_gaps_of_the_theory(kind, optimised):
     difference, error = trained_minus_optimal(kind, train_toy(kind))
     gap = difference + optimal_gap("nt" if kind == "nt" else "identity")
     assert error < 1e-3
