@@ -14,7 +14,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto
        color: #222; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; display: block;
         overflow-x: auto; }
-th, td { border-bottom: 1px solid #ddd; padding: 3px 10px; text-align: left; }
+th, td { border-bottom: 1px solid #ddd; padding: 3px 7px; text-align: left; }
 td { white-space: nowrap; }
 th { background: #f5f5f5; }
 code { background: #f5f5f5; padding: 0 3px; white-space: pre-wrap; }

@@ -92,7 +92,7 @@ def said(record: Record) -> Sequence[str]:
     right = summary.best(record["summary"], "error")
     if right and plain["error"]:
         p = rows[right]["p_value"]
-        odds = "" if p is None else f" (McNemar p at most {p:.1e} on each split)"
+        odds = "" if p is None else f" (McNemar p at most {p:.2g} on each split)"
         out.append(
             f"Least error: **{right}** with {100 * rows[right]['error']['mean']:.2f} % against "
             f"{100 * plain['error']['mean']:.2f} %{odds}. The best of many methods on the same "
