@@ -16,7 +16,7 @@ from experiments.diffusion import compare
 from experiments.distillation import tables as distillation_tables
 from experiments.hubspaces import tables as hubness_tables
 from experiments.identifiability import tables as closeness_tables
-from experiments.lmhubs import report as prediction_hubs
+from experiments.lmhubs import tables as token_tables
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError, nearest
 from experiments.text import records as text_records
@@ -48,12 +48,6 @@ def kl_to_zero() -> str:
     return f"{closeness_tables.kl_rows(recorded('closeness/radial')['kl_table'])}\n"
 
 
-def hubness(name: str) -> str:
-    record = recorded(f"hubness/{name}")
-    parts = (hubness_tables.main_table, hubness_tables.floor_table, hubness_tables.caption)
-    return "\n\n".join(part(record) for part in parts) + "\n"
-
-
 def distillation(name: str) -> str:
     return distillation_tables.block(recorded(f"distill/{name}"))
 
@@ -64,9 +58,9 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "kl-to-zero": kl_to_zero,
     "distill-spiral": lambda: distillation("spiral"),
     "distill-attributes": lambda: distillation("attributes"),
-    "hubness-static": lambda: hubness("ag_news_static"),
-    "hubness-minilm": lambda: hubness("ag_news_minilm"),
-    "prediction-hubs": lambda: prediction_hubs.as_markdown(recorded("prediction_hubs/smollm2")),
+    "hubness-static": lambda: hubness_tables.recorded(recorded("hubness/ag_news_static")),
+    "hubness-minilm": lambda: hubness_tables.recorded(recorded("hubness/ag_news_minilm")),
+    "prediction-hubs": lambda: token_tables.recorded(recorded("prediction_hubs/smollm2")),
     "text-verification": lambda: text_records.verification_table(RESULTS / "text"),
     "sbert": lambda: text_records.sbert_table(RESULTS / "sbert"),
 }
