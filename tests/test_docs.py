@@ -1,6 +1,7 @@
 """What docs/ says exists, exists; its notebooks run; its arithmetic is that of the code."""
 
 import importlib
+import json
 import pathlib
 import re
 
@@ -55,6 +56,20 @@ def test_the_cost_table_is_that_of_the_model_flops():
 def test_hours_are_flops_over_peak_and_utilisation():
     # Spec: 20.2 TFLOP a step of VDMv-32 at batch 128, 0.26 s on a v5e at 40 %, 71 h a million.
     assert cost.hours("vdmv-32", "TPU v5e", 1, 1_000_000) == pytest.approx(71, rel=0.04)
+
+
+def test_figures_in_prose_are_those_recorded():
+    read = lambda name: json.loads((ROOT / "results" / "benchmarks" / f"{name}.json").read_text())
+    over = {
+        k: f"{v:.1%}".replace("%", " %")
+        for k, v in read("diffenc_step")["overhead"].items()
+        if "_over_" in k and "model" not in k
+    }
+    text = (ROOT / "docs" / "migrating.md").read_text().replace("\n  ", " ")
+    for figure in over.values():
+        assert f"{figure} more" in text
+    change = read("diffenc_precision")["difference"]
+    assert f"{change:.4f} bits/dim" in (ROOT / "docs" / "tpu.md").read_text()
 
 
 def run_notebook(name: str, **replaced: str) -> dict[str, object]:

@@ -42,7 +42,9 @@ def make_run(config: ConfigDict) -> Run:
     check_batch_size(config.train.batch_size, mesh, config.train.accumulate)
     where = config.data
     source = data.load(where.name, path=where.path, size=where.size, smoke=where.smoke)
-    options = {k: v for k, v in config.model.options.to_dict().items() if v is not None}
+    given = {k: v for k, v in config.model.options.to_dict().items() if v is not None}
+    # JSON, which a trained run's config comes from, has no tuples.
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     if options.pop("conditional", False):
         options["num_classes"] = source.num_classes
     try:

@@ -78,6 +78,14 @@ def test_singular_sets_are_infinite_and_can_be_left_out(x64, models):
     np.testing.assert_allclose(kept.d_sq, finite.mean(), rtol=1e-12)
 
 
+def test_singular_values_are_extra(x64, models):
+    without = S.d_rep(*models, singular_values=False)
+    np.testing.assert_array_equal(without.per_set, S.d_rep(*models).per_set)
+    assert np.isnan(without.sigma_min).all() and without.kept.all()
+    with pytest.raises(ValueError, match="singular_values=True"):
+        S.d_rep(*models, min_ratio=0.1, singular_values=False)
+
+
 def test_one_set_for_each_pivot_when_k_is_m_plus_1(x64, models):
     f, g, f2, g2 = models
     got = S.d_rep(f, g[:4], f2, g2[:4])
