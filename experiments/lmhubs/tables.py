@@ -48,10 +48,14 @@ def hubs(record: Record) -> str:
 
 
 def spearman(record: Record) -> str:
-    """ρ between N_k and frequency over hubs with its 95 % interval, by corpus of the frequency."""
+    """ρ between N_k and frequency over hubs with its 95 % interval, by corpus of the frequency.
+
+    The last column is over all tokens, with the frequencies of each corpus in turn.
+    """
     rows_of = [r for r in record["hubs"] if r.get("spearman")]
     names = _in_order(record, {name for r in rows_of for name in r["spearman"]})
     header = ["comparison", "distance", "contexts", "hubs", *(f"frequency in {n}" for n in names)]
+    header.append("over all tokens")
     rows = []
     for r in rows_of:
         cells = []
@@ -61,7 +65,8 @@ def spearman(record: Record) -> str:
             text = number(s["rho"]) + interval
             cells.append(f"**{text}**" if name == r["corpus"] else text)
         labels = [COMPARISONS[r["comparison"]], DISTANCES[r["distance"]], r["corpus"] or "–"]
-        rows.append([*labels, f"{r['num_hubs']:,}", *cells])
+        whole = " / ".join(number(r["spearman"][name]["all"]) for name in names)
+        rows.append([*labels, f"{r['num_hubs']:,}", *cells, whole])
     return markdown(header, rows)
 
 
