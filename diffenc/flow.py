@@ -81,6 +81,7 @@ def transport(
         y0=(z, jnp.zeros((len(z),), z.dtype)),
         stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
     )
+    assert solution.ys is not None
     end, log_det = solution.ys
     return end[0], log_det[0]
 

@@ -51,19 +51,19 @@ def by_time(
     """
     parts = model.parts(params, label)
     counterterm = parts["counterterm"]
-    x = jnp.asarray(x)
+    data = jnp.asarray(x)
 
     def measure(inputs):
         t, k_eps = inputs
-        times = jnp.full((len(x),), t)
+        times = jnp.full((len(data),), t)
         level = lambda t: model.gamma(params, t)
         gamma, rate = jax.jvp(level, (times,), (jnp.ones_like(times),))
         variance = jax.nn.sigmoid(gamma[0])
-        offset = parts["encoder"].offset(x, gamma, parts["conditioning"])
-        x_t, drift = parts["encoder"].with_drift(x, gamma, parts["conditioning"])
-        y = x + offset / variance
+        offset = parts["encoder"].offset(data, gamma, parts["conditioning"])
+        x_t, drift = parts["encoder"].with_drift(data, gamma, parts["conditioning"])
+        y = data + offset / variance
         y_rate = (drift - y + x_t) * rate[0]
-        found = shift(x, jax.random.normal(k_eps, x.shape), gamma, **parts)
+        found = shift(data, jax.random.normal(k_eps, data.shape), gamma, **parts)
         scale = rate[0] / (np.prod(model.shape) * np.log(2))
         own = counterterm(gamma)[0] if callable(counterterm) else counterterm
         best, left = found.best_counterterm(), scale * found.cost(1.0)
@@ -79,7 +79,7 @@ def by_time(
             "dy_dt": root(y_rate),
             "size": scale * found.slope.mean(),
             "left": left.mean(),
-            "left_error": left.std() / np.sqrt(len(x)),
+            "left_error": left.std() / np.sqrt(len(data)),
             "own": scale * found.cost(own).mean(),
             "least": scale * found.cost(best).mean(),
             "best_counterterm": best,

@@ -1,5 +1,7 @@
 """Entry points as a user meets them. Oracle: exit codes and what the one line says."""
 
+import json
+import os
 import subprocess
 import sys
 
@@ -12,31 +14,62 @@ from experiments.runtime.manifest import claim_workdir, config_changes
 DIGITS = "--config=experiments/configs/diffenc/digits.py"
 
 
-def launch(*arguments, module="experiments.train_diffenc"):
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+WRONG = {
+    "model": ([f"{DIGITS}:difenc", "--workdir=x"], "Did you mean 'diffenc'"),
+    "file": (["--config=experiments/configs/diffenc/digit.py:vdmv"], "Did you mean 'digits.py'"),
+    "key": ([f"{DIGITS}:vdmv", "--config.train.learning_rte=1"], 'Did you mean "learning_rate"'),
+    "workdir": ([f"{DIGITS}:vdmv"], "--workdir=DIR is missing"),
+    "cluster": ([f"{DIGITS}:vdmv", "--workdir=x", "--num_processes=2"], "belong together"),
+}
+# Imports once; each case then runs as the entry point in a process of its own.
+LAUNCH = """
+import json, os, runpy, sys
+import experiments.train_diffenc
+codes = {}
+for name, arguments in json.loads(sys.argv[1]).items():
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(name + ".out", os.O_CREAT | os.O_WRONLY), 1)
+        os.dup2(os.open(name + ".err", os.O_CREAT | os.O_WRONLY), 2)
+        sys.argv = ["train_diffenc", *arguments]
+        runpy.run_module("experiments.train_diffenc", run_name="__main__")
+    codes[name] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(json.dumps(codes))
+"""
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ([f"{DIGITS}:difenc", "--workdir=x"], "Did you mean 'diffenc'"),
-        (["--config=experiments/configs/diffenc/digit.py:vdmv"], "Did you mean 'digits.py'"),
-        ([f"{DIGITS}:vdmv", "--config.train.learning_rte=1"], 'Did you mean "learning_rate"'),
-        ([f"{DIGITS}:vdmv"], "--workdir=DIR is missing"),
-    ],
-)
-def test_a_wrong_word_fails_at_once_and_names_the_right_one(arguments, message):
-    done = launch(*arguments)
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr and "Traceback" not in done.stderr
+@pytest.fixture(scope="module")
+def launched(root, tmp_path_factory):
+    """(exit codes, folder of outputs) of each case of `WRONG`, and of --help."""
+    folder = tmp_path_factory.mktemp("launched")
+    (folder / "experiments").symlink_to(root / "experiments")
+    cases = {name: arguments for name, (arguments, _) in WRONG.items()}
+    cases["help"] = ["--help", f"{DIGITS}:vdmv"]
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCH, json.dumps(cases)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), folder
 
 
-def test_help_explains_the_entry_point_and_lists_the_config():
-    done = launch("--help", f"{DIGITS}:vdmv")
-    assert done.returncode == 0
-    for text in ("the same command again resumes", "--workdir", "--then_evaluate", "learning_rate"):
-        assert text in done.stdout
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_word_fails_at_once_and_names_the_right_one(launched, name):
+    codes, folder = launched
+    said = (folder / f"{name}.err").read_text()
+    assert codes[name] == 2, said
+    assert WRONG[name][1] in said and "Traceback" not in said
+
+
+def test_help_explains_the_entry_point_and_lists_the_config(launched):
+    codes, folder = launched
+    said = (folder / "help.out").read_text()
+    assert codes["help"] == 0
+    for text in ("the same command again resumes", "--workdir", "--multihost", "learning_rate"):
+        assert text in said
 
 
 @pytest.mark.parametrize(
