@@ -71,6 +71,31 @@ def table(summary: Summary) -> str:
     return "\n".join(lines)
 
 
+def means_table(summary: Summary) -> str:
+    """A Markdown table with one row a model: means over seeds with their standard errors."""
+    lines = [
+        "| model | γ | parameters | seeds | total | ± MC | diffusion | prior | reconstruction |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for model, terms in summary["means"].items():
+        rows = [row for row in summary["rows"] if row["model"] == model]
+        low, high = rows[0]["gamma"]
+        cells = [model, f"[{low:g}, {high:g}]", f"{rows[0]['parameters']:,}", str(len(rows))]
+        values = [
+            f"{_digits(terms[t]['mean'], t)} ± {_optional(terms[t]['seed_error'], t)}"
+            for t in TERMS
+        ]
+        values.insert(1, _digits(terms["bits_per_dim"]["mc_error"], "bits_per_dim"))
+        lines.append("| " + " | ".join([*cells, *values]) + " |")
+    return "\n".join(lines)
+
+
+def block(summary: Summary) -> str:
+    """The means and the differences of a recorded suite, each with its caption, for a page."""
+    parts = means_table(summary), caption(summary), difference_table(summary)
+    return "\n\n".join([*parts, difference_caption(summary)]) + "\n"
+
+
 def difference_table(summary: Summary) -> str:
     """A Markdown table of the models' differences with their errors and both tests."""
     lines = [

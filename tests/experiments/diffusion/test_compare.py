@@ -79,6 +79,17 @@ def test_differences_are_those_of_the_columns(runs):
     assert "Welch" in compare.difference_caption(summary)
 
 
+def test_one_row_a_model_with_its_range_and_size(runs):
+    summary = compare.summarise(runs)
+    _, _, *rows = cells(compare.means_table(summary))
+    assert [row[:4] for row in rows] == [
+        [model, f"[-13.3, {high:g}]", str(100 + i), "3"]
+        for i, (model, high) in enumerate(LEVELS.items())
+    ]
+    single = dict(list(runs.items())[::3])
+    assert cells(compare.means_table(compare.summarise(single)))[2][4].endswith("± –")
+
+
 def test_a_finished_run_is_known_by_its_arguments(tmp_path):
     job = Job("vdmv", 0, tmp_path)
     assert not job.is_finished(["--config=a"])
