@@ -48,9 +48,11 @@ def test_the_map_of_equations_reaches_every_module_of_the_theory():
         assert f"diffenc.{module}" in named
 
 
-def test_the_cost_table_is_that_of_the_model_flops():
+def test_the_tables_on_scale_are_those_of_the_model_flops_and_the_record():
     text = (ROOT / "docs" / "tpu.md").read_text()
     assert cost.table() in text
+    record = json.loads((ROOT / "results" / "benchmarks" / "diffenc_scale.json").read_text())
+    assert cost.sharding_table(record) in text
 
 
 def test_hours_are_flops_over_peak_and_utilisation():

@@ -1,5 +1,8 @@
 """What training the paper's models costs on accelerators, by arithmetic alone."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import diffenc
 from experiments.runtime.utilisation import PEAK_FLOPS
 
@@ -29,6 +32,28 @@ def table() -> str:
             f"| {name} | {batch} | {flops / 1e9:.1f} | {batch * flops / 1e12:.1f} | "
             + " | ".join(cells)
             + " |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def sharding_table(record: Mapping[str, Any]) -> str:
+    """A Markdown table of results/benchmarks/diffenc_scale.json: each device's share of a step."""
+    labels = {
+        "one_device": "1 device",
+        "eight_replicated": "8 devices, replicated",
+        "eight_fsdp": "8 devices, FSDP",
+    }
+    lines = [
+        "| | GFLOP a device | share | state and batch, MB | temporary, MB | exchanged, MB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, label in labels.items():
+        found = record["sharding"][name]
+        lines.append(
+            f"| {label} | {found['gflop_per_device']:.2f} "
+            f"| {found.get('flop_share_of_one_device', 1.0):.4f} "
+            f"| {found['state_and_batch_mb']:.1f} | {found['temporary_mb']:.0f} "
+            f"| {sum(found['moved_mb'].values()):.1f} |"
         )
     return "\n".join(lines) + "\n"
 
