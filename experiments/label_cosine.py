@@ -55,7 +55,7 @@ def tables(summary: Mapping[str, Any]) -> str:
     """The summary in Markdown."""
     lines = ["| asked cosine | cosine | largest change of a probability |", "|---|---|---|"]
     for row in summary["translations"]["rows"]:
-        lines.append(f"| {row['target']} | {row['cosine']:.6f} | {row['largest_change']:.1e} |")
+        lines.append(f"| {row['target']} | {row['cosine']:z.6f} | {row['largest_change']:.1e} |")
     lines += ["", "| labels | dimension | from rows | from differences |", "|---|---|---|---|"]
     for row in summary["regions"]["rows"]:
         right = [f"{row[name]}/{row['of']}" for name in ("rows", "differences")]

@@ -16,6 +16,7 @@ from experiments.diffusion import compare
 from experiments.distillation import tables as distillation_tables
 from experiments.hubspaces import tables as hubness_tables
 from experiments.identifiability import tables as closeness_tables
+from experiments.label_cosine import tables as cosine_tables
 from experiments.lmhubs import tables as token_tables
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError, nearest
@@ -56,6 +57,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "diffenc-digits": lambda: diffenc("digits"),
     "closeness": closeness,
     "kl-to-zero": kl_to_zero,
+    "label-cosine": lambda: cosine_tables(recorded("label_cosine/paper")),
     "distill-spiral": lambda: distillation("spiral"),
     "distill-attributes": lambda: distillation("attributes"),
     "hubness-static": lambda: hubness_tables.recorded(recorded("hubness/ag_news_static")),

@@ -6,8 +6,6 @@ import numpy as np
 
 from similarity import constructions, gauge
 
-REACH = 1.6
-
 
 def write_figures(folder: pathlib.Path, audited: np.ndarray | None) -> list[pathlib.Path]:
     """The paper's figures, and the audit's where a matrix was given."""
@@ -38,10 +36,11 @@ def write_figures(folder: pathlib.Path, audited: np.ndarray | None) -> list[path
 def regions(matrices: dict[str, np.ndarray]):
     """Which label is most likely at each point of the plane, with the rows as arrows."""
     figure, axes = _figure(len(matrices))
-    grid = np.stack(np.meshgrid(*[np.linspace(-REACH, REACH, 300)] * 2), -1)
     for axis, (title, W) in zip(axes, matrices.items(), strict=True):
+        reach = max(1.6, 1.25 * np.abs(W).max())
+        grid = np.stack(np.meshgrid(*[np.linspace(-reach, reach, 300)] * 2), -1)
         best = (grid @ W.T).argmax(-1)
-        extent = (-REACH, REACH, -REACH, REACH)
+        extent = (-reach, reach, -reach, reach)
         axis.imshow(
             best,
             origin="lower",
@@ -53,7 +52,7 @@ def regions(matrices: dict[str, np.ndarray]):
         )
         for y, row in enumerate(W):
             axis.annotate("", row, (0, 0), arrowprops={"arrowstyle": "->", "lw": 1.2})
-            axis.annotate(str(y), row * 1.08, fontsize=9, annotation_clip=False)
+            axis.annotate(str(y), row * 1.08, fontsize=9)
         axis.set_title(title, fontsize=10)
     return figure
 
