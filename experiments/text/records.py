@@ -34,11 +34,16 @@ def sbert_table(folder: pathlib.Path) -> str:
 
 def _caption(results: Sequence[dict[str, Any]]) -> str:
     r = results[0]
-    sizes = [f"{v['num_texts']:,}" for k, v in r["after"].items() if k.startswith("hubness_")]
+    sizes = [
+        f"{r['after'][f'hubness_{space}']['num_texts']:,} {what}"
+        for space, what in (("sts", "STS test sentences"), ("ag_news", "AG News texts"))
+        if f"hubness_{space}" in r["after"]
+    ]
     return (
-        f"Before → after training of {r['model']['name']} (SHA-256 {r['model']['sha256'][:12]}…) "
-        f"on the STS benchmark, batch {r['config']['train']['batch_size']}, best encoder on the "
-        f"development set; N_10 of {' and '.join(sizes)} texts. Command: `{r['command']}`, commit "
+        f"Before → after training of the {r['model']['name']} encoder with SHA-256 "
+        f"{r['model']['sha256'][:12]}… on the STS benchmark, batch "
+        f"{r['config']['train']['batch_size']}, best encoder on the development set; N_10 of "
+        f"{' and '.join(sizes)}. First command: `{r['command']}`, commit "
         f"{r['commit']}, jax {r['packages']['jax']}.\n"
     )
 
