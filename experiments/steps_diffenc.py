@@ -1,6 +1,6 @@
 """Chooses the noise levels and variances with which a trained run should be sampled in few steps.
 
-python -m experiments.steps_diffenc --workdir=DIR [--num_steps=10,20,50] [--grid=100] [--num=256]
+python -m experiments.steps_diffenc --workdir=DIR [--num_steps=10,20,50] [--grid=100] [--num=1024]
 
 For each number of steps: the finite-depth diffusion term in bits/dim of equal steps in t and of the
 best choice among --grid + 1 levels, each with the posterior's variance and with the best. Levels
@@ -30,7 +30,7 @@ from experiments.runtime.manifest import environment, write_json
 OPTIONS = {
     "num_steps": (str, "Numbers of steps, separated by commas; default 10,20,50."),
     "grid": (int, "Intervals of the grid of levels; a multiple of each number; default 100."),
-    "num": (int, "Training images to estimate costs on; default 256."),
+    "num": (int, "Training images to estimate costs on; default 1024."),
     "samples": (int, "Samples to draw with each choice; default: the config's sample.num."),
 }
 
@@ -39,7 +39,7 @@ def choose(
     workdir: pathlib.Path,
     num_steps: Sequence[int] = (10, 20, 50),
     grid: int = 100,
-    num: int = 256,
+    num: int = 1024,
     samples: int | None = None,
 ) -> dict[str, Any]:
     """Chooses steps for the run in `workdir`; returns what steps.json holds."""

@@ -54,8 +54,8 @@ def table(summary: Summary) -> str:
     """A Markdown table: every seed, and each model's mean with its standard error over seeds."""
     header = "| model | seed | total | ± MC | diffusion | prior | reconstruction |"
     lines = [header, "|---|---|---|---|---|---|---|"]
-    means = summary.get("means") or over_seeds(summary["rows"])
-    for model, terms in means.items():
+    # Recomputed for the order of the rows; JSON sorts the names.
+    for model, terms in over_seeds(summary["rows"]).items():
         rows = [row for row in summary["rows"] if row["model"] == model]
         for row in rows:
             values = [_digits(row[term], term) for term in TERMS]
@@ -77,7 +77,7 @@ def means_table(summary: Summary) -> str:
         "| model | γ | parameters | seeds | total | ± MC | diffusion | prior | reconstruction |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for model, terms in summary["means"].items():
+    for model, terms in over_seeds(summary["rows"]).items():
         rows = [row for row in summary["rows"] if row["model"] == model]
         low, high = rows[0]["gamma"]
         cells = [model, f"[{low:g}, {high:g}]", f"{rows[0]['parameters']:,}", str(len(rows))]
