@@ -7,8 +7,8 @@ Models: `vdmv`, `nt`, `diffenc`, each also as `<model>:short` on the noise range
 of the published end points. To expect, in bits/dim on the training points after 8,000 steps of 512
 (our specification's feasibility run, not a published figure): 5.62 / 5.64 / 5.62, and 5.805 / 5.848
 / 5.780 on the short range. Measured on fresh points after 4,000 steps, 5 seeds, short range: 5.833
-/ 5.875 / 5.811, each ± 0.001 over seeds (results/diffenc/swirl_short.json). Half a minute a run on two quiet cores. All runs of the comparison; the
-same command resumes:
+/ 5.875 / 5.811, each ± 0.001 over seeds (results/diffenc/swirl_short.json). Half a minute a run on
+two quiet cores. All runs of the comparison; the same command resumes:
 
     python -m experiments.suite_diffenc --config=experiments/configs/diffenc/swirl.py \\
         --models=vdmv,nt,diffenc,vdmv:short,nt:short,diffenc:short --seeds=5 --workdir=DIR
