@@ -53,6 +53,7 @@ def test_the_tables_on_scale_are_those_of_the_model_flops_and_the_record():
     assert cost.table() in text
     record = json.loads((ROOT / "results" / "benchmarks" / "diffenc_scale.json").read_text())
     assert cost.sharding_table(record) in text
+    assert cost.memory_table(record) in text
 
 
 def test_hours_are_flops_over_peak_and_utilisation():

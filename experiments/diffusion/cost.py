@@ -58,6 +58,16 @@ def sharding_table(record: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def memory_table(record: Mapping[str, Any]) -> str:
+    """A Markdown table of the same record: activations that DiffEnc-32-4 keeps, by option."""
+    lines = ["| | MB an image | GB at batch 128 | GB a chip of 8 |", "|---|---|---|---|"]
+    for name in ("float32", "bfloat16", "remat", "both"):
+        image = record["saved"][name]
+        batch = 128 * image / 1e3
+        lines.append(f"| {name} | {image:.0f} | {batch:.1f} | {batch / 8:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
 def _flops(name: str) -> float:
     options = diffenc.build(name, SHAPE, LEVELS).options
     return diffenc.model_flops(options, SHAPE).training
