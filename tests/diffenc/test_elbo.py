@@ -13,7 +13,7 @@ from diffenc import process
 from diffenc.elbo import elbo_terms, prior_kl
 from diffenc.encoder import identity_encoder, nt_encoder, residual_encoder
 from diffenc.likelihood import discretised_log_prob
-from diffenc.sampling import generative_step
+from diffenc.sampling import generative_step, sample_along
 
 LOW, HIGH, LEVELS, B, D = -7.88, 5.0, 17, 6, 3
 _rng = np.random.default_rng(0)
@@ -218,3 +218,15 @@ def test_sampler_step_equals_its_formula(counterterm, x64):
     arrays = jnp.asarray(X), jnp.asarray(EPS_0)
     got = generative_step(*arrays, *levels, jnp.asarray(EPS), counterterm=counterterm)
     np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_a_sample_is_the_steps_down_the_levels_divided_by_alpha(x64):
+    """Two steps written out; at these depths alpha is far from 1."""
+    levels, key = jnp.array([1.0, 2.0, 4.0]), jax.random.key(0)
+    k_start, k_steps = jax.random.split(key)
+    z = jax.random.normal(k_start, (B, D))
+    for i, k in ((1, jax.random.split(k_steps)[1]), (0, jax.random.split(k_steps)[0])):
+        eps = jax.random.normal(k, (B, D))
+        z = generative_step(z, jnp.tanh(z) / levels[i + 1], levels[i], levels[i + 1], eps)
+    got = sample_along(key, lambda z, g: jnp.tanh(z) / g[:, None], levels, (B, D))
+    np.testing.assert_allclose(got, z / np.sqrt(sigmoid(-1.0)), rtol=1e-12)

@@ -103,7 +103,10 @@ def test_stopped_between_saves_and_resumed_is_equal_to_the_bit(spiral, tmp_path,
         assert (tmp_path / path).read_text() == (folder / path).read_text()
 
 
-@pytest.mark.parametrize("name", ["attributes", "sub", "cifar100"])
+@pytest.mark.parametrize(
+    "name",
+    ["attributes", "sub", pytest.param("cifar100", marks=pytest.mark.slow)],
+)
 def test_smoke(name, tmp_path):
     summary = distil(get_config(name, "l2:smoke"), tmp_path)
     values = summary["objectives"]["l2"]["final"]

@@ -1,11 +1,12 @@
 """Oracle: the non-trainable encoder, x_t = α² x, in closed form."""
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import diffenc
-from experiments.diffusion import inspection
+from experiments.diffusion import encoder_figures, inspection
 
 T = [0.2, 0.5, 0.8, 1.0]
 
@@ -52,3 +53,15 @@ def test_changes_are_slopes_with_channels_summed():
     t, s = np.array([0.4, 1.0]), np.array([0.3, 0.8])
     want = [(offsets[i] - offsets[i + 2]).sum(-1) / (t - s)[i] for i in range(2)]
     np.testing.assert_allclose(inspection.changes(offsets, t, s), want, rtol=1e-12)
+
+
+def test_all_heat_maps_share_one_scale_that_is_white_at_zero():
+    rng = np.random.default_rng(0)
+    rates = rng.normal(size=(2, 3, 4, 4)) + 0.5
+    figure = encoder_figures.heat_maps(rng.uniform(-1, 1, (3, 4, 4, 1)), rates, [0.4, 1.0], 0.1)
+    maps = [image for axis in figure.axes for image in axis.images if image.cmap.name == "RdBu_r"]
+    limit = np.abs(rates).max()
+    assert len(maps) == 6
+    assert {image.get_clim() for image in maps} == {(-limit, limit)}
+    assert min(maps[0].cmap(maps[0].norm(0.0))[:3]) > 0.95
+    plt.close(figure)
