@@ -116,14 +116,16 @@ def _per_set(
 
     def one(label_set: Array) -> tuple[Array, Array, Array]:
         L = displaced(unembeddings, label_set)
-        inverse = jnp.linalg.inv(L)
+        s = jnp.linalg.svd(L, compute_uv=False) if singular_values else jnp.full(m, jnp.nan)
+        # The inverse waits for the singular values: batches of the two at once can block each
+        # other for ever on XLA's CPU threads (jax 0.10.2).
+        inverse = jnp.linalg.inv(jnp.where(s[0] < 0, jnp.nan, L))
         # f - A f' = f - f' + L⁻ᵀ(L - L')ᵀ f': nothing cancels where the models are near.
         turn = jnp.matmul(displaced(difference, label_set), inverse, precision=HIGHEST)
         residual = rows + jnp.matmul(rows2, turn, precision=HIGHEST)
         condition = jnp.linalg.norm(L) * jnp.linalg.norm(inverse)
         regular = condition * m * jnp.finfo(L.dtype).eps < 1  # also False for NaN
         mean_square = jnp.where(regular, jnp.square(residual).sum() / n, jnp.inf)
-        s = jnp.linalg.svd(L, compute_uv=False) if singular_values else jnp.full(m, jnp.nan)
         return mean_square, s[-1], s[0]
 
     return jax.lax.map(one, sets, batch_size=_SETS_TOGETHER)
