@@ -1,6 +1,6 @@
 """Speed and memory of `similarity` against plain forms of the published computations.
 
-python -m benchmarks.similarity [--cases llv,d_rep,…] [--repeats 5] [--small]
+python -m benchmarks.similarity [--cases llv,d_rep,…] [--repeats 11] [--small]
 
 Both sides run in this process, on the same threads, after compilation; medians. Where the plain
 side is extrapolated from a slice, the result says so. Writes results/benchmarks/similarity.json
@@ -263,7 +263,7 @@ CASES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", default=",".join(CASES))
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
     results = {}
