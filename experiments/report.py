@@ -55,6 +55,7 @@ def distillation(name: str) -> str:
 
 RENDERERS: dict[str, Callable[[], str]] = {
     "diffenc-digits": lambda: diffenc("digits"),
+    "diffenc-swirl-short": lambda: compare.block(recorded("diffenc/swirl_short")),
     "closeness": closeness,
     "kl-to-zero": kl_to_zero,
     "label-cosine": lambda: cosine_tables(recorded("label_cosine/paper")),
