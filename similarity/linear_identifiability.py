@@ -100,6 +100,8 @@ def d_rep_symmetric(
     """
     options = {"label_sets": label_sets, "key": key, "num_sets": num_sets, "min_ratio": min_ratio}
     forward = d_rep(f, g, f2, g2, **options)
+    # One after the other under jit too: see `_per_set`.
+    f2, g2 = (jnp.where(forward.d_sq < 0, jnp.nan, jnp.asarray(x)) for x in (f2, g2))
     backward = d_rep(f2, g2, f, g, **options)
     return SymmetricRepDistance(0.5 * (forward.d_sq + backward.d_sq), forward, backward)
 
