@@ -31,12 +31,21 @@ def x64():
         yield
 
 
-@pytest.fixture
-def optimised():
-    """Fully optimised programs, for a test that trains."""
-    jax.config.update("jax_disable_most_optimizations", False)
+def _optimise(on: bool) -> None:
+    jax.config.update("jax_disable_most_optimizations", not on)
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(not on)  # of programs that a test starts
+
+
+def _optimised():
+    """Fully optimised programs: for a test that trains, or whose tolerance was measured on them."""
+    jax.clear_caches()
+    _optimise(True)
     yield
-    jax.config.update("jax_disable_most_optimizations", True)
+    _optimise(False)
+
+
+optimised = pytest.fixture(_optimised)
+optimised_module = pytest.fixture(_optimised, scope="module")
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ def start(kind):
 
 
 @pytest.mark.parametrize("kind", toy.ENCODERS)
-def test_flow_and_its_determinant_equal_the_closed_form(kind):
+def test_flow_and_its_determinant_equal_the_closed_form(kind, optimised):
     z = start(kind)
     move = lambda z, a, b, trace: flow.transport(z, a, b, trace=trace, **model(kind))
     z_1, log_det = jax.jit(lambda z: move(z, toy.LOW, toy.HIGH, "exact"))(z)

@@ -19,6 +19,8 @@ from experiments.runtime.loop import Schedule
 from experiments.runtime.metrics import read_metrics
 from tests.experiments.runtime import toy
 
+pytestmark = pytest.mark.usefixtures("optimised_module")
+
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
