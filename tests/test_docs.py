@@ -1,12 +1,17 @@
 """What docs/ says exists, exists; its notebooks run; its arithmetic is that of the code."""
 
+import ast
 import importlib
 import json
 import pathlib
 import re
 
+import jax
+import jax.numpy as jnp
 import pytest
+from sklearn.datasets import load_digits
 
+import similarity
 from experiments.diffusion import cost
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -73,6 +78,27 @@ def test_figures_in_prose_are_those_recorded():
         assert f"{figure} more" in text
     change = read("diffenc_precision")["difference"]
     assert f"{change:.4f} bits/dim" in (ROOT / "docs" / "tpu.md").read_text()
+
+
+def test_the_readme_examples_run_and_give_what_they_say():
+    x, labels = load_digits(return_X_y=True)
+    t, eps = jnp.array([0.1, 0.9]), jax.random.normal(jax.random.key(0), (2, 8, 8, 1))
+    codes = x[:2].reshape(eps.shape).astype(int)
+    f, g = x[:, :4].astype("f4"), x[:10, 4:8].astype("f4")
+    names = {"x": x, "labels": labels, "codes": codes, "t": t, "eps": eps, "eps_0": eps}
+    # The second model is the first in other coordinates: equal probabilities.
+    names |= {"f": f, "g": g, "f2": 2 * f, "g2": g / 2 + 1}
+    small = ('"diffenc-8-2", shape=(32, 32, 3), levels=256', '"vdmv", (8, 8, 1), 17, width=4, num_layers=0')
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(examples) == 3 and small[0] in examples[0]
+    for example in examples:
+        *lines, last = ast.parse(example.replace(*small)).body
+        exec(compile(ast.Module(lines, []), "README.md", "exec"), names)
+        names["last"] = eval(compile(ast.Expression(last.value), "README.md", "eval"), names)
+    assert names["terms"].diffusion.shape == (2,)
+    assert names["counts"].sum() == 10 * len(x)
+    assert similarity.logit_distance(f, g, names["f2"], names["g2"]) < 1e-3
+    assert names["last"] == pytest.approx(1, abs=1e-5)
 
 
 def run_notebook(name: str, **replaced: str) -> dict[str, object]:
