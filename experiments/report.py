@@ -56,6 +56,9 @@ def distillation(name: str) -> str:
 RENDERERS: dict[str, Callable[[], str]] = {
     "diffenc-digits": lambda: diffenc("digits"),
     "diffenc-swirl-short": lambda: compare.block(recorded("diffenc/swirl_short")),
+    "diffenc-swirl-published": lambda: compare.block(recorded("diffenc/swirl_published")),
+    "diffenc-digits-ranges": lambda: compare.block(recorded("diffenc/digits_ranges")),
+    "diffenc-fashion": lambda: compare.block(recorded("diffenc/fashion_mnist")),
     "closeness": closeness,
     "kl-to-zero": kl_to_zero,
     "label-cosine": lambda: cosine_tables(recorded("label_cosine/paper")),
