@@ -12,6 +12,7 @@ from hubness import pairwise
 
 QUERY_ROWS = 512  # enough rows for the matrix product to run at full speed
 POINT_COLUMNS = 16_384  # 512 × 16,384 scores are 32 MB
+LANES = 32  # wide tiles are multiples, so that `topk.merge` cuts no remainder off
 Tree = Any
 
 
@@ -62,14 +63,20 @@ def fold_points(
     operands: Tree,
     total: int,
     columns: int = POINT_COLUMNS,
+    *,
+    lanes: int = 1,
 ) -> Tree:
     """Fold step(carry, tile of operands, ids, valid) over tiles of points.
 
-    `operands` are arrays over points; `valid` is False where a tile repeats points of the last one.
+    `operands` are arrays over points; `valid` is False where a tile repeats points of the last one
+    or, so that wide tiles are multiples of `lanes`, runs beyond the points.
     """
     number, width = split(total, columns)
+    width += -width % lanes if width > 64 * lanes else 0
     if number == 1:
-        return step(init, operands, jnp.arange(total, dtype=jnp.int32), jnp.ones(total, bool))
+        ids = jnp.arange(width, dtype=jnp.int32)
+        fill = lambda a: jnp.pad(a, [(0, width - total)] + [(0, 0)] * (a.ndim - 1))
+        return step(init, jax.tree.map(fill, operands), ids, ids < total)
 
     def body(carry, t):
         start = jnp.minimum(t * width, total - width)
@@ -100,10 +107,10 @@ def fold_scores(
 
         def block(rows, carry):
             q = pairwise.query_operand(space, rows)
-            score = pairwise.products(q, points) + bias[None]
+            score = pairwise.scores(q, points, bias)
             return step(carry, Tile(score, q, rows, ids, valid, extra))
 
         return map_rows(block, m, block_rows, carry)
 
     operands = space.points, space.point_scale, space.bias, extra
-    return fold_points(over_queries, init(m), operands, n)
+    return fold_points(over_queries, init(m), operands, n, lanes=LANES)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Int
 
+SQUARE_ROWS = 512
 METRICS = ("euclidean", "sqeuclidean", "cosine", "dot")
 
 
@@ -63,7 +64,7 @@ def make_space(
     space = Space(queries, points, centre, *scales, shift, shift, metric)
     if metric == "dot":
         return space
-    return dataclasses.replace(space, bias=shift - half_squares(point_operand(space)))
+    return dataclasses.replace(space, bias=shift - point_half_squares(space))
 
 
 def inverse_norms(x: Float[Array, "n d"]) -> Float[Array, " n"]:
@@ -78,6 +79,29 @@ def unit_rows(x: Float[ArrayLike, "n d"]) -> Float[Array, "n d"]:
     """Rows of length 1, x / ‖x‖₂; a zero row stays zero."""
     x = jnp.asarray(x)
     return x * inverse_norms(x)[:, None]
+
+
+def query_half_squares(space: Space) -> Float[Array, " m"]:
+    """‖q‖²/2 of the operand of each query."""
+    return _operand_half_squares(space, space.queries, space.query_scale)
+
+
+def point_half_squares(space: Space) -> Float[Array, " n"]:
+    """‖p‖²/2 of the operand of each point."""
+    return _operand_half_squares(space, space.points, space.point_scale)
+
+
+def _operand_half_squares(space, x, scale):
+    """In blocks: XLA on CPU would write out all differences to the centre before it squares."""
+    n = x.shape[0]
+    size = min(n, SQUARE_ROWS)
+
+    def block(start):
+        rows = start + jnp.arange(size, dtype=jnp.int32)
+        return half_squares(_scaled_rows(space, x, scale, rows) - space.centre[None])
+
+    starts = jnp.arange(-(-n // size), dtype=jnp.int32) * size
+    return lax.map(block, starts).reshape(-1)[:n]
 
 
 def query_operand(space: Space, rows: Int[Array, "..."]) -> Float[Array, "..."]:
@@ -126,6 +150,25 @@ def half_squares(x: Float[Array, "*n d"]) -> Float[Array, "*n"]:
 def products(q: Float[Array, "m d"], p: Float[Array, "n d"]) -> Float[Array, "m n"]:
     """Inner products of two blocks of rows, in full float32 on every backend."""
     return jnp.matmul(q, p.T, precision=lax.Precision.HIGHEST, preferred_element_type=q.dtype)
+
+
+def scores(
+    q: Float[Array, "m d"], p: Float[Array, "n d"], bias: Float[Array, " n"]
+) -> Float[Array, "m n"]:
+    """q·p + bias of two blocks of operands.
+
+    On a CPU the bias is one more column of the product: adding it would be another pass over the
+    scores, 6 % of a search. Accelerators add it as they store, and need aligned widths.
+    """
+
+    def folded(q, p, bias):
+        q = jnp.pad(q, ((0, 0), (0, 1)), constant_values=1)
+        return products(q, jnp.concatenate([p, bias[:, None]], axis=1))
+
+    def added(q, p, bias):
+        return products(q, p) + bias[None]
+
+    return lax.platform_dependent(q, p, bias, cpu=folded, default=added)
 
 
 def cost(

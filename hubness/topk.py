@@ -56,8 +56,14 @@ def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
         index = jnp.broadcast_to(ids[None], key.shape)
     else:
         chunks = key[:, :cut].reshape(rows, -1, CHUNK)
-        taken = jnp.sort(lax.top_k(chunks.max(axis=2), c, **_STABLE)[1], axis=1)
+        top = chunks.max(axis=2)
+        # The search for the largest is slow where many are tried and dropped, so what is
+        # already known to be too small is made so small that it is never tried.
+        top, taken = lax.top_k(jnp.where(top > best.key[:, -1:], top, -jnp.inf), c, **_STABLE)
+        taken = jnp.sort(taken, axis=1)
         inside = jnp.take_along_axis(chunks, taken[:, :, None], axis=1).reshape(rows, -1)
+        # min, not top[:, -1]: XLA sorts whole rows if a slice of a slice reads its top k.
+        inside = jnp.where(inside >= top.min(axis=1, keepdims=True), inside, -jnp.inf)
         place = taken[:, :, None] * CHUNK + jnp.arange(CHUNK)[None, None]
         place = place.reshape(rows, -1)
         key = jnp.concatenate([inside, key[:, cut:]], axis=1)
@@ -150,11 +156,10 @@ def _optimistic(space: pairwise.Space) -> tuple[pairwise.Space, Float[Array, " m
 
     A point outside the candidates costs at least limit(q) − the least score among them, since
     |fl(q·p + b) − (q·p + b)| ≤ ε(‖q‖‖p‖ + |b|) ≤ ε(‖q‖²/2a + a‖p‖²/2 + |b|) for any a > 0, with
-    ε = (d + 16)u: the length of the sums, and what centring and ‖p‖² lose before them.
+    ε = (d + 16)u: the length of the sums with b, and what centring and ‖p‖² lose before them.
     """
-    eps, rows = _epsilon(space), jnp.arange(space.queries.shape[0])
-    half_q = pairwise.half_squares(pairwise.query_operand(space, rows))
-    half_p = pairwise.half_squares(pairwise.point_operand(space))
+    eps = _epsilon(space)
+    half_q, half_p = pairwise.query_half_squares(space), pairwise.point_half_squares(space)
     mean_q, mean_p = half_q.mean(), half_p.mean()
     a = jnp.where((mean_q > 0) & (mean_p > 0), jnp.sqrt(mean_q / mean_p), 1)
     bias = space.bias + eps * ((a + 1) * half_p + jnp.abs(space.bias))
@@ -189,14 +194,15 @@ def _repair(
 def _search_by_difference(space, rows, k, c, own):
     q = pairwise.exact_queries(space, rows)[:, None]
 
-    def step(best, ids, _, valid):
-        p = pairwise.exact_points(space, ids)
-        cost = pairwise.cost(space, q, p[None], pairwise.take(space.shift, ids)[None])
+    def step(best, tile, ids, valid):
+        points, scale, shift = tile
+        p = points * scale[:, None] if space.metric == "cosine" else points
+        cost = pairwise.cost(space, q, p[None], shift[None])
         return merge(best, jnp.where(valid[None], -cost, -jnp.inf), ids)
 
     init = no_candidates(rows.shape[0], c, q.dtype)
-    n = space.points.shape[0]
-    best = blocks.fold_points(step, init, jnp.arange(n, dtype=jnp.int32), n)
+    operands = space.points, space.point_scale, space.shift
+    best = blocks.fold_points(step, init, operands, space.points.shape[0])
     asked = dataclasses.replace(
         space,
         queries=pairwise.take(space.queries, rows),

@@ -15,10 +15,11 @@ from hubness import pairwise, topk
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12))
 def test_merging_tiles_is_a_stable_sort(seed, values):
     """Few large values, so that ties run over chunks, tiles and the end of the list."""
-    key = np.random.default_rng(seed).geometric(values / 16, (3, 700)).astype(np.float32)
-    best = topk.no_candidates(3, 5, jnp.float32)
-    for part in (slice(0, 33), slice(33, 700)):  # one narrow tile, one in chunks with a tail
-        best = topk.merge(best, jnp.asarray(key[:, part]), jnp.arange(700, dtype=jnp.int32)[part])
+    key = np.random.default_rng(seed).geometric(values / 16, (3, 1340)).astype(np.float32)
+    best, ids = topk.no_candidates(3, 5, jnp.float32), jnp.arange(1340, dtype=jnp.int32)
+    # One narrow tile, one in chunks with a tail, one in chunks without.
+    for part in (slice(0, 33), slice(33, 700), slice(700, 1340)):
+        best = topk.merge(best, jnp.asarray(key[:, part]), ids[part])
     want = np.argsort(-key, axis=1, kind="stable")[:, :5]
     np.testing.assert_array_equal(np.asarray(best.index), want)
     np.testing.assert_array_equal(np.asarray(best.key), np.take_along_axis(key, want, axis=1))
@@ -38,12 +39,31 @@ def test_the_bound_covers_the_rounding_of_products(metric):
     space = pairwise.make_space(jnp.asarray(x), jnp.asarray(x), metric)
     optimistic, limit = topk._optimistic(space)
     q = pairwise.query_operand(space, jnp.arange(300))
-    score = pairwise.products(q, pairwise.point_operand(space)) + optimistic.bias[None]
+    score = pairwise.scores(q, pairwise.point_operand(space), optimistic.bias)
     least = np.asarray(limit, np.float64)[:, None] - np.asarray(score, np.float64)
     rows = np.asarray(pairwise.exact_points(space, jnp.arange(300)), np.float64)
     true = -rows @ rows.T if metric == "dot" else ((rows[:, None] - rows) ** 2).sum(-1) / 2
     assert (least <= true).all()
     assert (true - least).max() < 1e-3 * np.ptp(true)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "dot"])
+def test_search_by_difference_is_exact(metric):
+    """Oracle: float64 costs with a shift, self left out by index."""
+    r = np.random.default_rng(0)
+    x = r.normal(size=(300, 8)).astype(np.float32) * np.arange(1, 301, dtype=np.float32)[:, None]
+    shift = r.normal(size=300).astype(np.float32)
+    space = pairwise.make_space(jnp.asarray(x[40:]), jnp.asarray(x), metric, jnp.asarray(shift))
+    rows = jnp.array([3, 17, 259])
+    found = topk._search_by_difference(space, rows, 5, 14, 40)
+    y = x.astype(np.float64)
+    y = y / np.linalg.norm(y, axis=1, keepdims=True) if metric == "cosine" else y
+    q = y[40:][np.asarray(rows)]
+    d = -q @ y.T if metric == "dot" else ((q[:, None] - y) ** 2).sum(-1) / 2
+    d = d - shift
+    d[np.arange(3), np.asarray(rows) + 40] = np.inf
+    np.testing.assert_array_equal(np.asarray(found.index), np.argsort(d, axis=1)[:, :5])
+    np.testing.assert_allclose(np.asarray(found.cost), np.sort(d, axis=1)[:, :5], rtol=2e-6)
 
 
 def test_rows_without_proof_are_searched_again():
