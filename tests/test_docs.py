@@ -88,7 +88,10 @@ def test_the_readme_examples_run_and_give_what_they_say():
     names = {"x": x, "labels": labels, "codes": codes, "t": t, "eps": eps, "eps_0": eps}
     # The second model is the first in other coordinates: equal probabilities.
     names |= {"f": f, "g": g, "f2": 2 * f, "g2": g / 2 + 1}
-    small = ('"diffenc-8-2", shape=(32, 32, 3), levels=256', '"vdmv", (8, 8, 1), 17, width=4, num_layers=0')
+    small = (
+        '"diffenc-8-2", shape=(32, 32, 3), levels=256',
+        '"vdmv", (8, 8, 1), 17, width=4, num_layers=0',
+    )
     examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(examples) == 3 and small[0] in examples[0]
     for example in examples:
