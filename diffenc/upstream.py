@@ -47,19 +47,34 @@ class _Style(NamedTuple):
 def decode_checkpoint(data: bytes, which: str = "ema_params") -> Leaves:
     """The leaves of a published checkpoint's bytes, flat: "a/b/c" -> array.
 
-    `which` is "ema_params" (what the papers evaluate) or "params". The format is Flax's msgpack:
-    arrays and numbers only, no code is run. Raises ValueError for bytes without that entry.
+    `which` is "ema_params" (what the papers evaluate) or "params". Raises ValueError for bytes
+    without that entry.
+    """
+    return weights_of(decode_state(data), which)
+
+
+def decode_state(data: bytes) -> Mapping[str, Any]:
+    """All that a published checkpoint's bytes hold: step, params, ema_params and opt_state.
+
+    The format is Flax's msgpack: arrays and numbers only, no code is run. Raises ValueError for
+    other bytes, and for those cut short.
     """
     try:
         state = flax.serialization.msgpack_restore(data)
     except Exception as error:
         raise ValueError(
             "not a published checkpoint: expected the msgpack file that flax.training.checkpoints "
-            f"writes ({type(error).__name__}: {error})"
+            f"writes, whole ({type(error).__name__}: {error})"
         ) from error
-    if not isinstance(state, Mapping) or which not in state:
-        keys = ", ".join(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
-        raise ValueError(f"the checkpoint has no {which!r}; it has: {keys}")
+    if not isinstance(state, Mapping):
+        raise ValueError(f"not a published checkpoint: it holds one {type(state).__name__}")
+    return state
+
+
+def weights_of(state: Mapping[str, Any], which: str) -> Leaves:
+    """The leaves of `which` in a decoded checkpoint, flat. Raises ValueError where it has none."""
+    if not isinstance(state.get(which), Mapping):
+        raise ValueError(f"the checkpoint has no {which!r}; it has: {', '.join(map(str, state))}")
     return _flat(state[which])
 
 
@@ -71,32 +86,78 @@ def from_published(tree: Mapping[str, Any], model: Diffusion) -> Params:
     that are missing, those that are extra and those of another shape.
     """
     leaves = _flat(tree)
-    wanted = _flat(jax.eval_shape(model.init, jax.random.key(0)))
+    wanted = _wanted(model)
+    if wrong := mismatches(leaves, model):
+        listed = "\n".join(
+            f"{len(names)} {kind}: {', '.join(names)}" for kind, names in wrong.items()
+        )
+        raise ValueError(
+            "the published tree does not fit the model; build it with the published name, shape "
+            f"and schedule\n{listed}"
+        )
+    # A learned counterterm starts at the published one.
+    found = {n: jnp.zeros(like.shape) for n, like in wanted.items() if n == "counterterm"}
+    for ours, names in published_names(model, _is_nested(leaves)).items():
+        arrays = [jnp.asarray(leaves[name], wanted[ours].dtype) for name in names]
+        found[ours] = jnp.stack(arrays) if _is_stacked(ours) else arrays[0]
+    if model.options.schedule == "monotone":
+        found |= _monotone(leaves, model)
+    return flax.traverse_util.unflatten_dict(found, sep="/")
+
+
+def mismatches(tree: Mapping[str, Any], model: Diffusion) -> dict[str, list[str]]:
+    """What keeps a published tree from being `model`'s: leaves by kind of fault; {} if it fits.
+
+    Kinds are "missing", "extra" and "of another shape". vdm-n, vdmv-n and diffenc-n-nt have equal
+    leaves, so that a tree of one fits the others too.
+    """
+    leaves, wanted = _flat(tree), _wanted(model)
+    shapes = {
+        name: wanted[ours].shape[_is_stacked(ours) :]
+        for ours, names in published_names(model, _is_nested(leaves)).items()
+        for name in names
+    }
+    if model.options.schedule == "monotone":
+        shapes |= _MONOTONE
+    other = [
+        f"{name} {np.shape(leaves[name])} instead of {shape}"
+        for name, shape in sorted(shapes.items())
+        if name in leaves and np.shape(leaves[name]) != shape
+    ]
+    kinds = {
+        "missing": sorted(shapes.keys() - leaves.keys()),
+        "extra": sorted(leaves.keys() - shapes.keys()),
+        "of another shape": other,
+    }
+    return {kind: names for kind, names in kinds.items() if names}
+
+
+def published_names(model: Diffusion, nested: bool) -> dict[str, list[str]]:
+    """The published leaves, in order, that each of our leaves "a/b/c" is made of.
+
+    `nested` is DiffEnc's naming of the score network, else VDM's. A learned counterterm and VDM's
+    monotone schedule have no such leaves.
+    """
+    wanted = _wanted(model)
     style = _Style(
-        nested=any(name.startswith("score_model/VDMUNet_0/") for name in leaves),
+        nested=nested,
         numbered=model.options.encoder == "mult_res",
         levels=sum(name.startswith("encoder/up") and "_conv/bias" in name for name in wanted),
     )
     monotone = model.options.schedule == "monotone"
-    sources = {
+    return {
         ours: _published_names(ours, like.shape, style)
         for ours, like in wanted.items()
         if ours != "counterterm" and not (monotone and ours.startswith("schedule/"))
     }
-    shapes = {
-        name: wanted[ours].shape[_is_stacked(ours) :]
-        for ours, names in sources.items()
-        for name in names
-    }
-    _check(leaves, shapes | (_MONOTONE if monotone else {}))
-    # A learned counterterm starts at the published one.
-    found = {n: jnp.zeros(like.shape) for n, like in wanted.items() if n == "counterterm"}
-    for ours, names in sources.items():
-        arrays = [jnp.asarray(leaves[name], wanted[ours].dtype) for name in names]
-        found[ours] = jnp.stack(arrays) if _is_stacked(ours) else arrays[0]
-    if monotone:
-        found |= _monotone(leaves, model)
-    return flax.traverse_util.unflatten_dict(found, sep="/")
+
+
+def _wanted(model: Diffusion) -> Leaves:
+    return _flat(jax.eval_shape(model.init, jax.random.key(0)))
+
+
+def _is_nested(leaves: Leaves) -> bool:
+    return any(name.startswith("score_model/VDMUNet_0/") for name in leaves)
 
 
 def _flat(tree: Mapping[str, Any]) -> Leaves:
@@ -144,25 +205,6 @@ def _encoder_name(path: list[str], style: _Style) -> str:
 
 def _inside(path: list[str]) -> str:
     return "/".join([_LAYERS.get(path[0], path[0]), *path[1:]])
-
-
-def _check(leaves: Leaves, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    missing = sorted(shapes.keys() - leaves.keys())
-    extra = sorted(leaves.keys() - shapes.keys())
-    other = [
-        f"{name} {np.shape(leaves[name])} instead of {shape}"
-        for name, shape in sorted(shapes.items())
-        if name in leaves and np.shape(leaves[name]) != shape
-    ]
-    problems = {"missing": missing, "extra": extra, "of another shape": other}
-    if any(problems.values()):
-        listed = "\n".join(
-            f"{len(names)} {kind}: {', '.join(names)}" for kind, names in problems.items() if names
-        )
-        raise ValueError(
-            "the published tree does not fit the model; build it with the published name, shape "
-            f"and schedule\n{listed}"
-        )
 
 
 def _monotone(leaves: Leaves, model: Diffusion) -> Leaves:

@@ -10,6 +10,7 @@ DIR/report.html.
 """
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -17,7 +18,7 @@ import numpy as np
 
 from diffenc.likelihood import dequantise
 from experiments.diffusion import figures, page
-from experiments.diffusion.evaluation import load_per_image, make_evaluator
+from experiments.diffusion.evaluation import PARTS, load_per_image, make_evaluator
 from experiments.diffusion.run import Run, load_trained
 from experiments.diffusion.significance import paired_difference
 from experiments.runtime import cli
@@ -66,8 +67,8 @@ def evaluate(workdir: pathlib.Path, times_per_image: int | None = None) -> dict[
 def _draw(workdir: pathlib.Path, run: Run, params: Any, result: dict[str, Any]) -> None:
     folder, name = workdir / "figures", run.config.model.name
     figures.save(figures.loss_by_time({name: result["by_time"]}), folder / "loss_by_time.png")
-    history = {name: read_metrics(workdir / "metrics.jsonl")}
-    figures.save(figures.training_curves(history), folder / "training.png")
+    if history := read_metrics(workdir / "metrics.jsonl"):  # an imported run has none yet
+        figures.save(figures.training_curves({name: history}), folder / "training.png")
     if len(run.source.shape) == 3:
         figures.save(draw_encodings(run, params), folder / "encodings.png")
 
@@ -95,14 +96,24 @@ def subtract(workdir: pathlib.Path, other: pathlib.Path) -> dict[str, dict[str, 
     return differences
 
 
+def table(summary: Mapping[str, float]) -> str:
+    """The summary's lines for a terminal: bits/dim of each term ± its Monte-Carlo error."""
+    lines = []
+    for name in ("bits_per_dim", *PARTS):
+        error = summary.get(f"{name}_mc_error")
+        shown = "" if error is None else f" ± {error:.6f} (times and noise)"
+        lines.append(f"{name:18s} {summary[name]:.6f}{shown}")
+    return "\n".join(lines)
+
+
 def main(times_per_image: int | None, against: str | None) -> None:
     result = evaluate(cli.workdir(), times_per_image)
-    for name, value in result["summary"].items():
-        print(f"{name:28s} {value:.6f}")
+    print(table(result["summary"]))
     if against:
         for term, row in subtract(cli.workdir(), pathlib.Path(against)).items():
             errors = f"± {row['image_error']:.6f} (images) ± {row['mc_error']:.6f} (noise)"
             print(f"{term:18s} less that of {against}: {row['difference']:+.6f} {errors}")
+    print(f"all of it, with pictures: {cli.workdir() / 'report.html'}")
 
 
 if __name__ == "__main__":

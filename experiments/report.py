@@ -1,9 +1,13 @@
-"""Writes the tables of README.md and docs/ from the recorded runs in results/.
+"""Writes the tables of README.md and docs/ from the recorded runs in results/, or a run's page.
 
 python -m experiments.report [--check]
+python -m experiments.report --workdir=DIR
 
 A table stands between `<!-- report: NAME -->` and `<!-- end of report -->`; what lies between is
 replaced. With --check nothing is written, and the exit code is 1 where a page is out of date.
+
+With --workdir, a diffusion run, finished or not: DIR/report.html is written anew, with the training
+curves as far as they go and whatever eval_diffenc, sample_diffenc and inspect_diffenc left there.
 """
 
 import json
@@ -12,7 +16,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from experiments.diffusion import compare
+from experiments.diffusion import compare, figures, page
+from experiments.diffusion.run import load_config
 from experiments.distillation import tables as distillation_tables
 from experiments.hubspaces import tables as hubness_tables
 from experiments.identifiability import tables as closeness_tables
@@ -20,6 +25,7 @@ from experiments.label_cosine import tables as cosine_tables
 from experiments.lmhubs import tables as token_tables
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.metrics import read_metrics
 from experiments.text import records as text_records
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -96,15 +102,29 @@ def pages() -> list[pathlib.Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def write_page(workdir: pathlib.Path) -> pathlib.Path:
+    """DIR/report.html of one diffusion run, its training curves drawn anew; returns its path."""
+    config = load_config(workdir)
+    if "model" not in config or "name" not in config.model:
+        raise UserError(f"{workdir} is no diffusion run; its own command writes its page")
+    if history := read_metrics(workdir / "metrics.jsonl"):
+        curves = figures.training_curves({config.model.name: history})
+        figures.save(curves, workdir / "figures" / "training.png")
+    return page.write(workdir)
+
+
 def main(check: bool) -> int:
+    if cli.has_workdir():
+        print(write_page(cli.workdir()))
+        return 0
     stale = []
-    for page in pages():
-        text = page.read_text()
+    for path in pages():
+        text = path.read_text()
         filled = fill(text)
         if filled != text:
-            stale.append(page.relative_to(ROOT).as_posix())
+            stale.append(path.relative_to(ROOT).as_posix())
             if not check:
-                page.write_text(filled)
+                path.write_text(filled)
     if stale:
         print(("out of date: " if check else "written: ") + ", ".join(stale))
     return int(check and bool(stale))

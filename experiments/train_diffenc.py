@@ -6,7 +6,8 @@ python -m experiments.train_diffenc --config=experiments/configs/diffenc/digits.
 Several hosts run the same command each (docs/tpu.md), sharing DIR: with --multihost, or with
 --coordinator, --num_processes and --process_index.
 
-The config's argument is <model>, or <model>:smoke for a run of seconds. DIR receives config.json,
+The config's argument is <model>, or <model>:smoke for a run of seconds. --then_evaluate adds what
+eval_diffenc and sample_diffenc write, with one page, DIR/report.html. DIR receives config.json,
 manifest.json, metrics.jsonl (bits/dim) and checkpoints/.
 """
 
@@ -19,14 +20,14 @@ from ml_collections import ConfigDict
 import diffenc
 from experiments.diffusion.evaluation import make_evaluator
 from experiments.diffusion.run import Run, draw_noise, elbo_loss, make_run
-from experiments.eval_diffenc import evaluate
+from experiments.eval_diffenc import evaluate, table
 from experiments.runtime import cli, distributed
 from experiments.runtime.batches import batch_indices, batches
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Loop, Schedule
 from experiments.runtime.manifest import claim_workdir, write_manifest
-from experiments.runtime.metrics import MetricsWriter, make_sinks
+from experiments.runtime.metrics import MetricsWriter, check_trackers, make_sinks
 from experiments.runtime.preemption import StopSignal
 from experiments.runtime.profiling import profiled
 from experiments.runtime.progress import Progress
@@ -53,10 +54,11 @@ def train(
     peak_tflops: float | None = None,
 ) -> TrainState:
     """Trains, or goes on training, the run of `config` in `workdir`; returns the last state."""
-    run = make_run(config)
+    run, plan = make_run(config), config.train
+    run.state_factory().abstract()  # refuses values that cannot be before the folder is taken
+    check_trackers(trackers)
     claim_workdir(workdir, config.to_dict(), allowed_changes)
     write_manifest(workdir, data=run.source.facts(), parameters=_count(run))
-    plan = config.train
     with StopSignal() as stop:
         writer = MetricsWriter(
             workdir / "metrics.jsonl", make_sinks(list(trackers), workdir, config.to_dict())
@@ -64,6 +66,7 @@ def train(
         checkpointer = Checkpointer(workdir / "checkpoints", plan.keep)
         try:
             loop = _make_loop(run, workdir, writer, checkpointer, stop, peak_flops(peak_tflops))
+            loop.say(_introduce(run))
             if profile:
                 loop.train_step = profiled(loop.train_step, workdir / "profile")
             state, start = loop.resume(run.state_factory())
@@ -133,6 +136,14 @@ def _make_loop(
     )
 
 
+def _introduce(run: Run) -> str:
+    plan, devices = run.config.train, f"{run.mesh.size} × {jax.devices()[0].device_kind}"
+    return (
+        f"{run.model.name} on {run.source.name}, {devices}: {_count(run):,} parameters, "
+        f"{plan.num_steps:,} steps of {plan.batch_size} images; the first step compiles"
+    )
+
+
 def _count(run: Run) -> int:
     shapes = jax.eval_shape(run.model.init, run.key)
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
@@ -155,8 +166,9 @@ def main(then_evaluate: bool, profile: bool, peak_tflops: float | None, **cluste
         peak_tflops=peak_tflops,
     )
     if then_evaluate and int(state.step) == cli.config().train.num_steps:
-        evaluate(workdir)
+        print(table(evaluate(workdir)["summary"]))
         sample(workdir)
+        print(f"all of it, with pictures: {workdir / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -61,6 +61,13 @@ def test_the_tables_on_scale_are_those_of_the_model_flops_and_the_record():
     assert cost.memory_table(record) in text
 
 
+def test_published_runs_are_costed_by_the_model_flops():
+    assert cost.reproduction_table() in (ROOT / "docs" / "reproducing.md").read_text()
+    # Spec 6.4: 182.7 GFLOP an image there, the encoder called eight times; 166.6 here. × 128 × 8M.
+    row = next(r for r in cost.reproduction_table().splitlines() if "| diffenc-32-4 |" in r)
+    assert int(row.split("|")[5]) == pytest.approx(166.6e9 * 128 * 8e6 / 1e18, rel=0.01)
+
+
 def test_hours_are_flops_over_peak_and_utilisation():
     # Spec: 20.2 TFLOP a step of VDMv-32 at batch 128, 0.26 s on a v5e at 40 %, 71 h a million.
     assert cost.hours("vdmv-32", "TPU v5e", 1, 1_000_000) == pytest.approx(71, rel=0.04)

@@ -70,9 +70,10 @@ def shift_costs(measured: Measured) -> Figure:
     """½ e^−γ |dx/dλ − c σ² x̂|² against t for c = 0, 1, the model's and the best; and the best c."""
     t = measured["t"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
-    names = {"size": "c = 0", "left": "c = 1, published", "own": "the model's c", "least": "best"}
+    names = {"size": "c = 0", "left": "c = 1, published", "own": "the model's c", "least": "best c"}
     for name, label in names.items():
-        left.plot(t, measured[name], label=label, lw=1.2)
+        # Dashed, because it mostly lies on another one.
+        left.plot(t, measured[name], label=label, lw=1.2, ls="--" if name == "own" else "-")
     left.set(xlabel="t", ylabel="bits/dim per unit of t")
     left.legend(fontsize=8)
     right.axhline(1.0, color="0.7", lw=0.8)

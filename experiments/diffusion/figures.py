@@ -9,7 +9,14 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import (  # noqa: E402
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    StrMethodFormatter,
+)
 
 DIFFERENCES = "RdBu_r"
 
@@ -79,6 +86,17 @@ def encodings(x: np.ndarray, encoded: np.ndarray, t: Sequence[float]) -> Figure:
     return figure
 
 
+def plain_log(axis: Axes) -> None:
+    """A logarithmic y axis whose labels are plain numbers, also within one decade."""
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axis.get_ylim()
+    if high < 5 * low:  # no two of them would fit
+        axis.yaxis.set_major_locator(MaxNLocator(5))
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:.4g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+
+
 def loss_by_time(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     """Diffusion loss in bits/dim against t for each named curve, with ±2 standard errors."""
     figure, axis = plt.subplots(figsize=(6, 4))
@@ -86,7 +104,8 @@ def loss_by_time(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         t, mean, error = (np.asarray(curve[k]) for k in ("t", "diffusion", "error"))
         (line,) = axis.plot(t, mean, label=name, lw=1.2)
         axis.fill_between(t, mean - 2 * error, mean + 2 * error, alpha=0.2, color=line.get_color())
-    axis.set(xlabel="t", ylabel="diffusion loss (bits/dim, per unit of t)", yscale="log")
+    axis.set(xlabel="t", ylabel="diffusion loss (bits/dim, per unit of t)")
+    plain_log(axis)
     axis.legend(fontsize=8)
     return figure
 
@@ -102,7 +121,11 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
                 if points:
                     label = name if split == "test" else None
                     axis.plot(*zip(*points, strict=True), color=f"C{i}", label=label, **style)
-        axis.set(xlabel="step", title=f"{part} (bits/dim)", yscale="log")
-    axes[0, 0].legend(fontsize=8)
+        title = "total" if part == "bits_per_dim" else part
+        axis.set(xlabel="step", title=f"{title} (bits/dim)")
+        axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        plain_log(axis)
+    if axes[0, 0].get_legend_handles_labels()[0]:  # none before the first evaluation
+        axes[0, 0].legend(fontsize=8)
     figure.tight_layout()
     return figure

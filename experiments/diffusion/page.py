@@ -23,7 +23,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     """Writes report.html from the json files and figures of the run; returns its path."""
     read = lambda name: json.loads(path.read_text()) if (path := workdir / name).exists() else None
     config, manifest = read("config.json") or {}, read("manifest.json") or {}
-    parts = [html.paragraph(_facts(config, manifest))]
+    parts = [html.paragraph(_facts(config, manifest, read("imported.json") or {}))]
     sections = {
         "Bits/dim on the test split": (read("eval.json"), _evaluation),
         "Against another run": (read("against.json"), _against),
@@ -47,7 +47,7 @@ def _title(config: Record) -> str:
     return f"{config['model']['name']} on {config['data']['name']}, seed {config['seed']}"
 
 
-def _facts(config: Record, manifest: Record) -> str:
+def _facts(config: Record, manifest: Record, imported: Record) -> str:
     data = manifest.get("data", {})
     facts = {
         "command": manifest.get("command"),
@@ -56,6 +56,9 @@ def _facts(config: Record, manifest: Record) -> str:
         "steps": config.get("train", {}).get("num_steps"),
         "data": f"{data.get('name')}, SHA-256 {str(data.get('sha256'))[:12]}…",
     }
+    if imported:
+        source = f"{imported['file']}, SHA-256 {imported['sha256'][:12]}…"
+        facts["imported from"] = f"{source}, at step {imported['step']:,}"
     return "; ".join(f"**{name}** `{value}`" for name, value in facts.items() if value is not None)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
@@ -52,7 +53,15 @@ def workdir() -> pathlib.Path:
     """The folder of the run. Raises `UserError` where --workdir is missing."""
     if not _WORKDIR.value:
         raise UserError("--workdir=DIR is missing: the folder that holds the run")
-    return pathlib.Path(_WORKDIR.value)
+    path = pathlib.Path(_WORKDIR.value)
+    if path.exists() and not path.is_dir():
+        raise UserError(f"--workdir={path} is a file; give the folder that holds the run")
+    return path
+
+
+def has_workdir() -> bool:
+    """Whether --workdir is given."""
+    return bool(_WORKDIR.value)
 
 
 def allowed_changes() -> list[str]:
@@ -116,8 +125,10 @@ def _parse(argv: list[str], names: list[str]) -> list[str]:
             _check_config_file(argument.split("=", 1)[1])
     try:
         parsed = flags.FLAGS(rest)
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(str(error).strip('"')) from error
+    except (AttributeError, KeyError) as error:
+        raise _unknown_key(str(error)) from error
+    except (flags.Error, TypeError, ValueError) as error:
+        raise UserError(str(error)) from error
     if wants_help:
         print(sys.modules["__main__"].__doc__)
         for name in names:
@@ -126,6 +137,16 @@ def _parse(argv: list[str], names: list[str]) -> list[str]:
             print(f"\nKeys of this config, each --config.KEY=VALUE:\n{flags.FLAGS.config}")
         sys.exit(0)
     return parsed
+
+
+def _unknown_key(said: str) -> UserError:
+    """What ml_collections says of an override whose key the config has not, in a sentence."""
+    found = re.search(r"'(\w+)\\?'(?:.*Did you mean \"(\w+)\")?", said, re.DOTALL)
+    if not found:
+        return UserError(said)
+    key, near = found.groups()
+    hint = f' Did you mean "{near}"?' if near else ""
+    return UserError(f"--config has no key {key!r}.{hint} --help beside --config lists its keys.")
 
 
 def _check_config_file(value: str) -> None:

@@ -50,6 +50,11 @@ class Window:
         return mean
 
 
+def saved_with(window: Window, evaluated: bool) -> dict[str, Any]:
+    """What a checkpoint holds beside the state, for `Loop.resume`."""
+    return {"window": dataclasses.asdict(window), "evaluated": evaluated}
+
+
 class Loop:
     """Runs `train_step` over `batches` from a state; everything that lasts goes under `workdir`.
 
@@ -67,7 +72,7 @@ class Loop:
         progress: Progress,
         evaluate: Callable[[TrainState], dict[str, float]] | None = None,
         describe_batch: Callable[[int], Any] = lambda step: None,
-        say: Callable[[str], None] = print,
+        say: Callable[[str], None] = lambda line: print(line, flush=True),
     ):
         self.train_step, self.schedule, self.workdir = train_step, schedule, workdir
         self.writer, self.checkpointer, self.progress = writer, checkpointer, progress
@@ -89,6 +94,8 @@ class Loop:
         self._saved = (restored.step, self.evaluated)
         self.writer.rewind(restored.step)
         self.say(f"resumed at step {restored.step:,}")
+        if restored.step >= self.schedule.num_steps:
+            self.say(f"training is complete: it ends at step {self.schedule.num_steps:,}")
         return restored.state, restored.step
 
     def run(
@@ -171,6 +178,5 @@ class Loop:
 
     def _save(self, step: int, state: TrainState) -> None:
         self._fetch()
-        extra = {"window": dataclasses.asdict(self.window), "evaluated": self.evaluated}
-        self.checkpointer.save(step, state, extra)
+        self.checkpointer.save(step, state, saved_with(self.window, self.evaluated))
         self._saved = (step, self.evaluated)

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from experiments.runtime.distributed import is_lead
-from experiments.runtime.errors import UserError
+from experiments.runtime.errors import UserError, nearest
 
 PACKAGES = ("repgeo", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -41,13 +41,18 @@ def claim_workdir(
     """Makes `workdir` this config's: writes config.json, or checks it against the one there.
 
     Raises:
-      UserError: the folder belongs to a run with another config; lists each difference.
+      UserError: the folder belongs to a run with another config, and lists each difference; or
+        `allowed` names a key that neither config has.
     """
     path = workdir / "config.json"
-    new = json.loads(json.dumps(config))
+    new, allowed = json.loads(json.dumps(config)), set(allowed)
+    known = flatten(new)
+    for key in sorted(allowed):
+        if path.exists() and key not in known | flatten(json.loads(path.read_text())):
+            raise nearest(key, known, "key in --allow_config_change")
     if path.exists():
         changes = config_changes(json.loads(path.read_text()), new)
-        refused = {k: v for k, v in changes.items() if k not in set(allowed)}
+        refused = {k: v for k, v in changes.items() if k not in allowed}
         if refused:
             lines = "\n".join(f"  {k}: {a!r} -> {b!r}" for k, (a, b) in refused.items())
             raise UserError(

@@ -3,12 +3,13 @@
 import json
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from experiments.runtime.distributed import is_lead
 from experiments.runtime.errors import UserError
 
+TRACKERS = ("tensorboard", "wandb")
 Sink = Callable[[int, str, Mapping[str, float]], None]
 
 
@@ -66,14 +67,19 @@ class MetricsWriter:
             self._file.close()
 
 
+def check_trackers(names: Iterable[str]) -> None:
+    """Raises `UserError` for a tracker that does not exist."""
+    for name in names:
+        if name not in TRACKERS:
+            raise UserError(f"--track={name} is unknown; accepted: {', '.join(TRACKERS)}")
+
+
 def make_sinks(
     names: Sequence[str], workdir: pathlib.Path, config: Mapping[str, Any]
 ) -> list[Sink]:
     """Trackers by name: "tensorboard" (needs tensorboardX) and "wandb", both in extra `track`."""
+    check_trackers(names)
     makers = {"tensorboard": _tensorboard, "wandb": _wandb}
-    for name in names:
-        if name not in makers:
-            raise UserError(f"--track={name} is unknown; accepted: {', '.join(makers)}")
     return [makers[name](workdir, config) for name in names] if is_lead() else []
 
 

@@ -11,7 +11,12 @@ import pytest
 
 from diffenc import process
 from diffenc.elbo import elbo_terms, prior_kl
-from diffenc.encoder import identity_encoder, nt_encoder, residual_encoder
+from diffenc.encoder import (
+    encode_with_slope,
+    identity_encoder,
+    nt_encoder,
+    residual_encoder,
+)
 from diffenc.likelihood import discretised_log_prob
 from diffenc.sampling import generative_step, sample_along
 
@@ -82,7 +87,7 @@ def terms(kind, parametrisation="v", counterterm=0.0, denoiser=None, **options):
     return elbo_terms(
         jnp.asarray(X),
         gamma=lambda t: LOW + (HIGH - LOW) * t,
-        encoder=encoder(kind),
+        encoder=encoder(kind) if isinstance(kind, str) else kind,
         denoiser=denoiser or network(jnp),
         decoder=lambda codes, z, g: discretised_log_prob(codes, z, g, LEVELS),
         target=jnp.asarray(CODES),
@@ -129,6 +134,27 @@ def test_v_and_eps_forms_of_one_prediction_agree(x64):
         a = terms("residual", "v", counterterm).diffusion
         b = terms("residual", "eps", counterterm, denoiser=eps).diffusion
         np.testing.assert_allclose(a, b, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["identity", "nt", "residual"])
+def test_the_loss_is_the_error_of_the_prediction_of_x_plus_slope(kind, x64):
+    # ½ γ′ e^−γ ‖x_φ + dx_φ/dλ − (1 + c σ²) x̂‖²: the x-form of what the code computes from v.
+    gamma = jnp.asarray(LOW + (HIGH - LOW) * T)
+    x_t, slope = encode_with_slope(encoder(kind), jnp.asarray(X), gamma)
+    z = process.diffuse(x_t, gamma, jnp.asarray(EPS))
+    x_hat = process.x_from_v(z, network(jnp)(z, gamma), gamma)
+    for c in (0.0, 1.0):
+        error = x_t - slope - (1 + c * jax.nn.sigmoid(gamma)[:, None]) * x_hat
+        want = 0.5 * (HIGH - LOW) * jnp.exp(-gamma) * (error**2).sum(1)
+        np.testing.assert_allclose(terms(kind, counterterm=c).diffusion, want, rtol=1e-10)
+
+
+def test_a_residual_encoder_of_nothing_has_the_loss_of_the_non_trainable_one(x64):
+    nothing = residual_encoder(lambda x, g, c: jnp.zeros_like(x))
+    for value, want in zip(
+        terms(nothing, counterterm=1.0), terms("nt", counterterm=1.0), strict=True
+    ):
+        np.testing.assert_allclose(value, want, rtol=1e-12)
 
 
 def test_identity_encoder_is_vdm_only_without_the_counterterm_or_rescaled(x64):

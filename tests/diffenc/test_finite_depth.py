@@ -118,6 +118,7 @@ def test_optimal_variance_makes_gaussian_vdm_exact_at_every_depth(num_steps, x64
     ratio = (1 + VAR * snr[1:]) / (1 + VAR * snr[:-1])
     got = jnp.exp(finite_depth.optimal_log_ratio(costs, 1))
     np.testing.assert_allclose(got, ratio, rtol=1e-9)
+    assert (finite_depth.optimal_cost(costs, 1) < costs).all()
 
 
 @pytest.mark.parametrize(

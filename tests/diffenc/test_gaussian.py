@@ -125,6 +125,8 @@ def test_the_schedule_between_fixed_ends_does_not_matter():
         ("identity", 4000, 0.2994955, 0.249433),
         ("nt", 1000, 0.300398, 0.24792),
         ("nt", 4000, 0.300097, 0.249479),
+        ("identity", 16000, 0.2994955, 0.249861),
+        ("nt", 16000, 0.300022, 0.249872),
     ],
 )
 def test_sampler_moments_follow_the_affine_recursion(kind, num_steps, mean, variance, x64):

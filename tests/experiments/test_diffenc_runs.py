@@ -13,6 +13,7 @@ from experiments.diffusion.run import make_run
 from experiments.eval_diffenc import evaluate, subtract
 from experiments.frechet_diffenc import measure
 from experiments.inspect_diffenc import inspect
+from experiments.report import write_page
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import UserError
 from experiments.runtime.metrics import read_metrics
@@ -107,6 +108,15 @@ def check_page(folder, inspected, tmp_path):
     assert text.count("<img") == len(figures) == text.count("data:image/png;base64,")
     assert f"{distance['frechet_distance']:.4f}" in text and "features.py:rows" in text
     assert f"{inspected['path_cost_bits_per_dim']['best']:.6f}" in text
+
+
+def test_a_page_of_a_run_is_written_at_any_time(digits, tmp_path):
+    text = write_page(digits[0]).read_text()
+    assert "diffenc on digits, seed 0" in text
+    assert text.count("<img") == len(list((digits[0] / "figures").iterdir())) >= 1
+    (tmp_path / "config.json").write_text('{"encoder": "bert"}')
+    with pytest.raises(UserError, match="no diffusion run"):
+        write_page(tmp_path)
 
 
 def test_a_folder_without_a_run_is_one_clear_error(tmp_path):

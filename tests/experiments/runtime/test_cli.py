@@ -17,8 +17,16 @@ DIGITS = "--config=experiments/configs/diffenc/digits.py"
 WRONG = {
     "model": ([f"{DIGITS}:difenc", "--workdir=x"], "Did you mean 'diffenc'"),
     "file": (["--config=experiments/configs/diffenc/digit.py:vdmv"], "Did you mean 'digits.py'"),
-    "key": ([f"{DIGITS}:vdmv", "--config.train.learning_rte=1"], 'Did you mean "learning_rate"'),
+    "key": (
+        [f"{DIGITS}:vdmv", "--config.train.learning_rte=1"],
+        "--config has no key 'learning_rte'. Did you mean \"learning_rate\"?",
+    ),
     "workdir": ([f"{DIGITS}:vdmv"], "--workdir=DIR is missing"),
+    "folder": ([f"{DIGITS}:vdmv", "--workdir=file.txt"], "file.txt is a file; give the folder"),
+    "sharding": (
+        [f"{DIGITS}:vdmv:smoke", "--workdir=untaken", "--config.train.sharding=fdsp"],
+        "accepted: 'replicated', 'fsdp'",
+    ),
     "cluster": ([f"{DIGITS}:vdmv", "--workdir=x", "--num_processes=2"], "belong together"),
 }
 # Imports once; each case then runs as the entry point in a process of its own.
@@ -43,6 +51,7 @@ def launched(root, tmp_path_factory):
     """(exit codes, folder of outputs) of each case of `WRONG`, and of --help."""
     folder = tmp_path_factory.mktemp("launched")
     (folder / "experiments").symlink_to(root / "experiments")
+    (folder / "file.txt").touch()
     cases = {name: arguments for name, (arguments, _) in WRONG.items()}
     cases["help"] = ["--help", f"{DIGITS}:vdmv"]
     done = subprocess.run(
@@ -62,6 +71,10 @@ def test_a_wrong_word_fails_at_once_and_names_the_right_one(launched, name):
     said = (folder / f"{name}.err").read_text()
     assert codes[name] == 2, said
     assert WRONG[name][1] in said and "Traceback" not in said
+
+
+def test_a_refused_value_leaves_the_folder_to_the_next_try(launched):
+    assert launched[0]["sharding"] == 2 and not (launched[1] / "untaken").exists()
 
 
 def test_help_explains_the_entry_point_and_lists_the_config(launched):
@@ -96,5 +109,7 @@ def test_a_workdir_belongs_to_one_config_unless_told_otherwise(tmp_path):
     claim_workdir(tmp_path, {"a": {"b": 1, "c": [1, 2]}})
     with pytest.raises(UserError, match=r"a\.b: 1 -> 2"):
         claim_workdir(tmp_path, {"a": {"b": 2, "c": [1, 2]}})
+    with pytest.raises(UserError, match=r"unknown key.*'a\.bb'. Did you mean 'a\.b'"):
+        claim_workdir(tmp_path, {"a": {"b": 2, "c": [1, 2]}}, allowed=["a.bb"])
     claim_workdir(tmp_path, {"a": {"b": 2, "c": [1, 2]}}, allowed=["a.b"])
     assert config_changes({"x": {"y": 1}}, {"z": 2}) == {"x.y": (1, None), "z": (None, 2)}
