@@ -4,10 +4,11 @@ python -m benchmarks.hubness [--cases measures,mp_gauss,mp_empiric,large,growth]
 
 Both sides run in this process on the same threads, after compilation; medians. Where the plain
 side is extrapolated from some rows, the result says so. Writes results/benchmarks/hubness.json
-(not with --small, which only shows that everything runs).
+(not with --small, which only shows that everything runs); a case not run keeps its earlier figures.
 """
 
 import argparse
+import json
 import pathlib
 import statistics
 import subprocess
@@ -39,21 +40,35 @@ def points(n: int, d: int = 384) -> np.ndarray:
 
 def seconds(run: Callable[[], Any], repeats: int) -> float:
     """Median seconds of `run`, once it has run to warm up."""
-    jax.block_until_ready(run())
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
+    return in_turns(repeats, run=run)["run"]
+
+
+def in_turns(repeats: int, **runs: Callable[[], Any]) -> dict[str, float]:
+    """Median seconds of each run, all measured in turns: another load slows all alike."""
+    for run in runs.values():
         jax.block_until_ready(run())
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    rounds = [{name: once(run) for name, run in runs.items()} for _ in range(repeats)]
+    return {name: statistics.median(times[name] for times in rounds) for name in runs}
 
 
-def gemm(n: int, d: int, repeats: int) -> float:
-    """Seconds of the matrix products of a self search alone, block by block."""
+def once(run: Callable[[], Any]) -> float:
+    """Seconds of one run."""
+    start = time.perf_counter()
+    jax.block_until_ready(run())
+    return time.perf_counter() - start
+
+
+def gemms(n: int, d: int) -> Callable[[], Any]:
+    """Runs the matrix products of a self search alone, block by block."""
     number, rows = blocks.split(n, blocks.QUERY_ROWS)
     tiles, columns = blocks.split(n, blocks.POINT_COLUMNS)
     q, p = jnp.ones((rows, d)), jnp.ones((columns, d))
-    return number * tiles * seconds(lambda: _product(q, p), 5 * repeats)
+
+    def run():
+        for _ in range(number * tiles):
+            jax.block_until_ready(_product(q, p))
+
+    return run
 
 
 _product = jax.jit(pairwise.products)
@@ -76,17 +91,21 @@ def measures(repeats: int, small: bool) -> Result:
     n, d = (1_000, 64) if small else (10_000, 384)
     x = points(n, d)
     on_device = jnp.asarray(x)
-    ours = seconds(lambda: hub_measures(on_device), repeats)
-    theirs = seconds(lambda: sklearn_measures(x), repeats)
+    took = in_turns(
+        repeats,
+        gemm=gemms(n, d),
+        ours=lambda: hub_measures(on_device),
+        knn=lambda: hubness.knn(on_device, K),
+        theirs=lambda: sklearn_measures(x),
+    )
     want, got = sklearn_measures(x), hub_measures(on_device)._asdict()
-    only_knn = seconds(lambda: hubness.knn(on_device, K), repeats)
     return {
         "size": f"n={n} d={d} k={K}",
-        "ratio": theirs / ours,
+        "ratio": took["theirs"] / took["ours"],
         "goal": 2,
-        "gemm_rate": gemm(n, d, repeats) / ours,
+        "gemm_rate": took["gemm"] / took["ours"],
         "gemm_rate_goal": 0.7,
-        "gemm_rate_of_knn_alone": gemm(n, d, repeats) / only_knn,
+        "gemm_rate_of_knn_alone": took["gemm"] / took["knn"],
         "agreement": max(abs(float(got[name]) - value) for name, value in want.items()),
     }
 
@@ -96,15 +115,19 @@ def mp_gauss(repeats: int, small: bool) -> Result:
     n, d, candidates = (1_000, 64, 50) if small else (10_000, 384, 100)
     x = points(n, d)
     on_device = jnp.asarray(x)
-    ours = seconds(lambda: hubness.reduced_knn(on_device, K, "mp_gauss"), repeats)
-    theirs = seconds(lambda: published.mp_normal(x, candidates), 1)
+    took = in_turns(
+        min(repeats, 3),
+        gemm=gemms(n, d),
+        ours=lambda: hubness.reduced_knn(on_device, K, "mp_gauss"),
+        theirs=lambda: published.mp_normal(x, candidates),
+    )
     after = hub_measures(on_device, "mp_gauss")
     counts = np.bincount(published.mp_normal(x, candidates)[:, :K].ravel(), minlength=n)
     return {
         "size": f"n={n} d={d} k={K}",
-        "ratio": theirs / ours,
+        "ratio": took["theirs"] / took["ours"],
         "goal": 1,
-        "gemms": ours / gemm(n, d, repeats),
+        "gemms": took["ours"] / took["gemm"],
         "skewness_ours": float(after.skewness),
         "skewness_theirs": float(stats.skew(counts)),
     }
@@ -116,17 +139,17 @@ def mp_empiric(repeats: int, small: bool) -> Result:
     x = points(n, d)
     on_device = jnp.asarray(x)
     ask = lambda: hubness.reduced_knn(on_device, K, "mp_empiric", num_candidates=candidates)
-    ours = seconds(ask, min(repeats, 3))
+    took = in_turns(min(repeats, 3), gemm=gemms(n, d), ours=ask)
     graph = NearestNeighbors(n_neighbors=candidates + 1, algorithm="brute").fit(x).kneighbors(x)
     start = time.perf_counter()
     published.mp_empiric(*graph, rows)
     theirs = (time.perf_counter() - start) * n / rows
     return {
         "size": f"n={n} d={d} k={K} candidates={candidates}",
-        "ratio": theirs / ours,
+        "ratio": theirs / took["ours"],
         "goal": 10,
         "extrapolated": f"set algorithm from {rows} of {n} rows, its graph not counted",
-        "gemms": ours / gemm(n, d, repeats),
+        "gemms": took["ours"] / took["gemm"],
         "agreement": _empiric_agreement(x[:300], ask),
     }
 
@@ -164,13 +187,12 @@ def large(repeats: int, small: bool) -> Result:
 def child(method: str, n: int) -> None:
     """Prints peak extra MB, seconds, seconds of its products alone, and the skewness found."""
     x = jax.block_until_ready(jnp.asarray(points(n)))
-    products = gemm(n, 384, 1)
     before = resident("VmRSS")
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     start = time.perf_counter()
     skewness = float(hub_measures(x, None if method == "knn" else method).skewness)
-    took = time.perf_counter() - start
-    print(resident("VmHWM") - before, took, products, skewness)
+    took, peak = time.perf_counter() - start, resident("VmHWM")
+    print(peak - before, took, once(gemms(n, 384)), skewness)
 
 
 def resident(field: str) -> float:
@@ -209,12 +231,13 @@ def main() -> None:
     if args.child:
         child(args.child, args.n)
         return
-    results = {}
+    results = json.loads(OUTPUT.read_text())["results"] if OUTPUT.exists() else {}
     for name in args.cases.split(","):
-        results[name] = CASES[name](args.repeats, args.small)
-        print(name, results[name], flush=True)
-    if not args.small:
-        write_json(OUTPUT, {"environment": environment(), "argv": sys.argv[1:], "results": results})
+        measured = CASES[name](args.repeats, args.small)
+        print(name, measured, flush=True)
+        results[name] = measured | {"environment": environment()}
+        if not args.small:
+            write_json(OUTPUT, {"results": results})
 
 
 if __name__ == "__main__":

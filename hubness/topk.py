@@ -21,6 +21,7 @@ SPARE = 8
 CHUNK = 32
 REPAIR_ROWS = 8
 RECOMPUTE_ROWS = 128
+KEY_ROWS = 256  # keys hold five tiles of intermediate values at once
 _STABLE = {"is_stable": True} if "is_stable" in inspect.signature(lax.top_k).parameters else {}
 Elementwise = Callable[[Array, Any, Any], Array]
 
@@ -88,13 +89,15 @@ def pair_costs(
     Computed in blocks of one shape, so that a pair has the same bits whatever else is asked.
     """
 
-    def block(rows, index):
-        p = pairwise.exact_points(space, index)
-        q = jnp.broadcast_to(pairwise.exact_queries(space, rows)[:, None], p.shape)
-        cost = pairwise.cost(space, q, p, pairwise.take(space.shift, index))
-        return cost if own is None else jnp.where(index == rows[:, None] + own, jnp.inf, cost)
-
+    block = lambda rows, index: _block_costs(space, rows, index, own)
     return blocks.map_rows(block, index.shape[0], RECOMPUTE_ROWS, index, even=False)
+
+
+def _block_costs(space, rows, index, own):
+    p = pairwise.exact_points(space, index)
+    q = jnp.broadcast_to(pairwise.exact_queries(space, rows)[:, None], p.shape)
+    cost = pairwise.cost(space, q, p, pairwise.take(space.shift, index))
+    return cost if own is None else jnp.where(index == rows[:, None] + own, jnp.inf, cost)
 
 
 class Fold(NamedTuple):
@@ -242,13 +245,17 @@ def nearest_by_key(
         return merge(best, jnp.where(tile.valid[None], value, -jnp.inf), tile.ids)
 
     init = lambda m: no_candidates(m, c, space.points.dtype)
-    best = blocks.fold_scores(step, init, space, states[1], block_rows)
+    best = blocks.fold_scores(step, init, space, states[1], block_rows or KEY_ROWS)
 
-    cost = pair_costs(space, best.index, 0 if exclude_self else None)
-    own = jnp.isinf(cost)
-    d = pairwise.distance(jnp.where(own, 0, cost), space.metric)
-    queries = jax.tree.map(lambda a: a[:, None], states[0])
-    points = jax.tree.map(lambda a: pairwise.take(a, best.index), states[1])
-    value = jnp.where(own, jnp.inf, key(d, queries, points))
-    value, _, index = sort_rows((value, cost), best.index, k)
-    return Ranked(value, index)
+    def rank(rows, asked):
+        index, state = asked
+        cost = _block_costs(space, rows, index, 0 if exclude_self else None)
+        own = jnp.isinf(cost)
+        d = pairwise.distance(jnp.where(own, 0, cost), space.metric)
+        of_points = jax.tree.map(lambda a: pairwise.take(a, index), states[1])
+        value = key(d, jax.tree.map(lambda a: a[:, None], state), of_points)
+        value, _, index = sort_rows((jnp.where(own, jnp.inf, value), cost), index, k)
+        return Ranked(value, index)
+
+    asked = best.index, states[0]
+    return blocks.map_rows(rank, space.queries.shape[0], RECOMPUTE_ROWS, asked, even=False)
