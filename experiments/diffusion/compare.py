@@ -113,7 +113,8 @@ def difference_table(summary: Summary) -> str:
 
 
 def _digits(value: float, term: str) -> str:
-    return f"{value:.6f}" if term == "prior" else f"{value:.4f}"
+    places = 6 if term == "prior" else 4
+    return f"{round(value, places) + 0.0:.{places}f}"  # + 0.0: no minus sign on zero
 
 
 def _optional(value: float | None, term: str) -> str:
