@@ -8,6 +8,7 @@ config.json, manifest.json, teacher/ and one folder an objective with metrics an
 summary.json, table.md and figures/. The same command again resumes.
 """
 
+import functools
 import pathlib
 import sys
 from collections.abc import Iterable
@@ -45,6 +46,9 @@ def distil(
     setup = make_setup(given)
     teacher_run = check_finished_run("teacher", given, setup.task)
     student_run = check_finished_run("student", given, setup.task)
+    restore = functools.partial(restore_variables, example=setup.task.train.x)
+    variables = teacher_run and restore(teacher_run / "teacher", setup.teachers)
+    starts = {o: student_run and restore(student_run / o, setup.students) for o in setup.objectives}
     claim_workdir(workdir, given, allowed_changes)
     write_manifest(workdir, data=setup.task.facts())
     measure = make_measures(setup.task, setup.label_sets)
@@ -53,17 +57,12 @@ def distil(
         if teacher_run is None:
             stage = teacher_stage(setup, workdir / "teacher")
             variables = run_stage(stage, intervals, stop).variables
-        else:
-            folder = teacher_run / "teacher"
-            variables = restore_variables(folder, setup.teachers, setup.task.train.x)
         if stop:
             return None
         taught = teach(setup, variables, workdir / "teacher_outputs.npz")
         for objective in setup.objectives:
-            start = student_run and restore_variables(
-                student_run / objective, setup.students, setup.task.train.x
-            )
-            stage = student_stage(setup, objective, taught, measure, workdir / objective, start)
+            folder, start = workdir / objective, starts[objective]
+            stage = student_stage(setup, objective, taught, measure, folder, start)
             run_stage(stage, intervals, stop)
             if stop:
                 return None
@@ -90,8 +89,7 @@ def _report(
     } | summarise(courses)
     write_json(workdir / "summary.json", summary)
     (workdir / "table.md").write_text(block(summary))
-    chance = 1 / max(len(setup.task.concept_names), 1)
-    write_figures(courses, teachers, chance, workdir / "figures")
+    write_figures(courses, summary, workdir / "figures")
     return summary
 
 

@@ -117,4 +117,4 @@ def main(times_per_image: int | None, against: str | None) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS, needs_config=False)
+    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)

@@ -91,4 +91,4 @@ def main(num: int | None, examples: int | None, step: float | None) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS, needs_config=False)
+    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)

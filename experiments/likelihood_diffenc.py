@@ -22,6 +22,7 @@ import numpy as np
 import diffenc
 from diffenc import flow, importance
 from diffenc.likelihood import dequantise, discretised_log_prob
+from experiments.diffusion import page
 from experiments.diffusion.run import Run, load_trained
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
@@ -68,6 +69,7 @@ def measure(
         "environment": environment(),
     }
     write_json(workdir / f"likelihood_{method}.json", result)
+    page.write(workdir)
     return result
 
 
@@ -117,4 +119,4 @@ def main(method: str | None, **given: int | None) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS, needs_config=False)
+    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)

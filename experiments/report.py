@@ -131,4 +131,4 @@ def main(check: bool) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS, needs_config=False)
+    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)

@@ -63,4 +63,4 @@ def main(**options: int | None) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS, needs_config=False)
+    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)

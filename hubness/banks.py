@@ -1,7 +1,8 @@
 """Reductions that measure how popular a point is with a bank of queries.
 
 Cross-modal retrieval: the bank is a set of queries other than the ones asked, for example the
-training queries. Without one, the points themselves serve, each left out of its own statistics.
+training queries. Without one, the points themselves serve, each left out of its own statistics;
+between two domains the queries that are asked.
 Similarities are −distance: cos − 1 under cosine, which ranks as cos does.
 """
 
@@ -15,7 +16,7 @@ from hubness.request import Request
 
 def inverted_softmax(r: Request) -> Neighbors:
     """−log [e^{βs(q,x)} / Σ_b e^{βs(b,x)}] over the bank b. Smith et al. 2017, arXiv 1702.03859."""
-    return _scored(r, _log_popularity(r, r.bank), 1)
+    return _scored(r, _log_popularity(r, _bank(r)), 1)
 
 
 def dual_bank(r: Request) -> Neighbors:
@@ -23,13 +24,18 @@ def dual_bank(r: Request) -> Neighbors:
 
     DualIS, Wang et al. 2023 (EMNLP), arXiv 2310.11612.
     """
-    return _scored(r, _log_popularity(r, r.bank) + _log_popularity(r, r.gallery_bank), 2)
+    return _scored(r, _log_popularity(r, _bank(r)) + _log_popularity(r, r.gallery_bank), 2)
 
 
 def _log_popularity(r: Request, bank: Float[Array, "b d"] | None) -> Float[Array, " n"]:
     """log Σ_b e^{βs(b,x)} of each point."""
     members = r.x if bank is None else bank
     return rowstats.log_sum_exp(members, r.x, r.beta, r.metric, bank is None, r.block_size)
+
+
+def _bank(r: Request) -> Float[Array, "b d"] | None:
+    """The bank of queries; None where the points serve."""
+    return r.queries if r.bank is None and r.two_domain else r.bank
 
 
 def _scored(r: Request, log_popularity: Float[Array, " n"], factors: int) -> Neighbors:
@@ -53,9 +59,10 @@ def query_bank(r: Request) -> Neighbors:
 
 
 def _popular(r: Request) -> Bool[Array, " n"]:
-    bank = r.x if r.bank is None else r.bank
-    k = min(r.bank_k or 1, len(r.x) - (r.bank is None))
-    found = search(r.x, bank, k, r.metric, r.bank is None, r.block_size)
+    bank = _bank(r)
+    k = min(r.bank_k or 1, len(r.x) - (bank is None))
+    members = r.x if bank is None else bank
+    found = search(r.x, members, k, r.metric, bank is None, r.block_size)
     return jnp.zeros(len(r.x), bool).at[found.index].set(True)
 
 
@@ -65,7 +72,8 @@ def nnn(r: Request) -> Neighbors:
     Chowdhury et al. 2024 (EMNLP), arXiv 2410.24114; an additive bias of each point, so it can be
     stored in an index.
     """
-    bank = r.x if r.bank is None else r.bank
-    k = min(r.bank_k or 128, len(bank) - (r.bank is None))
-    near = search(bank, r.x, k, r.metric, r.bank is None, r.block_size)
+    bank = _bank(r)
+    members = r.x if bank is None else bank
+    k = min(r.bank_k or 128, len(members) - (bank is None))
+    near = search(members, r.x, k, r.metric, bank is None, r.block_size)
     return local.penalised(r, -r.weight * near.distance.mean(axis=1))

@@ -92,15 +92,17 @@ def _set_counts(graph: Neighbors, points: Neighbors) -> Float[Array, "m c"]:
 
 def local_scaling(r: Request, graph: Neighbors, points: Neighbors) -> Float[Array, "m c"]:
     """1 + d² / (r_q r_x): the exponential is missing; r_q is one place too far for new queries."""
-    radius = points.distance[:, r.local_k]
-    return 1 + graph.distance**2 / (graph.distance[:, r.local_k, None] * radius[graph.index])
+    radius = jnp.maximum(points.distance[:, r.local_k], local.TINY)
+    radius_q = jnp.maximum(graph.distance[:, r.local_k, None], local.TINY)
+    ratio = (graph.distance / radius_q) * (graph.distance / radius[graph.index])
+    return jnp.minimum(1 + ratio, jnp.finfo(ratio.dtype).max)
 
 
 def nicdm(r: Request, graph: Neighbors, points: Neighbors) -> Float[Array, "m c"]:
     """d / √(r_q r_x), r_x over k neighbours and r_q over k + 1 stored ones, self included."""
-    r_x = points.distance[:, 1 : r.local_k + 1].mean(axis=1)
-    r_q = graph.distance[:, : r.local_k + 1].mean(axis=1, keepdims=True)
-    return graph.distance / jnp.sqrt(r_q * r_x[graph.index])
+    r_x = jnp.maximum(points.distance[:, 1 : r.local_k + 1].mean(axis=1), local.TINY)
+    r_q = jnp.maximum(graph.distance[:, : r.local_k + 1].mean(axis=1, keepdims=True), local.TINY)
+    return graph.distance / (jnp.sqrt(r_q) * jnp.sqrt(r_x[graph.index]))
 
 
 def dsl(r: Request, graph: Neighbors, points: Neighbors) -> Float[Array, "m c"]:

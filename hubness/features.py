@@ -141,8 +141,10 @@ def rank_normal_apply(state: RankNormal, x: Real[ArrayLike, "..."]) -> Float[Arr
     Values outside the fitted range take the score of its end. A feature that was constant gives 0.
     """
     x = validate.queries(x, state.values, "x")
-    columns = jax.vmap(jnp.interp, in_axes=1, out_axes=1)
-    return pairwise.unit_rows(jax.jit(columns)(x, state.values, state.scores))
+    return pairwise.unit_rows(_interpolate(x, state.values, state.scores))
+
+
+_interpolate = jax.jit(jax.vmap(jnp.interp, in_axes=1, out_axes=1))
 
 
 @jax.jit

@@ -28,8 +28,8 @@ REDUCTIONS: dict[str, Callable[[Request], Neighbors]] = {
     "snn": shared.snn,
 }
 BANKED = ("dual_bank", "inverted_softmax", "nnn", "query_bank")
-# Both sides must be compared with the same third points.
-ONE_DOMAIN = ("mp_empiric", "mp_gauss_full", "simhub", "snn")
+# Both sides must be compared with the same third points, or with one centre.
+ONE_DOMAIN = ("dsg", "mp_empiric", "mp_gauss_full", "simhub", "snn")
 # Scaled or fitted distances must be positive; DisSim and centring choose their own geometry.
 NOT_DOT = ("dsg", "dsl", "local_scaling", "localized_centring", "mp_gamma", "nicdm")
 
@@ -66,7 +66,8 @@ def reduced_knn(
     Args:
         local_k: neighbourhood of local scaling, NICDM, CSLS, DSL, SNN, simhub, localized centring.
         bank: queries that measure popularity for inverted_softmax, query_bank, dual_bank, nnn;
-            the points themselves if None. `gallery_bank` is the second bank of dual_bank.
+            if None the points themselves, or with `two_domain` the queries. `gallery_bank` is the
+            second bank of dual_bank.
         beta: inverse temperature of the softmaxes.
         bank_k: neighbours taken for each bank member (query_bank, 1) or point (nnn, 128).
         weight: of the mean bank similarity in nnn.
@@ -136,7 +137,7 @@ def _check(r: Request, method: str) -> None:
     if r.two_domain and (r.queries is None or method in ONE_DOMAIN):
         raise ValueError(
             f"two_domain=True needs queries and a method other than {', '.join(ONE_DOMAIN)}, which "
-            "compare both sides with the same third points; drop two_domain."
+            "compare both sides with the same third points or one centre; drop two_domain."
         )
     references = len(r.queries) if r.two_domain else n - 1
     validate.count(r.local_k, min(references, n - r.exclude_self), "local_k")

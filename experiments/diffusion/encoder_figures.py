@@ -50,16 +50,19 @@ def moved_points(x: np.ndarray, offsets: np.ndarray, t: Sequence[float]) -> Figu
 def statistics(measured: Measured) -> Figure:
     """The encoding's values against t; its distance from x, y and dy/dt."""
     t = measured["t"]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.6))
     mean, deviation = (np.asarray(measured[k]) for k in ("mean", "deviation"))
     left.plot(t, mean, label="mean of x_t")
     left.fill_between(t, mean - deviation, mean + deviation, alpha=0.2, label="± deviation")
     for name in ("min", "max"):
         left.plot(t, measured[name], lw=0.8, ls="--", label=name)
-    for name, label in (("moved", "x_t − x"), ("y", "y"), ("dy_dt", "dy/dt")):
-        right.plot(t, measured[name], label=label)
-    right.set(ylabel="root mean square")
-    for axis in (left, right):
+    # dy/dt apart: where σ² is small nothing holds y still, and its slope would hide the others.
+    drawn = (middle, "moved", "x_t − x"), (middle, "y", "y"), (right, "dy_dt", "dy/dt")
+    for axis, name, label in drawn:
+        axis.plot(t, measured[name], label=label)
+    for axis in (middle, right):
+        axis.set(ylabel="root mean square", ylim=(0, None))
+    for axis in (left, middle, right):
         axis.set_xlabel("t")
         axis.legend(fontsize=8)
     figure.tight_layout()

@@ -42,7 +42,8 @@ def tile(images: np.ndarray, columns: int) -> np.ndarray:
 def samples(rows: Mapping[str, np.ndarray], levels: int) -> Figure:
     """One row of pictures a name: codes [n, h, w, c], or a scatter of points [n, 2]."""
     flat = next(iter(rows.values())).ndim == 2
-    height = 3.0 if flat else 1.1
+    lines = max(-(-len(codes) // 16) for codes in rows.values())
+    height = 3.0 if flat else 0.6 * lines + 0.5
     figure, axes = plt.subplots(len(rows), 1, figsize=(9, height * len(rows)), squeeze=False)
     for axis, (name, codes) in zip(axes[:, 0], rows.items(), strict=True):
         axis.set_title(name, loc="left", fontsize=9)
@@ -93,7 +94,7 @@ def plain_log(axis: Axes) -> None:
     low, high = axis.get_ylim()
     if high < 5 * low:  # no two of them would fit
         axis.yaxis.set_major_locator(MaxNLocator(5))
-    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:.4g}"))
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:.5g}"))
     axis.yaxis.set_minor_formatter(NullFormatter())
 
 

@@ -12,10 +12,22 @@ FIGURES = {
     "training": "Training: thin lines are the training batches, dots the test split (EMA)",
     "loss_by_time": "Diffusion loss by time, ± 2 standard errors over images",
     "samples": "Samples",
-    "encodings": "Encodings x_t, and x_t − x",
+    "encodings": "Encodings over depth",
     "heat_maps": "Where the encoding moves",
     "encoding_statistics": "Values of the encoding by time",
     "shift_costs": "What the counterterm takes back of the encoding's slope",
+}
+COUNTERTERMS = {
+    "none": "none, c = 0",
+    "published": "published, c = 1",
+    "own": "the model's",
+    "best": "the best c at each depth",
+}
+WAYS = {
+    "equal": "equal steps",
+    "equal_best_variance": "with the best variances",
+    "chosen": "chosen steps",
+    "chosen_best_variance": "chosen, with the best variances",
 }
 
 
@@ -27,6 +39,9 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     sections = {
         "Bits/dim on the test split": (read("eval.json"), _evaluation),
         "Against another run": (read("against.json"), _against),
+        "Beyond the ELBO: paths of the sampler": (read("likelihood_paths.json"), _likelihood),
+        "Beyond the ELBO: the probability-flow ODE": (read("likelihood_flow.json"), _likelihood),
+        "Few sampling steps": (read("steps.json"), _steps),
         "Cost of the encoder's movement": (read("inspect.json"), _path_cost),
         "Fréchet distance": (read("frechet.json"), _frechet),
     }
@@ -71,22 +86,28 @@ def _evaluation(record: Record) -> list[str]:
     summary = record["summary"]
     errors = {name: summary.get(f"{name}_mc_error") for name in summary}
     rows = [
-        [name, f"{value:.6f}", "–" if errors[name] is None else f"{errors[name]:.6f}"]
+        [_term(name), f"{value:.6f}", "–" if errors[name] is None else f"{errors[name]:.6f}"]
         for name, value in summary.items()
         if not name.endswith("_mc_error")
     ]
+    kind = "images" if len(record["data"]["shape"]) == 3 else "points"
     text = (
-        f"EMA weights at step {record['step']:,}, all {record['data']['test_size']:,} images, "
+        f"EMA weights at step {record['step']:,}, all {record['data']['test_size']:,} {kind}, "
         f"{record['times_per_image']} stratified times each; ± one standard error from times and "
         "noise."
     )
     return [_table(["term", "bits/dim", "± MC"], rows), html.paragraph(text)]
 
 
+def _term(name: str) -> str:
+    return "total" if name == "bits_per_dim" else name
+
+
 def _against(record: Record) -> list[str]:
+    shown = {"difference": "+.6f", "image_error": ".6f", "mc_error": ".6f"}
     rows = [
-        [term, f"{row['difference']:+.6f}", f"{row['image_error']:.6f}", f"{row['mc_error']:.6f}"]
-        for term, row in record["differences"].items()
+        [_term(name), *(format(row[key], form) for key, form in shown.items())]
+        for name, row in record["differences"].items()
     ]
     text = f"This run less `{record['other']}`, on the same images, times and noise."
     return [_table(["term", "bits/dim", "± images", "± MC"], rows), html.paragraph(text)]
@@ -94,13 +115,37 @@ def _against(record: Record) -> list[str]:
 
 def _path_cost(record: Record) -> list[str]:
     costs = record["path_cost_bits_per_dim"]
-    rows = [[name, f"{value:.6f}"] for name, value in costs.items()]
+    rows = [[label, f"{costs[name]:.6f}"] for name, label in COUNTERTERMS.items()]
     text = (
         "½∫e^−γ E|dx/dλ − c σ²x̂|² dγ for several multipliers c of the counterterm, over "
         f"{record['num']:,} images: upper bounds on what a Markov generative process pays because "
         "the encoding moves."
     )
     return [_table(["counterterm", "at most, bits/dim"], rows), html.paragraph(text)]
+
+
+def _likelihood(record: Record) -> list[str]:
+    rows = [
+        [str(row["draws"]), f"{row['mean']:.6f}", f"{row['image_error']:.6f}"]
+        for row in record["bits_per_dim"]
+    ]
+    text = (
+        f"Upper bounds on −log p(x) over {record['num']:,} test examples, ± one standard error "
+        "over them; more draws an example make the bound tighter."
+    )
+    return [_table(["draws", "at most, bits/dim", "± images"], rows), html.paragraph(text)]
+
+
+def _steps(record: Record) -> list[str]:
+    rows = [
+        [str(row["num_steps"]), *(f"{row[f'{way}_bits_per_dim']:.4f}" for way in WAYS)]
+        for row in record["rows"]
+    ]
+    text = (
+        "Diffusion term in bits/dim at so many steps of the sampler. Levels and variances are "
+        f"chosen on one half of {record['num']:,} training examples and priced on the other."
+    )
+    return [_table(["steps", *WAYS.values()], rows), html.paragraph(text)]
 
 
 def _frechet(record: Record) -> list[str]:

@@ -88,7 +88,7 @@ def summarise(courses: Mapping[str, Course]) -> dict[str, Any]:
                 name: {
                     "inverse_variance": _rounded(inverse_variance_mean(last[name])),
                     "over_teachers": _rounded(teacher_interval(last[name])),
-                    "per_teacher": _rounded(last[name].mean(1)),
+                    "per_teacher": _rounded(_of_teacher(name, last[name])),
                 }
                 for name in DIRECTIONS
                 if name in last
@@ -114,40 +114,53 @@ def summarise(courses: Mapping[str, Course]) -> dict[str, Any]:
 def compare(kl: Course, logit: Course) -> dict[str, Any]:
     """Logit students less KL students, teacher by teacher, at matched label accuracy.
 
-    At the last epochs if mean accuracies are within one point there; otherwise the more accurate
-    objective is read at its last measured epoch that is within one point of the other's end.
-    A claim `holds` if the whole 95 % interval over teachers lies on its side of zero.
+    Differences are those at the last of `matched_epochs`; `of_teachers` are each teacher's own
+    differences in accuracy, which a mean within one point could hide. A claim `holds` if the whole
+    95 % interval over teachers lies on its side of zero. The choice of an epoch cannot make a
+    claim: `holds_at` says at how many of the matched epochs, and of how many, it does.
     """
-    epochs = matched_epochs(kl, logit)
-    if epochs is None:
+    pairs = matched_epochs(kl, logit)
+    if not pairs:
         return {"matched": False}
-    before, after = kl.at(epochs[0]), logit.at(epochs[1])
-    report: dict[str, Any] = {"matched": True, "epochs": list(epochs)}
-    difference = teacher_interval(after["accuracy"] - before["accuracy"])
-    report["accuracy"] = {"difference": _rounded(difference)}
-    for name in CLAIMS:
-        if name not in before:
-            continue
-        difference = teacher_interval(after[name] - before[name])
-        upward = DIRECTIONS[name] == "higher"
-        holds = difference.low > 0 if upward else difference.high < 0
-        report[name] = {"difference": _rounded(difference), "holds": bool(holds)}
+    differences = [_differences(kl.at(first), logit.at(second)) for first, second in pairs]
+    intervals = [{n: teacher_interval(v) for n, v in d.items()} for d in differences]
+    report: dict[str, Any] = {"matched": True, "epochs": list(pairs[-1])}
+    for name, interval in intervals[-1].items():
+        report[name] = {"difference": _rounded(interval)}
+        if name == "accuracy":
+            report[name]["of_teachers"] = _rounded(differences[-1][name].mean(1))
+        else:
+            held = [_holds(name, at[name]) for at in intervals]
+            report[name] |= {"holds": held[-1], "holds_at": [sum(held), len(held)]}
     return report
 
 
-def matched_epochs(first: Course, second: Course) -> tuple[int, int] | None:
-    """Epochs of both at which mean label accuracies are within one point, or None."""
+def _differences(kl: dict[str, np.ndarray], logit: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: logit[name] - kl[name] for name in ("accuracy", *CLAIMS) if name in kl}
+
+
+def _holds(name: str, difference: Interval) -> bool:
+    return bool(difference.low > 0 if DIRECTIONS[name] == "higher" else difference.high < 0)
+
+
+def matched_epochs(first: Course, second: Course) -> list[tuple[int, int]]:
+    """Pairs of epochs at which mean label accuracies are within one point, in order of training.
+
+    The less accurate objective is read at its end only, so that it is never caught unfinished;
+    the more accurate one wherever it is within one point of that. Accuracy alone decides, and if
+    both ends are within a point, they are the last pair.
+    """
     accuracy = [c.values["accuracy"].mean((1, 2)) for c in (first, second)]
-    ends = [a[-1] for a in accuracy]
-    if abs(ends[0] - ends[1]) <= MATCHED_WITHIN:
-        return int(first.epochs[-1]), int(second.epochs[-1])
-    better = int(ends[1] > ends[0])
-    close = np.flatnonzero(np.abs(accuracy[better] - ends[1 - better]) <= MATCHED_WITHIN)
-    if not len(close):
-        return None
-    epochs = [int(first.epochs[-1]), int(second.epochs[-1])]
-    epochs[better] = int((first, second)[better].epochs[close[-1]])
-    return epochs[0], epochs[1]
+    better = int(accuracy[1][-1] > accuracy[0][-1])
+    close = np.abs(accuracy[better] - accuracy[1 - better][-1]) <= MATCHED_WITHIN
+    ends = [int(first.epochs[-1]), int(second.epochs[-1])]
+    epochs = (first, second)[better].epochs[close]
+    return [(int(e), ends[1]) if better == 0 else (ends[0], int(e)) for e in epochs]
+
+
+def _of_teacher(name: str, values: np.ndarray) -> np.ndarray:
+    """One value a teacher: the mean over its students, of a least probability the least."""
+    return values.min(1) if name == "min_probability" else values.mean(1)
 
 
 def _rounded(values: Sequence[float] | np.ndarray) -> list[float | None]:

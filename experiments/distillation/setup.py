@@ -114,7 +114,8 @@ def check_finished_run(role: str, config: Mapping[str, Any], task: Task) -> path
     run = pathlib.Path(config[role][key])
     try:
         theirs = json.loads((run / "config.json").read_text())
-        labels = json.loads((run / "manifest.json").read_text())["data"]["labels"]
+        data = json.loads((run / "manifest.json").read_text())["data"]
+        labels, name = data["labels"], data["name"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
             f"{role}.{key}={str(run)!r} holds no run of experiments.distill ({error}); give the "
@@ -124,6 +125,11 @@ def check_finished_run(role: str, config: Mapping[str, Any], task: Task) -> path
         raise UserError(
             f"the {role}s in {run} know {len(labels)} labels ({_shown(labels)}), this run has "
             f"{len(task.label_names)} ({_shown(task.label_names)}): use the same data for both"
+        )
+    if name != task.name:
+        raise UserError(
+            f"the {role}s in {run} were trained on {name}, this run is about {task.name}: use the "
+            "same data for both"
         )
     _check_same_models(role, run, theirs, config)
     for stage in ["teacher"] if role == "teacher" else config["objectives"]:

@@ -234,4 +234,4 @@ def describe_teachers(task: Task, models: Models, measure: Measure) -> dict[str,
         logits = np.einsum("tnm,tcm->tnc", models.f, models.concept_head)
         right = logits.argmax(2) == task.test.concept[None]
         facts["concept_head_accuracy"] = right.mean(1).tolist()
-    return jax.tree.map(lambda v: round(v, 6) if isinstance(v, float) else v, facts)
+    return jax.tree.map(lambda v: float(f"{v:.6g}") if isinstance(v, float) else v, facts)

@@ -30,14 +30,18 @@ NAMES = {
 
 
 def table(summary: Mapping[str, Any]) -> str:
-    """Every measure at the last epoch: mean over teachers [95 % interval over teachers]."""
+    """Every measure at the last epoch: mean over teachers [95 % interval over teachers].
+
+    A least probability spans orders of magnitude, where neither says anything: its range.
+    """
     objectives = summary["objectives"]
     lines = [
         "| at the last epoch | " + " | ".join(o.upper() for o in objectives) + " |",
         "|---|" + "---|" * len(objectives),
     ]
-    for name in next(iter(objectives.values()))["final"]:
-        cells = [_interval(o["final"][name]["over_teachers"]) for o in objectives.values()]
+    measured = next(iter(objectives.values()))["final"]
+    for name in [n for n in NAMES if n in measured]:
+        cells = [_cell(name, o["final"][name]) for o in objectives.values()]
         lines.append(f"| {NAMES[name]} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -53,10 +57,14 @@ def claims(summary: Mapping[str, Any]) -> str:
         kl_epoch, epoch = claim["epochs"]
         difference = _interval(claim["accuracy"]["difference"])
         epochs = f"epoch {epoch} against {kl_epoch}"
-        lines.append(f"| {pair}, {epochs}: label accuracy | {difference} | within 0.01 | |")
+        own = claim["accuracy"].get("of_teachers")
+        single = f"single teachers {_range(own)}" if own else ""
+        lines.append(
+            f"| {pair}, {epochs}: label accuracy | {difference} | within 0.01 | {single} |"
+        )
         for name, direction in (("mcca", ">"), ("median_d_rep", "<"), ("concept_accuracy", ">")):
             if name in claim:
-                held = "holds" if claim[name]["holds"] else "does not hold"
+                held = _held(claim[name])
                 difference = _interval(claim[name]["difference"])
                 lines.append(f"| {pair}: {NAMES[name]} | {difference} | {direction} 0 | {held} |")
     return "\n".join(lines) + "\n"
@@ -75,7 +83,10 @@ def caption(summary: Mapping[str, Any]) -> str:
         f"{_range(teachers['rank_of_centred_unembeddings'])}",
     ]
     if "concept_accuracy" in teachers:
-        facts.append(f"concept probe on the teachers {_range(teachers['concept_accuracy'])}")
+        facts.append(
+            f"probe for {_names(data['concepts'])} (chance {1 / len(data['concepts']):.2g}) on the "
+            f"teachers {_range(teachers['concept_accuracy'])}"
+        )
     if "norm_of_B" in teachers:
         facts.append(f"‖B‖ {_range(teachers['norm_of_B'])}")
     environment = summary["environment"]
@@ -89,6 +100,25 @@ def caption(summary: Mapping[str, Any]) -> str:
 def block(summary: Mapping[str, Any]) -> str:
     """Both tables and the caption, as a page shows them."""
     return f"{claims(summary)}\n{table(summary)}\n{caption(summary)}\n"
+
+
+def _cell(name: str, final: Mapping[str, Any]) -> str:
+    if name == "min_probability":
+        return _range(final["per_teacher"])
+    return _interval(final["over_teachers"])
+
+
+def _held(claim: Mapping[str, Any]) -> str:
+    """Whether a claim holds, and at how many matched epochs where the record says so."""
+    held = "holds" if claim["holds"] else "does not hold"
+    if "holds_at" not in claim:
+        return held
+    count, of = claim["holds_at"]
+    return f"{held}{'' if claim['holds'] else '; would'} at {count} of {of} matched epochs"
+
+
+def _names(names: Sequence[str]) -> str:
+    return f"{len(names)} concepts, {', '.join(names[:5])}" + (", …" if len(names) > 5 else "")
 
 
 def _interval(values: Sequence[float | None]) -> str:

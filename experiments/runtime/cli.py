@@ -79,11 +79,13 @@ def run(
     *,
     options: Mapping[str, tuple[type, str]] | None = None,
     needs_config: bool = True,
+    accepts_config: bool = True,
 ) -> None:
     """Parses the flags, calls `main(**options)` and exits with its code, or 2 for a `UserError`.
 
-    `options` maps the entry point's own flags to (int, float, str or bool, help); those not given
-    reach `main` as None, or False.
+    Without `accepts_config` the command reads the config of the run in --workdir, and a --config is
+    refused. `options` maps the entry point's own flags to (int, float, str or bool, help); those
+    not given reach `main` as None, or False.
     """
     options = options or {}
     makers = {
@@ -102,6 +104,8 @@ def run(
             return _fail(f"unexpected argument {argv[1]!r}; options start with --")
         if needs_config and flags.FLAGS.config is None:
             return _fail("--config=FILE.py:ARG is missing; --help explains")
+        if not accepts_config and flags.FLAGS.config is not None:
+            return _fail("this command has no --config: it reads that of the run in --workdir")
         logging.set_verbosity(logging.WARNING)
         if _CACHE.value:
             jax.config.update("jax_compilation_cache_dir", os.path.abspath(_CACHE.value))
@@ -112,7 +116,8 @@ def run(
             return _fail(str(error))
 
     try:
-        app.run(guarded, flags_parser=lambda argv: _parse(argv, [*options, *SHARED]))
+        shared = SHARED if accepts_config else ("workdir", "compile_cache")
+        app.run(guarded, flags_parser=lambda argv: _parse(argv, [*options, *shared]))
     except UserError as error:
         sys.exit(_fail(str(error)))
 

@@ -60,6 +60,8 @@ class Pairs:
 def load(spec: str, *, split: str = "test") -> Texts:
     """Texts by `ag_news:FILE`, `yahoo:FILE`, `text:FILE` or `newsgroups[:DATA_HOME]`.
 
+    `yahoo_small:FILE` is the stratified tenth of that file.
+
     `split` ("train" or "test") matters to newsgroups only; a file is one split.
     """
     name, _, value = spec.partition(":")
@@ -68,6 +70,7 @@ def load(spec: str, *, split: str = "test") -> Texts:
         "newsgroups": lambda: newsgroups(split, data_home=value or None),
         "text": lambda: text_lines(value),
         "yahoo": lambda: yahoo_answers(value),
+        "yahoo_small": lambda: stratified_sample(yahoo_answers(value), 0.1),
     }
     if name not in loaders:
         raise nearest(name, loaders, "texts")

@@ -33,6 +33,19 @@ def test_value_and_gradients_equal_those_through_logits(x64, m2, centre):
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-11), got, want)
 
 
+def test_single_precision_is_within_1e_5_of_the_squared_logits():
+    """Against logits in float64, of a student that is nothing like its teacher."""
+    args = models(n=200, k=3000, m=64, m2=64)
+    exact = [a.astype(np.float64) for a in args]
+    with jax.enable_x64(True):
+        want = jax.device_get(jax.value_and_grad(through_logits, ALL)(*exact))
+    value, gradients = jax.value_and_grad(distill.l2_logit_loss_from_heads, ALL)(*args)
+    logits = np.square(exact[0] @ exact[1].T).sum(1).mean()
+    assert abs(value - want[0]) < 1e-5 * logits  # measured 1e-7
+    for got, exactly in zip(gradients, want[1], strict=True):
+        assert np.abs(got - exactly).max() < 1e-5 * np.abs(exactly).max()  # measured 1e-6
+
+
 @pytest.mark.parametrize("block", [1, 64, None])
 def test_block_size_does_not_matter(block):
     args = models()

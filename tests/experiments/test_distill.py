@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from experiments.distill import distil
 from experiments.distillation.aggregate import read_course
 from experiments.distillation.measures import BOUNDS, DIRECTIONS
 from experiments.runtime.errors import UserError
+from experiments.runtime.manifest import flatten
 
 
 def get_config(name, arg, **changes):
@@ -133,6 +136,53 @@ def test_finetuning_starts_from_the_given_students_and_teachers(spiral, tmp_path
 
 
 @pytest.mark.parametrize(
+    ("changes", "distilled"),
+    [
+        ({"data.split": "interpolation"}, 392),
+        pytest.param({"data.split": "extrapolation"}, 238, marks=pytest.mark.slow),
+        pytest.param({"data.per_arm": 20}, 280, marks=pytest.mark.slow),
+    ],
+    ids=["interpolation", "extrapolation", "fewer examples"],
+)
+def test_splits_and_fewer_examples_with_the_teachers_of_the_full_run(
+    spiral, tmp_path, changes, distilled
+):
+    """Counts: 12 of an arm's 40 radii 1, ..., 10 lie within (4, 7) and 17 within (3, 7), of which
+    560 examples are a random half. The teachers' weights are those of the run named."""
+    folder, before = spiral
+    changes = SMALL | {"teacher.run": str(folder), "student.epochs": 4} | changes
+    after = distil(get_config("spiral", "l2:smoke", **changes), tmp_path)
+    assert after["data"]["distilled_size"] == pytest.approx(distilled, abs=15)
+    assert after["teachers"]["singular_values"] == before["teachers"]["singular_values"]
+    assert ("unseen_accuracy" in after["objectives"]["l2"]["final"]) == ("data.split" in changes)
+    with np.load(tmp_path / "teacher_outputs.npz") as stored:
+        assert stored["logits"].shape == (2, after["data"]["distilled_size"], 7)
+
+
+def test_models_that_cannot_be_restored_are_refused_before_any_training(spiral, tmp_path):
+    """A damaged student checkpoint, though teachers would be trained first."""
+    folder, _ = spiral
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folder, damaged)
+    largest = max((damaged / "kl/checkpoints/12/state").rglob("*"), key=lambda p: p.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(bytes(content))
+    changes = SMALL | {"student.start_from": str(damaged)}
+    with pytest.raises(UserError, match="no intact checkpoint"):
+        distil(get_config("spiral", "kl:smoke", **changes), tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("name", ["attributes", "cifar100", "spiral", "sub"])
+def test_options_that_a_config_describes_exist(name):
+    module = importlib.import_module(f"experiments.configs.distill.{name}")
+    keys = flatten(module.get_config().to_dict())
+    described = re.findall(r"--config\.([\w.]+)=", module.__doc__)
+    assert set(described) <= keys.keys() and (described or name in ("sub",))
+
+
+@pytest.mark.parametrize(
     ("name", "arg", "changes", "message"),
     [
         ("spiral", "kl:smoke", {"teacher.run": "nowhere"}, "holds no run of experiments.distill"),
@@ -144,6 +194,12 @@ def test_finetuning_starts_from_the_given_students_and_teachers(spiral, tmp_path
             r"model.teacher.widths is \[16\] there and \[8\] here",
         ),
         ("spiral", "kl:smoke", {"teacher.run": "SPIRAL", "teacher.num": 1}, "teacher.num is 2"),
+        (
+            "spiral",
+            "kl:smoke",
+            {"teacher.run": "OTHER"},
+            "were trained on other, this run is about spiral",
+        ),
         ("spiral", "kl:smoke", {"teacher.run": "UNFINISHED"}, "no finished teacher stage"),
         ("spiral", "kl:smoke", {"student.start_from": "UNFINISHED"}, "no finished kl stage"),
         ("spiral", "kl:smoke", {"model.student.dim": 9}, "set model.*dim to 6 or less"),
@@ -163,7 +219,12 @@ def test_refused_before_any_training(spiral, tmp_path, name, arg, changes, messa
     unfinished.mkdir()
     for file in ("config.json", "manifest.json"):
         (unfinished / file).write_text((folder / file).read_text())
-    places = {"SPIRAL": str(folder), "UNFINISHED": str(unfinished)}
+    other = tmp_path / "other"
+    shutil.copytree(unfinished, other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["data"]["name"] = "other"
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    places = {"SPIRAL": str(folder), "UNFINISHED": str(unfinished), "OTHER": str(other)}
     changes = {k: places.get(v, v) if isinstance(v, str) else v for k, v in changes.items()}
     workdir = tmp_path / "work"
     with pytest.raises(UserError, match=message):

@@ -34,5 +34,6 @@ def test_paths_of_many_steps_approach_the_runs_elbo(tmp_path):
     assert single["mean"] == pytest.approx(elbo, abs=4 * single["image_error"])
     assert single["image_error"] < 0.03 * elbo
     assert weighted["mean"] < single["mean"]
+    assert f"{weighted['mean']:.6f}" in (tmp_path / "report.html").read_text()
     with pytest.raises(UserError, match="accepted are paths, flow"):
         measure(tmp_path, "elbo")

@@ -24,5 +24,7 @@ def test_chosen_steps_and_variances_are_cheaper_on_other_images(tmp_path):
         codes = np.load(tmp_path / f"samples_{row['num_steps']}.npz")["codes"]
         assert codes.shape == (5, 2) and codes.min() >= 0 and codes.max() < 256
     assert result["rows"][1]["equal_bits_per_dim"] < result["rows"][0]["equal_bits_per_dim"]
+    shown = f"{result['rows'][1]['chosen_best_variance_bits_per_dim']:.4f}"
+    assert shown in (tmp_path / "report.html").read_text()
     with pytest.raises(UserError, match="multiple"):
         choose(tmp_path, num_steps=[5], grid=12)

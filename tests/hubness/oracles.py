@@ -51,7 +51,7 @@ class Case:
         return (mq[:, None], sq[:, None]), (mx[None], sx[None])
 
     def bank(self, bank):
-        """Distances of bank members to points, self at infinity where the points are the bank."""
+        """Distances of bank members to points; without a bank of the references, never to self."""
         return self.dx.T if bank is None else pairwise(bank, self.x, self.metric)
 
 
@@ -84,8 +84,8 @@ def dsg(c):
 
 
 def localized_centring(c, gamma=1.0):
-    c = Case(c.x, None if c.own else c.q, "cosine", k=c.k)
-    affinity = (unit(c.x.astype(np.float64)) * unit(c.x)[c.near(c.dx)].mean(1)).sum(1)
+    c = Case(c.x, None if c.own else c.q, "cosine", c.reference is not c.x, c.k)
+    affinity = (unit(c.x.astype(float)) * unit(c.reference)[c.near(c.dx)].mean(1)).sum(1)
     affinity = affinity**gamma if (affinity >= 0).all() else affinity
     return c.d - 1 + affinity[None]
 

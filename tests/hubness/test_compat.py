@@ -87,6 +87,19 @@ def test_parity(x, q, method, own):
     check(nb, METHODS[method](queries, points, *vectors), queries[1], own)
 
 
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("method", METHODS)
+def test_duplicates_give_no_nan(x, q, method, own):
+    """More copies than stored neighbours: scikit-hubness stores NaN there, which sorts anywhere."""
+    copies = np.concatenate([np.repeat(x[:2], 60, axis=0), x[:120]])
+    queries = None if own else np.concatenate([x[:2], q])
+    nb = reduced_knn(copies, K, method, queries=queries, num_candidates=C, compat="skhubness-0.30")
+    assert np.isfinite(np.asarray(nb.distance)).all()
+    assert all(len(set(row)) == K for row in np.asarray(nb.index))
+    if own:
+        assert not (np.asarray(nb.index) == np.arange(240)[:, None]).any()
+
+
 def test_the_self_distance_in_the_moments_matters(x):
     """Spec 6.4: moments with the self distance differ from moments without it."""
     a = reduced_knn(x, K, "mp_gauss", num_candidates=C, compat="skhubness-0.30")

@@ -51,13 +51,28 @@ def test_cosine_follows_the_paper(x, q, method):
     [
         ("csls", "cosine"),
         ("mp_gauss", "cosine"),
+        ("mp_gamma", "euclidean"),
         ("local_scaling", "euclidean"),
+        ("nicdm", "euclidean"),
         ("dsl", "euclidean"),
+        ("localized_centring", "euclidean"),
+        ("inverted_softmax", "cosine"),
+        ("query_bank", "cosine"),
+        ("nnn", "cosine"),
     ],
 )
 def test_two_domains_take_statistics_of_points_from_the_queries(x, q, method, metric):
-    nb = reduced_knn(x, K, method, queries=q, metric=metric, two_domain=True)
+    nb = reduced_knn(
+        x, K, method, queries=q, metric=metric, two_domain=True, **CANDIDATES.get(method, {})
+    )
     check(nb, getattr(oracles, method)(oracles.Case(x, q, metric, two_domain=True)))
+
+
+def test_two_domains_of_the_dual_bank(x, q):
+    """The queries are the first bank, the points the second, each without itself."""
+    nb = reduced_knn(x, K, "dual_bank", queries=q, metric="cosine", two_domain=True)
+    c = oracles.Case(x, q, "cosine")
+    check(nb, oracles.inverted_softmax(c, q) + oracles.inverted_softmax(c))
 
 
 @pytest.mark.parametrize("method", ["dual_bank", "inverted_softmax", "nnn", "query_bank"])
@@ -107,6 +122,10 @@ def test_duplicates_and_constant_rows_give_no_nan(x, method):
         (dict(method="csls", local_k=240), "local_k=240 is impossible"),
         (dict(method="nicdm", metric="dot"), "metric 'dot' is not known here"),
         (dict(method="csls", two_domain=True), "two_domain=True needs queries"),
+        (
+            dict(method="dsg", two_domain=True, queries=np.ones((20, 12), np.float32)),
+            "a method other than dsg",
+        ),
         (dict(method="csls", bank=np.ones((3, 12), np.float32)), "csls takes no bank"),
         (dict(method="nnn", bank=np.ones((3, 11), np.float32)), "bank of shape .* differ in width"),
         (dict(method="nnn", gallery_bank=np.ones((3, 12), np.float32)), "it is for dual_bank"),

@@ -10,6 +10,7 @@ from experiments.distillation.aggregate import (
     inverse_variance_mean,
     matched_epochs,
     read_course,
+    summarise,
     teacher_interval,
 )
 from experiments.runtime.metrics import MetricsWriter
@@ -47,10 +48,52 @@ def course(accuracy, mcca, d_rep):
 def test_matched_epochs():
     slow = course([0.5, 0.8, 0.90], [0, 0, 0], [1, 1, 1])
     fast = course([0.7, 0.895, 0.95], [0, 0, 0], [1, 1, 1])
-    assert matched_epochs(slow, slow) == (30, 30)
-    assert matched_epochs(fast, slow) == (20, 30)
-    assert matched_epochs(slow, fast) == (30, 20)
-    assert matched_epochs(slow, course([0.7, 0.95], [0, 0], [1, 1])) is None
+    assert matched_epochs(slow, slow) == [(30, 30)]
+    assert matched_epochs(fast, slow) == [(20, 30)]
+    assert matched_epochs(slow, fast) == [(30, 20)]
+    assert matched_epochs(slow, course([0.7, 0.95], [0, 0], [1, 1])) == []
+    early = course([0.895, 0.907, 0.909], [0, 0, 0], [1, 1, 1])
+    assert matched_epochs(early, slow) == [(10, 30), (20, 30), (30, 30)]
+
+
+def test_no_choice_of_a_matched_epoch_can_make_a_claim():
+    """Epochs depend on accuracy alone, and a claim that holds at a lucky one is shown as such."""
+    kl = course([0.5, 0.8, 0.9], [0.6, 0.6, 0.6], [2, 2, 2])
+    lucky = course([0.895, 0.907, 0.905], [0.9, 0.9, 0.6], [1, 1, 3])
+    assert matched_epochs(kl, lucky) == matched_epochs(
+        kl, course([0.895, 0.907, 0.905], [0, 0, 0], [9, 9, 9])
+    )
+    claim = compare(kl, lucky)
+    assert claim["epochs"] == [30, 30]
+    for name in ("mcca", "median_d_rep"):
+        assert not claim[name]["holds"] and claim[name]["holds_at"] == [2, 3]
+
+
+def test_a_mean_that_matches_shows_the_teachers_that_do_not():
+    """Three teachers at +0.1, -0.1 and 0: the mean is matched, and each stands beside it."""
+    kl, other = (course([0.8], [0.5], [1.0]) for _ in range(2))
+    other.values["accuracy"][0] += np.array([[0.1], [-0.1], [0.0]])
+    accuracy = compare(kl, other)["accuracy"]
+    assert accuracy["of_teachers"] == pytest.approx([0.1, -0.1, 0.0])
+    assert accuracy["difference"][0] == pytest.approx(0) and accuracy["difference"][2] > 0.2
+
+
+def test_inverse_variance_interval_is_that_of_the_best_unbiased_mean():
+    """With known variances the interval covers the truth in 95.4 % of draws; 1,000 students a
+    teacher know theirs. Measured 0.951 of 2,000; the standard error is 0.005."""
+    rng = np.random.default_rng(0)
+    sd = np.array([1.0, 3.0, 10.0])[:, None]
+    drawn = [inverse_variance_mean(sd * rng.normal(size=(3, 1000))) for _ in range(2000)]
+    assert np.mean([i.low <= 0 <= i.high for i in drawn]) == pytest.approx(0.954, abs=0.015)
+    want = (1000 / sd**2).sum() ** -0.5
+    np.testing.assert_allclose([(i.high - i.low) / 4 for i in drawn], want, rtol=0.1)
+
+
+def test_a_least_probability_is_the_least_of_a_teachers_students():
+    one = course([0.9], [0.5], [1.0])
+    one.values["min_probability"] = np.array([[[1e-9, 1e-3], [1e-5, 1e-5], [1e-2, 1e-7]]])
+    final = summarise({"kl": one})["objectives"]["kl"]["final"]
+    assert final["min_probability"]["per_teacher"] == [1e-9, 1e-5, 1e-7]
 
 
 def test_a_claim_holds_only_in_its_direction():

@@ -19,8 +19,8 @@ SUMMARY = {
         "l1": {
             "matched": True,
             "epochs": [30, 50],
-            "accuracy": {"difference": [0.004, -0.001, 0.009]},
-            "mcca": {"difference": [0.4, 0.3, 0.5], "holds": True},
+            "accuracy": {"difference": [0.004, -0.001, 0.009], "of_teachers": [-0.02, 0.03]},
+            "mcca": {"difference": [0.4, 0.3, 0.5], "holds": True, "holds_at": [4, 5]},
             "median_d_rep": {"difference": [-1.0, -3.0, 1.0], "holds": False},
         },
         "l2": {"matched": False},
@@ -39,8 +39,35 @@ def test_table_shows_mean_and_interval_where_there_is_one():
 def test_claims_say_what_holds_at_which_epochs():
     lines = claims(SUMMARY).splitlines()
     assert "epoch 50 against 30" in lines[2] and "0.004 [-0.001, 0.009]" in lines[2]
-    assert lines[3].endswith("| > 0 | holds |") and lines[4].endswith("| < 0 | does not hold |")
+    assert lines[2].endswith("| within 0.01 | single teachers -0.02 to 0.03 |")
+    assert lines[3].endswith("| > 0 | holds at 4 of 5 matched epochs |")
+    assert lines[4].endswith("| < 0 | does not hold |")
     assert lines[5] == "| L2 − KL | accuracies never within one point | | not tested |"
+
+
+def test_rows_stand_in_the_order_of_their_names_whatever_that_of_the_record():
+    final = {
+        "mcca": {"over_teachers": [0.5, 0.4, 0.6]},
+        "min_probability": {"over_teachers": [1e-9, -1e-8, 1e-8], "per_teacher": [1e-30, 3e-9]},
+        "accuracy": {"over_teachers": [0.9, 0.89, 0.91]},
+    }
+    rows = table({"objectives": {"kl": {"final": final}}}).splitlines()[2:]
+    assert rows == [
+        "| label accuracy | 0.9 [0.89, 0.91] |",
+        "| least probability of either | 1e-30 to 3e-09 |",
+        "| mean CCA of embeddings | 0.5 [0.4, 0.6] |",
+    ]
+
+
+def test_caption_says_what_the_concept_is_and_its_chance():
+    concepts = [f"arm {b}" for b in range(28)]
+    summary = SUMMARY | {
+        "data": SUMMARY["data"] | {"concepts": concepts},
+        "teachers": SUMMARY["teachers"] | {"concept_accuracy": [0.65, 0.66]},
+    }
+    assert "probe for 28 concepts, arm 0, arm 1, arm 2, arm 3, arm 4, … (chance 0.036)" in block(
+        summary
+    )
 
 
 def test_block_names_data_seeds_and_command_and_reads_a_stored_summary():
