@@ -115,7 +115,7 @@ def check_finished_run(role: str, config: Mapping[str, Any], task: Task) -> path
     try:
         theirs = json.loads((run / "config.json").read_text())
         data = json.loads((run / "manifest.json").read_text())["data"]
-        labels, name = data["labels"], data["name"]
+        labels = data["labels"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
             f"{role}.{key}={str(run)!r} holds no run of experiments.distill ({error}); give the "
@@ -126,11 +126,14 @@ def check_finished_run(role: str, config: Mapping[str, Any], task: Task) -> path
             f"the {role}s in {run} know {len(labels)} labels ({_shown(labels)}), this run has "
             f"{len(task.label_names)} ({_shown(task.label_names)}): use the same data for both"
         )
-    if name != task.name:
-        raise UserError(
-            f"the {role}s in {run} were trained on {name}, this run is about {task.name}: use the "
-            "same data for both"
-        )
+    facts = task.facts()
+    for what in ("name", "example_shape"):
+        # Runs before the shape was recorded have none to compare.
+        if data.get(what, facts[what]) != facts[what]:
+            raise UserError(
+                f"the {role}s in {run} were trained on data of {what} {data[what]!r}, this run's "
+                f"is {facts[what]!r}: use the same data for both"
+            )
     _check_same_models(role, run, theirs, config)
     for stage in ["teacher"] if role == "teacher" else config["objectives"]:
         last = run / stage / "checkpoints" / str(theirs[role]["epochs"])

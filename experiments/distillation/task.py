@@ -51,6 +51,7 @@ class Task:
         arrays = [a for e in (self.train, self.test) for a in (e.x, e.label)]
         return {
             "name": self.name,
+            "example_shape": list(self.train.x.shape[1:]),
             "train_size": len(self.train),
             "distilled_size": len(self.train) if self.distilled is None else len(self.distilled),
             "test_size": len(self.test),

@@ -159,8 +159,7 @@ def test_splits_and_fewer_examples_with_the_teachers_of_the_full_run(
         assert stored["logits"].shape == (2, after["data"]["distilled_size"], 7)
 
 
-def test_models_that_cannot_be_restored_are_refused_before_any_training(spiral, tmp_path):
-    """A damaged student checkpoint, though teachers would be trained first."""
+def test_damaged_students_are_refused_before_their_teachers_are_trained(spiral, tmp_path):
     folder, _ = spiral
     damaged = tmp_path / "damaged"
     shutil.copytree(folder, damaged)
@@ -194,12 +193,8 @@ def test_options_that_a_config_describes_exist(name):
             r"model.teacher.widths is \[16\] there and \[8\] here",
         ),
         ("spiral", "kl:smoke", {"teacher.run": "SPIRAL", "teacher.num": 1}, "teacher.num is 2"),
-        (
-            "spiral",
-            "kl:smoke",
-            {"teacher.run": "OTHER"},
-            "were trained on other, this run is about spiral",
-        ),
+        ("spiral", "kl:smoke", {"teacher.run": "NAME"}, "of name 'other', .* is 'spiral'"),
+        ("spiral", "kl:smoke", {"teacher.run": "SHAPE"}, r"of example_shape \[3\], .* is \[2\]"),
         ("spiral", "kl:smoke", {"teacher.run": "UNFINISHED"}, "no finished teacher stage"),
         ("spiral", "kl:smoke", {"student.start_from": "UNFINISHED"}, "no finished kl stage"),
         ("spiral", "kl:smoke", {"model.student.dim": 9}, "set model.*dim to 6 or less"),
@@ -219,12 +214,12 @@ def test_refused_before_any_training(spiral, tmp_path, name, arg, changes, messa
     unfinished.mkdir()
     for file in ("config.json", "manifest.json"):
         (unfinished / file).write_text((folder / file).read_text())
-    other = tmp_path / "other"
-    shutil.copytree(unfinished, other)
-    manifest = json.loads((other / "manifest.json").read_text())
-    manifest["data"]["name"] = "other"
-    (other / "manifest.json").write_text(json.dumps(manifest))
-    places = {"SPIRAL": str(folder), "UNFINISHED": str(unfinished), "OTHER": str(other)}
+    places = {"SPIRAL": str(folder), "UNFINISHED": str(unfinished)}
+    for place, fact in (("NAME", {"name": "other"}), ("SHAPE", {"example_shape": [3]})):
+        places[place] = str(shutil.copytree(unfinished, tmp_path / place))
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["data"] |= fact
+        (tmp_path / place / "manifest.json").write_text(json.dumps(manifest))
     changes = {k: places.get(v, v) if isinstance(v, str) else v for k, v in changes.items()}
     workdir = tmp_path / "work"
     with pytest.raises(UserError, match=message):
