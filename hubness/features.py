@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.scipy.special import ndtri
 from jaxtyping import Array, ArrayLike, Float, Key, Real
 
@@ -85,9 +86,10 @@ def f_norm(
     """Each feature replaced by sorted normal draws in its own order, then rows of length 1.
 
     The paper's transductive form (arXiv 2311.18364): stack train and test rows, transform, split.
-    Equal values receive different draws, in the order of their rows, so that duplicates become
-    different vectors; `rank_normal_fit` gives them the same one. `draws` [n, d] are used in place
-    of draws from `key` to reproduce published numbers.
+    Equal values receive different draws at random, so that duplicates become different vectors;
+    `rank_normal_fit` gives them the same one. `draws` [n, d] are used in place of draws from `key`
+    to reproduce published numbers: equal values then receive them in the order of their rows, which
+    tells where a row stood in the file, and its class where rows are sorted by class.
     """
     return _replace_by_rank(x, key, draws, jax.random.normal)
 
@@ -107,15 +109,22 @@ def _replace_by_rank(x, key, draws, sample):
     x = validate.rows(x)
     if (key is None) == (draws is None):
         raise ValueError("pass either key (jax.random.key) or draws of the shape of x, not both.")
-    draws = sample(key, x.shape, x.dtype) if draws is None else validate.queries(draws, x, "draws")
+    if key is not None:
+        # Folded in, not split: without equal values the draws are those of recorded runs.
+        ties = jax.random.bits(jax.random.fold_in(key, 1), x.shape)
+        return pairwise.unit_rows(_by_rank(x, sample(key, x.shape, x.dtype), ties))
+    draws = validate.queries(draws, x, "draws")
     if draws.shape != x.shape:
         raise ValueError(f"draws have shape {draws.shape}; expected the shape of x, {x.shape}.")
-    return pairwise.unit_rows(_by_rank(x, draws))
+    return pairwise.unit_rows(_by_rank(x, draws, jnp.zeros(x.shape, jnp.uint32)))
 
 
 @jax.jit
-def _by_rank(x, draws):
-    order = jnp.argsort(x, axis=0, stable=True)
+def _by_rank(x, draws, ties):
+    """The sorted draws of each column in the order of x, then of `ties`, then of the rows."""
+    rows = lax.broadcasted_iota(jnp.int32, x.shape, 0)
+    # Adding 0 makes −0 equal to 0, as comparisons have it.
+    _, _, order = lax.sort((x + 0.0, ties, rows), dimension=0, num_keys=2, is_stable=True)
     columns = jnp.arange(x.shape[1])[None]
     return jnp.zeros_like(x).at[order, columns].set(jnp.sort(draws, axis=0))
 

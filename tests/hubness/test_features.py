@@ -32,9 +32,21 @@ def test_monotone_maps_of_features_change_nothing(x, transform):
     np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
+@pytest.mark.parametrize("transform", [features.f_norm, features.f_uniform])
+def test_equal_values_do_not_tell_the_order_of_the_rows(x, transform):
+    """Constant features: |ρ| with the row number is below 4/√239; in the order of rows it is 1."""
+    found = np.asarray(transform(np.zeros_like(x), KEY))
+    rho = [stats.spearmanr(np.arange(240), column).statistic for column in found.T]
+    assert np.abs(rho).max() < 0.26
+    between = np.abs(stats.spearmanr(found).statistic[np.triu_indices(12, 1)])
+    assert between.max() < 0.26
+
+
 def test_columns_are_permutations_of_the_draws(x):
     draws = np.random.default_rng(0).standard_normal(x.shape).astype(np.float32)
-    raw = np.asarray(features._by_rank(jnp.asarray(x), jnp.asarray(draws)))
+    raw = np.asarray(
+        features._by_rank(jnp.asarray(x), jnp.asarray(draws), jnp.zeros(x.shape, jnp.uint32))
+    )
     np.testing.assert_array_equal(np.sort(raw, axis=0), np.sort(draws, axis=0))
     np.testing.assert_array_equal(np.argsort(raw, axis=0), np.argsort(x, axis=0, kind="stable"))
 

@@ -51,7 +51,6 @@ def test_cosine_follows_the_paper(x, q, method):
     [
         ("csls", "cosine"),
         ("mp_gauss", "cosine"),
-        ("mp_gamma", "euclidean"),
         ("local_scaling", "euclidean"),
         ("nicdm", "euclidean"),
         ("dsl", "euclidean"),

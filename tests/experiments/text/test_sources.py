@@ -133,6 +133,15 @@ def test_a_stratified_sample_keeps_class_shares():
         sources.stratified_sample(whole, 1.5)
 
 
+def test_yahoo_small_is_a_tenth_of_the_file(tmp_path):
+    rows = [[str(1 + i // 20), f"question {i}", "", "answer"] for i in range(200)]
+    path = write_csv(tmp_path / "y.csv", rows)
+    small = sources.load(f"yahoo_small:{path}")
+    np.testing.assert_array_equal(np.bincount(small.labels), [2] * 10)
+    want = sources.stratified_sample(sources.load(f"yahoo:{path}"), 0.1)
+    assert small.texts == want.texts
+
+
 def test_names_are_checked(tmp_path):
     with pytest.raises(UserError, match="Did you mean 'ag_news'"):
         sources.load("agnews:x")
