@@ -79,9 +79,7 @@ def _gemm_rate(rows: int, m: int) -> float:
 def seeds(teachers: int = 5, each: int = 5, steps: int = 10, epochs: int = 3) -> dict[str, float]:
     """All 5 x 5 students of the published spiral setting in one program, against one alone.
 
-    `mapped` takes models one after another, the default on CPU; `vmapped` all at once, which sums
-    in another order: Adam's first steps are of the size of the rate however small a gradient is,
-    so its difference is that of rounding at zero gradients, and shown as found.
+    `mapped` takes models one after another, the default on CPU; `vmapped` all at once.
     """
     rng = np.random.default_rng(0)
     data = {
