@@ -178,10 +178,12 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
 def main(names: list[str]) -> None:
     results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     RESULT.parent.mkdir(parents=True, exist_ok=True)
+    # Once: the first part's figures, written down, would make the others' commit "dirty".
+    here = environment()
     for name in names or list(PARTS):
         measured = jax.tree.map(lambda v: float(f"{v:.3g}"), PARTS[name]())
         command = {"command": f"python -m benchmarks.distill {name}"}
-        results[name] = measured | {"environment": environment() | command}
+        results[name] = measured | {"environment": here | command}
         print(name, json.dumps(measured, indent=2), flush=True)
         write_json(RESULT, results)
 
