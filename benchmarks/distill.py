@@ -76,48 +76,57 @@ def _gemm_rate(rows: int, m: int) -> float:
     return 2 * rows * m**2 / seconds(lambda: product(x), repeats=50)
 
 
-def seeds(teachers: int = 5, each: int = 5, steps: int = 10, epochs: int = 3) -> dict[str, float]:
+def seeds(teachers: int = 5, each: int = 5, steps: int = 10, rounds: int = 3) -> dict[str, float]:
     """All 5 x 5 students of the published spiral setting in one program, against one alone.
 
-    `mapped` takes models one after another, the default on CPU; `vmapped` all at once.
+    `mapped` takes models one after another, the default on CPU; `vmapped` all at once. The three
+    take turns, as many steps of the one model as of all, and ratios are medians over the rounds.
     """
+    num = teachers * each
+    forms = {"single": (1, 1, 1), "mapped": (teachers, each, 1), "vmapped": (teachers, each, num)}
+    runs = {name: _students(*form, steps) for name, form in forms.items()}
+    result: dict[str, float] = {"seeds": num}
+    finals = {}
+    for name, train in runs.items():
+        first, finals[name] = train()
+        result[f"first_epoch_seconds_{name}"] = first
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, train in runs.items():
+            epochs = num if name == "single" else 1
+            taken[name].append(sum(train()[0] for _ in range(epochs)))
+    for name in ("mapped", "vmapped"):
+        ratios = [a / b for a, b in zip(taken[name], taken["single"], strict=True)]
+        result[f"cost_per_seed_step_{name}"] = statistics.median(ratios)
+        gaps = jax.tree.map(lambda a, b: np.abs(a[:1] - b).max(), finals[name], finals["single"])
+        result[f"difference_from_single_{name}"] = float(max(jax.tree.leaves(gaps)))
+    return result
+
+
+def _students(
+    teachers: int, each: int, together: int, steps: int
+) -> Callable[[], tuple[float, Any]]:
+    """Trains one more epoch of `steps` batches at each call: (seconds, variables on the host)."""
     rng = np.random.default_rng(0)
     data = {
         "x": rng.normal(size=(512 * steps, 2)).astype(np.float32),
         "label": rng.integers(0, 7, 512 * steps).astype(np.int32),
-        "teacher_logits": rng.normal(size=(teachers, 512 * steps, 7)).astype(np.float32),
+        "teacher_logits": rng.normal(size=(5, 512 * steps, 7)).astype(np.float32),
     }
     model = distill.Classifier(distill.MLP(dim=2), 7)
-    plan = Plan(epochs=9, batch_size=512, learning_rate=1e-3, gamma=0.995, held_epochs=0)
+    plan = Plan(epochs=100, batch_size=512, learning_rate=1e-3, gamma=0.995, held_epochs=0)
     loss = lambda outputs, example: distill.l2_logit_loss(outputs[1], example["teacher_logits"])
-    result: dict[str, float] = {"seeds": teachers * each}
-    per_step, finals = {}, {}
-    num = teachers * each
-    for name, shape, together in (
-        ("single", (1, 1), 1),
-        ("mapped", (teachers, each), 1),
-        ("vmapped", (teachers, each), num),
-    ):
-        group = members(model, jax.random.key(0), *shape, together)
-        epoch = make_epoch(group, plan, loss, data, 1.0)
-        population = PopulationFactory(group, data["x"])()
+    group = members(model, jax.random.key(0), teachers, each, together)
+    epoch = make_epoch(group, plan, loss, data, 1.0)
+    state = [PopulationFactory(group, data["x"])(), 0]
+
+    def train() -> tuple[float, Any]:
         start = time.perf_counter()
-        population, _ = jax.block_until_ready(epoch(population, 0))
-        first = time.perf_counter() - start
-        finals[name] = jax.device_get(population.variables)
-        times = []
-        # As many steps of the one model as of all, so that both medians are as steady.
-        for index in range(1, 1 + epochs * num // group.size):
-            start = time.perf_counter()
-            population, _ = jax.block_until_ready(epoch(population, index))
-            times.append(time.perf_counter() - start)
-        per_step[name] = statistics.median(times) / steps / group.size
-        result[f"compile_seconds_{name}"] = first - statistics.median(times)
-    for name in ("mapped", "vmapped"):
-        result[f"cost_per_seed_step_{name}"] = per_step[name] / per_step["single"]
-        gaps = jax.tree.map(lambda a, b: np.abs(a[:1] - b).max(), finals[name], finals["single"])
-        result[f"difference_from_single_{name}"] = float(max(jax.tree.leaves(gaps)))
-    return result
+        state[0], _ = jax.block_until_ready(epoch(state[0], state[1]))
+        state[1] += 1
+        return time.perf_counter() - start, jax.device_get(state[0].variables)
+
+    return train
 
 
 def probes(n: int = 3500, m: int = 10, classes: int = 28) -> dict[str, float]:
