@@ -10,14 +10,15 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem;
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 80rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; display: block;
         overflow-x: auto; }
-th, td { border-bottom: 1px solid #ddd; padding: 3px 7px; text-align: left; }
+th, td { border-bottom: 1px solid #ddd; padding: 3px 6px; text-align: left; }
 td { white-space: nowrap; }
 th { background: #f5f5f5; }
 code { background: #f5f5f5; padding: 0 3px; white-space: pre-wrap; }
+p { max-width: 60rem; }
 img { max-width: 100%; }
 h2 { margin-top: 2.5rem; border-bottom: 2px solid #eee; }
 """

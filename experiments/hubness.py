@@ -22,7 +22,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from experiments import html
-from experiments.hubspaces import advice, made_up, report, store, summary
+from experiments.hubspaces import advice, figures, made_up, report, store, summary, verdict
 from experiments.hubspaces.evaluate import Outcome, Split, compare, evaluate, half_split
 from experiments.hubspaces.methods import Method, all_methods
 from experiments.runtime import cli
@@ -172,14 +172,15 @@ def judge(
         found = advice.advise(x, classes, metric=metric, max_points=max_points, say=print)
     except ValueError as error:
         raise UserError(f"{embeddings}: {error}") from error
-    text = advice.as_markdown(found)
+    counts = found.pop("counts")
     if workdir:
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(workdir / "advice.json", environment() | found)
-        *said, table = text.strip().split("\n\n")
-        parts = [*map(html.paragraph, said), html.table(table)]
-        (workdir / "report.html").write_text(html.page(f"Hubness of {embeddings}", parts))
-    return found | {"text": text}
+        shown = [n for n in dict.fromkeys(("none", found["recommended"]))]
+        drawn = {"occurrence": figures.occurrence({n: counts[n] for n in shown})}
+        page = report.advice_page(embeddings, found, html.save_figures(drawn, workdir / "figures"))
+        (workdir / "report.html").write_text(page)
+    return found | {"text": verdict.as_markdown(found)}
 
 
 def main(embeddings, labels, metric, max_points, record) -> None:

@@ -101,15 +101,23 @@ def read_embeddings(path: str | pathlib.Path) -> Float[np.ndarray, "n d"]:
             f"{path}: embeddings are a matrix of numbers, not {matrix.dtype} of shape "
             f"{matrix.shape}"
         )
+    with np.errstate(over="ignore"):
+        matrix = matrix.astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
     if len(bad):
-        raise UserError(f"{path}: {len(bad):,} rows are NaN or infinite, the first is {bad[0]:,}")
-    return matrix.astype(np.float32)
+        raise UserError(
+            f"{path}: {len(bad):,} rows are NaN or infinite, the first is {bad[0]:,}, counted from "
+            "0; remove them (values beyond 3e38 are infinite in float32)"
+        )
+    return matrix
 
 
 def _read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
     if path.suffix not in (".npy", ".npz", ".safetensors"):
-        raise UserError(f"{path}: embeddings are read from .npy, .npz or .safetensors files")
+        raise UserError(
+            f"{path}: embeddings are read from .npy, .npz or .safetensors files; numpy.save writes "
+            "a matrix, one row an item, as .npy"
+        )
     if path.suffix == ".safetensors":
         return read_tensors(path)
     if not path.is_file():

@@ -146,7 +146,7 @@ def test_the_practitioners_command_answers_and_writes_a_page(embeddings, capsys)
     )
     assert "hubness: Robin Hood" in found["text"] and "Leave-one-out error" in found["text"]
     page = (embeddings / "w" / "report.html").read_text()
-    assert "<table>" in page and "mp_gauss" in page
+    assert "<table>" in page and "mp_gauss" in page and 'src="data:image/png' in page
     stored = json.loads((embeddings / "w" / "advice.json").read_text())
     assert stored["num_rows"] == 200 and stored["methods"][0]["method"] == "none"
     assert "none ..." in capsys.readouterr().out
@@ -160,7 +160,8 @@ def test_the_practitioners_command_answers_and_writes_a_page(embeddings, capsys)
         (lambda path: np.save(path, np.ones(5)), "matrix of numbers"),
         (lambda path: np.save(path, np.full((30, 2), np.nan)), "30 rows are NaN"),
         (lambda path: np.save(path, np.ones((5, 2))), "5 embeddings are too few"),
-        (lambda path: np.save(path, np.zeros((30, 2))), "zero"),
+        (lambda path: np.save(path, np.zeros((30, 2))), "30 rows are zero.*--metric=euclidean"),
+        (lambda path: np.save(path, np.full((30, 2), 1e39)), "infinite in float32"),
     ],
 )
 def test_bad_embeddings_are_one_clear_error(tmp_path, write, message):
