@@ -9,7 +9,7 @@ with vocabularies and `hubness.estimators` (needs scikit-learn) serves pipelines
 
 from hubness.knn import Neighbors, knn
 from hubness.measures import Measures, measures
-from hubness.occurrence import bad_k_occurrence, k_occurrence
+from hubness.occurrence import bad_k_occurrence, drop_self, k_occurrence
 from hubness.rescale import REDUCTIONS, reduced_knn
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Measures",
     "Neighbors",
     "bad_k_occurrence",
+    "drop_self",
     "k_occurrence",
     "knn",
     "measures",

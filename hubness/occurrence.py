@@ -13,8 +13,9 @@ def k_occurrence(
 ) -> Int[Array, " n"] | Float[Array, " n"]:
     """N_k(x) = #{q : x ∈ kNN(q)}, the in-degree of each of n points; ΣN_k = m·k.
 
-    `index` may come from any library. `weights`, one a query [m] or one a slot [m, k], count a
-    query or slot that often (bootstrap). Integer counts are exact on every backend.
+    `index` may come from any library; `drop_self` first where lists hold the point itself, as the
+    self search of faiss and most others gives them. `weights`, one a query [m] or one a slot
+    [m, k], count a query or slot that often (bootstrap). Integer counts are exact on every backend.
 
     Raises:
         ValueError: indices outside 0..n−1 (-1 marks a missing neighbour in some libraries), or
@@ -31,6 +32,27 @@ def k_occurrence(
         )
     weights = weights if weights.ndim == 2 else weights[:, None]
     return jnp.zeros(n, weights.dtype).at[index].add(jnp.broadcast_to(weights, index.shape))
+
+
+def drop_self(index: Int[ArrayLike, "..."]) -> Int[Array, "n k"]:
+    """Lists of k from lists of k + 1 of the points themselves: row i without i.
+
+    i is found by its number, since among duplicates a point need not stand first; a row that does
+    not hold it loses its last, farthest entry.
+
+    Raises:
+        ValueError: indices outside 0..n−1, or a single column.
+    """
+    n = np.shape(index)[0] if np.ndim(index) else 0
+    index = checked_index(index, n)
+    if index.shape[1] < 2:
+        raise ValueError(
+            f"neighbour indices have shape {index.shape}; ask for k + 1 neighbours, so that k are "
+            "left without the point itself."
+        )
+    own = index == jnp.arange(n, dtype=index.dtype)[:, None]
+    order = jnp.argsort(own, axis=1, stable=True)
+    return jnp.take_along_axis(index, order, axis=1)[:, :-1]
 
 
 def bad_k_occurrence(

@@ -34,8 +34,9 @@ embeddings = scales * (centres[labels] + rng.normal(size=(1000, 300)))
 # %% [markdown]
 # ## How often is each point a neighbour?
 #
-# `k_occurrence` counts N_k. Neighbours from any other library do as well: pass its index array. The
-# mean of N_k is k; without hubness the counts scatter around it.
+# `k_occurrence` counts N_k. Neighbours from any other library do as well: pass its index array,
+# through `hubness.drop_self` if its lists hold the point itself. The mean of N_k is k; without
+# hubness the counts scatter around it.
 
 # %%
 neighbours = hubness.knn(embeddings, K, metric="cosine")

@@ -110,6 +110,20 @@ def test_in_a_pipeline_with_a_grid_search(x):
     assert search.best_score_ > 0.7 and len(search.predict(x[:5])) == 5
 
 
+def test_grids_over_classifier_and_measure(x):
+    """The best of each grid is what the functions say is best."""
+    y = (x[:, 0] > x[:, 0].mean()).astype(int)
+    pipe = make_pipeline(RankNormalizer(), HubnessKNNClassifier(n_neighbors=7))
+    grid = {"hubnessknnclassifier__weights": ["uniform", "rank"]}
+    search = GridSearchCV(pipe, grid, cv=2).fit(x, y)
+    assert search.score(x, y) > 0.7 and len(search.cv_results_["params"]) == 2
+    methods = [None, "nicdm"]
+    halves = [(np.arange(240), np.arange(50))]
+    found = GridSearchCV(Hubness(), {"method": methods}, cv=halves, refit=False).fit(x)
+    want = [-Hubness(method=m).fit(x).measures(x[:50]).robin_hood for m in methods]
+    np.testing.assert_allclose(found.cv_results_["mean_test_score"], want)
+
+
 def test_classifier_votes_by_majority(x, q):
     model = HubnessKNNClassifier(n_neighbors=7, method="nicdm").fit(x, LABELS)
     index = np.asarray(reduced_knn(x, 7, "nicdm", queries=q).index)

@@ -89,6 +89,13 @@ def test_dsg_is_the_centred_inner_product(x, q):
         np.testing.assert_allclose(np.asarray(nb.distance), have, rtol=1e-4)
 
 
+def test_dsg_is_the_centred_inner_product_to_rounding(x, q, x64):
+    c = x.astype(np.float64).mean(0)
+    want = np.sort(-2 * (q - c).astype(np.float64) @ (x - c).T, axis=1)[:, :K]
+    nb = reduced_knn(x.astype(np.float64), K, "dsg", queries=q.astype(np.float64))
+    np.testing.assert_allclose(np.asarray(nb.distance), want, rtol=1e-12)
+
+
 def test_dsl_over_all_points_is_dsg(x):
     """Centroids of every point, itself included, are the mean."""
     everyone = jnp.broadcast_to(jnp.arange(240), (240, 240))

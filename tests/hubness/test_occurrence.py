@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from hubness import bad_k_occurrence, k_occurrence, knn
+from hubness import bad_k_occurrence, drop_self, k_occurrence, knn
 
 INDEX = np.random.default_rng(0).integers(0, 30, (40, 5))
 
@@ -22,6 +22,27 @@ def test_weights_count_queries_or_slots():
     np.testing.assert_array_equal(
         np.asarray(k_occurrence(INDEX, 30, np.tile(w[:, None], (1, 5)))), want
     )
+
+
+def test_counts_of_queries_add_up_and_stay_below_their_number(x, q):
+    counts = np.asarray(k_occurrence(knn(x, 10, queries=q).index, len(x)))
+    assert counts.sum() == 10 * len(q) and counts.max() <= len(q)
+    assert counts.mean() == pytest.approx(10 * len(q) / len(x))
+
+
+def test_lists_that_hold_the_point_itself_become_lists_of_others(x):
+    """The lists of scikit-learn and faiss; the first of three copies stands first in all three."""
+    copies = np.concatenate([x[:80]] * 3)
+    with_self = knn(copies, 11, queries=copies).index
+    assert (np.asarray(with_self)[80:, 0] < 80).all()
+    np.testing.assert_array_equal(np.asarray(drop_self(with_self)), knn(copies, 10).index)
+
+
+def test_a_list_without_the_point_loses_its_last():
+    """Twelve copies, lists of three: those of the last nine do not hold the point."""
+    index = np.tile([0, 1, 2], (12, 1))
+    want = [[1, 2], [0, 2], *[[0, 1]] * 10]
+    np.testing.assert_array_equal(np.asarray(drop_self(index)), want)
 
 
 def test_permuting_points_permutes_the_counts(x):
@@ -69,6 +90,8 @@ def test_inside_jit():
         (lambda: k_occurrence(INDEX, 20), "run from 0 to 29 but there are n=20"),
         (lambda: k_occurrence(INDEX - 1, 30), "run from -1"),
         (lambda: k_occurrence(INDEX[0], 30), "one row a query"),
+        (lambda: drop_self(INDEX[:20]), "there are n=20 points"),
+        (lambda: drop_self(INDEX[:, :1]), "ask for k \\+ 1 neighbours"),
         (lambda: k_occurrence(INDEX, 30, np.ones(7)), "weights have shape"),
         (lambda: bad_k_occurrence(INDEX, np.ones(30)), "one label a point and one a query"),
     ],
