@@ -8,6 +8,7 @@ side is extrapolated from some rows, the result says so. Writes results/benchmar
 """
 
 import argparse
+import gc
 import json
 import pathlib
 import statistics
@@ -187,6 +188,7 @@ def large(repeats: int, small: bool) -> Result:
 def child(method: str, n: int) -> None:
     """Prints peak extra MB, seconds, seconds of its products alone, and the skewness found."""
     x = jax.block_until_ready(jnp.asarray(points(n)))
+    gc.collect()  # NumPy's copies of the points, which would hide as much of the peak
     before = resident("VmRSS")
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     start = time.perf_counter()

@@ -99,6 +99,8 @@ def fold_scores(
     Tiles of points are the outer loop, so each is cut out once. init(m) is the first carry.
     """
     m, n = space.queries.shape[0], space.points.shape[0]
+    number, size = split(m, block_rows or QUERY_ROWS)
+    whole = number * size  # carries of whole blocks, or each tile would copy them all to pad them
 
     def over_queries(carry, operands, ids, valid):
         points, scale, bias, extra = operands
@@ -110,7 +112,8 @@ def fold_scores(
             score = pairwise.scores(q, points, bias)
             return step(carry, Tile(score, q, rows, ids, valid, extra))
 
-        return map_rows(block, m, block_rows, carry)
+        return map_rows(block, whole, size, carry)
 
     operands = space.points, space.point_scale, space.bias, extra
-    return fold_points(over_queries, init(m), operands, n, lanes=LANES)
+    out = fold_points(over_queries, init(whole), operands, n, lanes=LANES)
+    return jax.tree.map(lambda a: a[:m], out)

@@ -142,6 +142,7 @@ def take(x: Float[Array, "n *d"] | Int[Array, "n *d"], index: Int[Array, "..."])
     return x.at[index].get(mode="clip")
 
 
+@jax.jit  # so that squares of all rows are never written out, inside a jit or not
 def half_squares(x: Float[Array, "*n d"]) -> Float[Array, "*n"]:
     """‖x‖²/2 of each row."""
     return 0.5 * jnp.sum(x * x, axis=-1)

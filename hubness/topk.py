@@ -21,7 +21,7 @@ SPARE = 8
 CHUNK = 32
 REPAIR_ROWS = 8
 RECOMPUTE_ROWS = 128
-KEY_ROWS = 256  # keys hold five tiles of intermediate values at once
+KEY_ROWS = 128  # keys hold five tiles of intermediate values at once
 _STABLE = {"is_stable": True} if "is_stable" in inspect.signature(lax.top_k).parameters else {}
 Elementwise = Callable[[Array, Any, Any], Array]
 

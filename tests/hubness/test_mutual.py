@@ -108,9 +108,9 @@ def test_candidates_bound_the_search(x):
 
 
 def test_memory_is_blocks_not_pairs():
-    """Promise: below 300 MB beyond 100,000 points (all pairs: 40 GB); 198 MB when written."""
+    """Of 300 MB promised for 100,000 points, compiling takes 150; 140 MB when written."""
     x, v = (jax.ShapeDtypeStruct(shape, np.float32) for shape in ((100_000, 384), (100_000,)))
     keys = mutual.gauss_key, mutual._quick_gauss_key, mutual.SPARE
     states = ((v, v), (v, v))
     run = request._keyed.lower(x, x, states, 10, "euclidean", *keys, True, None).compile()
-    assert run.memory_analysis().temp_size_in_bytes < 300e6
+    assert run.memory_analysis().temp_size_in_bytes < 150e6
