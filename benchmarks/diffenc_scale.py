@@ -26,16 +26,8 @@ import numpy as np
 import optax
 
 import diffenc
-from benchmarks.diffenc_step import (
-    BATCH,
-    LEVELS,
-    SHAPE,
-    Parts,
-    batch,
-    interleaved_seconds,
-    our_loss,
-    record,
-)
+from benchmarks.diffenc_step import BATCH, LEVELS, SHAPE, Parts, batch, our_loss, record
+from benchmarks.timing import in_turns
 from experiments.diffusion.run import draw_noise, elbo_loss
 from experiments.runtime.mesh import batch_sharding, make_mesh
 from experiments.runtime.state import StateFactory
@@ -167,9 +159,7 @@ def sampler(num: int = 8, repeats: int = 15) -> dict[str, float]:
     # The widest convolution as a matrix product: pixels x 9 channels x features.
     rows, inner, columns = num * np.prod(SHAPE[:2]), 9 * 64, 32
     a, b, product = jnp.ones((rows, inner)), jnp.ones((inner, columns)), jax.jit(jnp.matmul)
-    seconds = interleaved_seconds(
-        {"step": lambda: call(params), "gemm": lambda: product(a, b)}, repeats
-    )
+    seconds = in_turns(repeats, step=lambda: call(params), gemm=lambda: product(a, b))
     work = num * diffenc.model_flops(small.options, SHAPE).sample_step
     rate = 2 * rows * inner * columns / seconds["gemm"]
     return found | {"share_of_gemm_rate": float(work / seconds["step"] / rate)}

@@ -10,9 +10,7 @@ results/benchmarks/diffenc_step.json; a part that is not run keeps its earlier f
 
 import json
 import pathlib
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +20,7 @@ import optax
 
 import diffenc
 from benchmarks.diffenc_published import published_loss
+from benchmarks.timing import in_turns, once
 from diffenc import components
 from experiments.runtime.manifest import environment, write_json
 
@@ -104,18 +103,6 @@ def train_step(loss: Callable) -> tuple[Callable, Callable]:
     return init, jax.jit(step, donate_argnums=0)
 
 
-def interleaved_seconds(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median seconds of each call, the calls taking turns so that load falls on all alike."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for round_ in range(repeats + 1):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            jax.block_until_ready(run())
-            if round_:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(seconds) for name, seconds in times.items()}
-
-
 def stepper(loss: Callable, model: diffenc.Diffusion, arrays: tuple) -> Callable[[], Any]:
     """A call that makes one training step and keeps the state."""
     init, step = train_step(loss)
@@ -136,13 +123,11 @@ def step_time(repeats: int = 15) -> dict[str, float]:
     rows, inner, columns = BATCH * 32 * 32, 9 * 128, 64
     a, b = jnp.ones((rows, inner)), jnp.ones((inner, columns))
     product = jax.jit(jnp.matmul)
-    seconds = interleaved_seconds(
-        {
-            "ours": stepper(our_loss(model), model, arrays),
-            "published": stepper(published_loss(model), model, arrays),
-            "gemm": lambda: product(a, b),
-        },
+    seconds = in_turns(
         repeats,
+        ours=stepper(our_loss(model), model, arrays),
+        published=stepper(published_loss(model), model, arrays),
+        gemm=lambda: product(a, b),
     )
     gradient = jax.value_and_grad(our_loss(model), has_aux=True)
     work = BATCH * flops(gradient, model.init(jax.random.key(0)), *arrays)
@@ -157,15 +142,13 @@ def step_time(repeats: int = 15) -> dict[str, float]:
 def compile_time() -> dict[str, float]:
     """Lowering and compiling loss and gradient of the 32-block score network, both ways."""
 
-    def seconds(unroll):
+    def compile_step(unroll):
         model = diffenc.build("vdmv-32", SHAPE, LEVELS, width=32, unroll=unroll)
         params = jax.eval_shape(model.init, jax.random.key(0))
-        start = time.perf_counter()
         gradient = jax.value_and_grad(our_loss(model), has_aux=True)
-        jax.jit(gradient).lower(params, *batch()).compile()
-        return time.perf_counter() - start
+        return lambda: jax.jit(gradient).lower(params, *batch()).compile()
 
-    scanned, unrolled = seconds(False), seconds(True)
+    (scanned, _), (unrolled, _) = once(compile_step(False)), once(compile_step(True))
     return {"scanned_over_unrolled": scanned / unrolled}
 
 

@@ -11,7 +11,6 @@ import json
 import pathlib
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,22 +18,12 @@ import jax
 import numpy as np
 
 import distill
+from benchmarks.timing import once, seconds
 from experiments.distillation.population import Plan, PopulationFactory, make_epoch, members
 from experiments.runtime.manifest import environment, write_json
 
 RESULT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "distill.json"
 REPEATS = 5
-
-
-def seconds(fn: Callable[[], Any], repeats: int = REPEATS) -> float:
-    """Median wall time of a call that has been made once before."""
-    jax.block_until_ready(fn())
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(fn())
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def heads(batch: int, m: int = 512, k: int = 50_000) -> dict[str, float]:
@@ -57,7 +46,7 @@ def heads(batch: int, m: int = 512, k: int = 50_000) -> dict[str, float]:
     from_heads = compiled(distill.l2_logit_loss_from_heads, f, g, f2, g2)
     whole, part = compiled(through, f, g, f2, g2), compiled(through, *quarter)
     temporary = lambda c: c.memory_analysis().temp_size_in_bytes
-    ours = seconds(lambda: from_heads(f, g, f2, g2))
+    ours = seconds(lambda: from_heads(f, g, f2, g2), REPEATS)
     theirs = 4 * seconds(lambda: part(*quarter), repeats=3)
     return {
         "speed_ratio": theirs / ours,
@@ -121,10 +110,9 @@ def _students(
     state = [PopulationFactory(group, data["x"])(), 0]
 
     def train() -> tuple[float, Any]:
-        start = time.perf_counter()
-        state[0], _ = jax.block_until_ready(epoch(state[0], state[1]))
+        taken, (state[0], _) = once(lambda: epoch(*state))
         state[1] += 1
-        return time.perf_counter() - start, jax.device_get(state[0].variables)
+        return taken, jax.device_get(state[0].variables)
 
     return train
 
@@ -137,7 +125,7 @@ def probes(n: int = 3500, m: int = 10, classes: int = 28) -> dict[str, float]:
     labels = np.arange(n) % classes
     x = (rng.normal(size=(classes, m))[labels] + rng.normal(size=(n, m))).astype(np.float32)
     fit = jax.jit(distill.fit_linear_probe, static_argnums=2)
-    ours = seconds(lambda: fit(x, labels, classes))
+    ours = seconds(lambda: fit(x, labels, classes), REPEATS)
     probe = fit(x, labels, classes)
     estimator = LogisticRegression(tol=1e-5, max_iter=1000)
     theirs = seconds(lambda: estimator.fit(x, labels).coef_, repeats=3)
@@ -169,7 +157,7 @@ def ranking(n: int = 200, k: int = 33) -> dict[str, float]:
         return tau, rho, ndcg_score(teacher, student)
 
     gap = np.abs(np.array(ours(student, teacher)) - np.array(theirs())).max()
-    ratio = seconds(theirs, repeats=3) / seconds(lambda: ours(student, teacher))
+    ratio = seconds(theirs, repeats=3) / seconds(lambda: ours(student, teacher), REPEATS)
     return {"speed_ratio": ratio, "difference": float(gap)}
 
 

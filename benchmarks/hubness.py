@@ -11,10 +11,8 @@ import argparse
 import gc
 import json
 import pathlib
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +24,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import hubness
 from benchmarks import hubness_published as published
+from benchmarks.timing import in_turns, once, resident, seconds
 from experiments.runtime.manifest import environment, write_json
 from hubness import blocks, pairwise
 
@@ -37,26 +36,6 @@ K = 10
 def points(n: int, d: int = 384) -> np.ndarray:
     """Independent normal rows: strong hubs, no duplicates."""
     return np.random.default_rng(0).standard_normal((n, d), np.float32)
-
-
-def seconds(run: Callable[[], Any], repeats: int) -> float:
-    """Median seconds of `run`, once it has run to warm up."""
-    return in_turns(repeats, run=run)["run"]
-
-
-def in_turns(repeats: int, **runs: Callable[[], Any]) -> dict[str, float]:
-    """Median seconds of each run, all measured in turns: another load slows all alike."""
-    for run in runs.values():
-        jax.block_until_ready(run())
-    rounds = [{name: once(run) for name, run in runs.items()} for _ in range(repeats)]
-    return {name: statistics.median(times[name] for times in rounds) for name in runs}
-
-
-def once(run: Callable[[], Any]) -> float:
-    """Seconds of one run."""
-    start = time.perf_counter()
-    jax.block_until_ready(run())
-    return time.perf_counter() - start
 
 
 def gemms(n: int, d: int) -> Callable[[], Any]:
@@ -142,9 +121,7 @@ def mp_empiric(repeats: int, small: bool) -> Result:
     ask = lambda: hubness.reduced_knn(on_device, K, "mp_empiric", num_candidates=candidates)
     took = in_turns(min(repeats, 3), gemm=gemms(n, d), ours=ask)
     graph = NearestNeighbors(n_neighbors=candidates + 1, algorithm="brute").fit(x).kneighbors(x)
-    start = time.perf_counter()
-    published.mp_empiric(*graph, rows)
-    theirs = (time.perf_counter() - start) * n / rows
+    theirs = once(lambda: published.mp_empiric(*graph, rows))[0] * n / rows
     return {
         "size": f"n={n} d={d} k={K} candidates={candidates}",
         "ratio": theirs / took["ours"],
@@ -191,16 +168,9 @@ def child(method: str, n: int) -> None:
     gc.collect()  # NumPy's copies of the points, which would hide as much of the peak
     before = resident("VmRSS")
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    start = time.perf_counter()
-    skewness = float(hub_measures(x, None if method == "knn" else method).skewness)
-    took, peak = time.perf_counter() - start, resident("VmHWM")
-    print(peak - before, took, once(gemms(n, 384)), skewness)
-
-
-def resident(field: str) -> float:
-    """Megabytes of this process by the kernel's own count."""
-    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
+    took, found = once(lambda: hub_measures(x, None if method == "knn" else method))
+    peak = resident("VmHWM")
+    print(peak - before, took, once(gemms(n, 384))[0], float(found.skewness))
 
 
 def growth(repeats: int, small: bool) -> Result:

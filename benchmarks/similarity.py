@@ -11,7 +11,6 @@ import argparse
 import dataclasses
 import pathlib
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ import numpy as np
 
 import similarity as S
 from benchmarks import similarity_published as published
+from benchmarks.timing import once, seconds
 from experiments.distillation.population import Plan, PopulationFactory, make_epoch, members
 from experiments.identifiability.networks import make_model
 from experiments.identifiability.task import radial
@@ -29,24 +29,6 @@ from experiments.runtime.manifest import environment, write_json
 
 OUTPUT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "similarity.json"
 Result = dict[str, Any]
-
-
-def seconds(run: Callable[[], Any], repeats: int) -> float:
-    """Median seconds of `run`, once it has run to warm up."""
-    jax.block_until_ready(run())
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(run())
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def once(run: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds and value of one call."""
-    start = time.perf_counter()
-    value = jax.block_until_ready(run())
-    return time.perf_counter() - start, value
 
 
 def gemm(rows: int, inner: int, columns: int, repeats: int) -> float:

@@ -12,6 +12,7 @@ import os
 import pathlib
 import signal
 import sys
+import traceback
 
 import jax
 import numpy as np
@@ -38,6 +39,7 @@ def main(port: str, index: str, folder: pathlib.Path) -> None:
     states = {"whole": toy.run(folder / "whole")[0]}
     toy.take = plain
     _, reached = toy.run(folder / "stopped", after_step=signalled)
+    multihost_utils.sync_global_devices("saved")  # the lead names a checkpoint once it is complete
     saved = sorted(int(p.name) for p in (folder / "stopped" / "checkpoints").iterdir())
     states["stopped"] = toy.run(folder / "stopped")[0]
     mesh.LARGE = 1
@@ -53,4 +55,8 @@ def main(port: str, index: str, folder: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]))
+    try:
+        main(sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)  # or jax.distributed waits minutes at exit for the other process

@@ -1,10 +1,12 @@
 """Two processes of four fake devices each. Oracle: one process with eight."""
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import time
 
 import jax
 import numpy as np
@@ -26,23 +28,32 @@ def pair(tmp_path_factory):
         port = str(free.getsockname()[1])
     flags = "--xla_force_host_platform_device_count=4"
     command = [sys.executable, "-m", "tests.experiments.runtime.pair", port]
-    processes = [
-        subprocess.Popen(
-            [*command, str(i), str(folder)],
-            env=os.environ | {"XLA_FLAGS": flags},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for i in range(2)
-    ]
-    try:
-        for process in processes:
-            errors = process.communicate(timeout=300)[1]
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:  # one that failed leaves the other waiting
-            process.kill()
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context((folder / f"{i}.err").open("w")) for i in range(2)]
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*command, str(i), str(folder)],
+                    env=os.environ | {"XLA_FLAGS": flags},
+                    stderr=file,
+                )
+            )
+            for i, file in enumerate(files)
+        ]
+        wait_for(processes, 300)
+    errors = [(folder / f"{i}.err").read_text() for i in range(2)]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
     return folder, [json.loads((folder / f"{i}.json").read_text()) for i in range(2)]
+
+
+def wait_for(processes, seconds):
+    """Until all have ended; at the first that fails, or after `seconds`, the others are killed."""
+    deadline = time.monotonic() + seconds
+    while any(process.poll() is None for process in processes):
+        if any(process.returncode for process in processes) or time.monotonic() > deadline:
+            for process in processes:  # one that failed leaves the other waiting
+                process.kill()
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
