@@ -105,11 +105,11 @@ def fold_scores(
     def over_queries(carry, operands, ids, valid):
         points, scale, bias, extra = operands
         points = pairwise.tile_operand(space, points, scale)
-        bias = jnp.where(valid, bias, -jnp.inf)
+        points = pairwise.biased(points, jnp.where(valid, bias, -jnp.inf))
 
         def block(rows, carry):
             q = pairwise.query_operand(space, rows)
-            score = pairwise.scores(q, points, bias)
+            score = pairwise.scores(q, points)
             return step(carry, Tile(score, q, rows, ids, valid, extra))
 
         return map_rows(block, whole, size, carry)

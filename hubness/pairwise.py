@@ -153,23 +153,25 @@ def products(q: Float[Array, "m d"], p: Float[Array, "n d"]) -> Float[Array, "m 
     return jnp.matmul(q, p.T, precision=lax.Precision.HIGHEST, preferred_element_type=q.dtype)
 
 
-def scores(
-    q: Float[Array, "m d"], p: Float[Array, "n d"], bias: Float[Array, " n"]
-) -> Float[Array, "m n"]:
-    """q·p + bias of two blocks of operands.
+def biased(p: Float[Array, "n d"], bias: Float[Array, " n"]) -> Float[Array, "n d+1"]:
+    """Operands of points for `scores`: their bias as one more column."""
+    return jnp.concatenate([p, bias[:, None]], axis=1)
 
-    On a CPU the bias is one more column of the product: adding it would be another pass over the
+
+def scores(q: Float[Array, "m d"], points: Float[Array, "n d+1"]) -> Float[Array, "m n"]:
+    """q·p + bias of query operands and `biased` points.
+
+    On a CPU the bias stays a column of the product: adding it would be another pass over the
     scores, 6 % of a search. Accelerators add it as they store, and need aligned widths.
     """
 
-    def folded(q, p, bias):
-        q = jnp.pad(q, ((0, 0), (0, 1)), constant_values=1)
-        return products(q, jnp.concatenate([p, bias[:, None]], axis=1))
+    def folded(q, points):
+        return products(jnp.pad(q, ((0, 0), (0, 1)), constant_values=1), points)
 
-    def added(q, p, bias):
-        return products(q, p) + bias[None]
+    def added(q, points):
+        return products(q, points[:, :-1]) + points[None, :, -1]
 
-    return lax.platform_dependent(q, p, bias, cpu=folded, default=added)
+    return lax.platform_dependent(q, points, cpu=folded, default=added)
 
 
 def cost(

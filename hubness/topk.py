@@ -7,6 +7,7 @@ such a proof (many duplicates, points far outside the bulk) are searched again b
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,8 +18,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hubness import blocks, pairwise
 
-SPARE = 8
-CHUNK = 32
+SPARE = 4  # each costs 1 % of a search; rows that need more are searched again
+KEY_SPARE = 8  # where nothing proves that no other belongs
 REPAIR_ROWS = 8
 RECOMPUTE_ROWS = 128
 KEY_ROWS = 128  # keys hold five tiles of intermediate values at once
@@ -52,11 +53,12 @@ def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
     cost one vectorised pass, and the slow selection sees a small part of the row.
     """
     (rows, c), width = best.key.shape, key.shape[1]
-    cut = width - width % CHUNK
-    if width < 4 * CHUNK * c:
+    chunk = 1 << round(math.log2(max(1, width / c)) / 2)  # fewest maxima and members to search
+    cut = width - width % chunk
+    if width < 4 * chunk * c:
         index = jnp.broadcast_to(ids[None], key.shape)
     else:
-        chunks = key[:, :cut].reshape(rows, -1, CHUNK)
+        chunks = key[:, :cut].reshape(rows, -1, chunk)
         top = chunks.max(axis=2)
         # The search for the largest is slow where many are tried and dropped, so what is
         # already known to be too small is made so small that it is never tried.
@@ -65,7 +67,7 @@ def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
         inside = jnp.take_along_axis(chunks, taken[:, :, None], axis=1).reshape(rows, -1)
         # min, not top[:, -1]: XLA sorts whole rows if a slice of a slice reads its top k.
         inside = jnp.where(inside >= top.min(axis=1, keepdims=True), inside, -jnp.inf)
-        place = taken[:, :, None] * CHUNK + jnp.arange(CHUNK)[None, None]
+        place = taken[:, :, None] * chunk + jnp.arange(chunk)[None, None]
         place = place.reshape(rows, -1)
         key = jnp.concatenate([inside, key[:, cut:]], axis=1)
         tail = jnp.broadcast_to(ids[None, cut:], (rows, width - cut))
@@ -224,7 +226,7 @@ def nearest_by_key(
     states: tuple[Any, Any],
     *,
     coarse: Elementwise | None = None,
-    spare: int = SPARE,
+    spare: int = KEY_SPARE,
     exclude_self: bool = False,
     block_rows: int | None = None,
 ) -> Ranked:

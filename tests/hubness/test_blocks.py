@@ -32,7 +32,8 @@ def test_scores_are_products_and_bias():
     q, p, b = r.normal(size=(20, 48)), r.normal(size=(30, 48)), 100 * r.normal(size=30)
     q, p, b = (a.astype(np.float32) for a in (q, p, b))
     ruled_out = jnp.asarray(b).at[7].set(-jnp.inf)  # as `fold_scores` does with columns
-    got = np.asarray(pairwise.scores(jnp.asarray(q), jnp.asarray(p), ruled_out), np.float64)
+    points = pairwise.biased(jnp.asarray(p), ruled_out)
+    got = np.asarray(pairwise.scores(jnp.asarray(q), points), np.float64)
     assert (got[:, 7] == -np.inf).all()
     p, b, got = np.delete(p, 7, axis=0), np.delete(b, 7), np.delete(got, 7, axis=1)
     q, p, b = (a.astype(np.float64) for a in (q, p, b))

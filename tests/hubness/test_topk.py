@@ -39,7 +39,8 @@ def test_the_bound_covers_the_rounding_of_products(metric):
     space = pairwise.make_space(jnp.asarray(x), jnp.asarray(x), metric)
     optimistic, limit = topk._optimistic(space)
     q = pairwise.query_operand(space, jnp.arange(300))
-    score = pairwise.scores(q, pairwise.point_operand(space), optimistic.bias)
+    points = pairwise.biased(pairwise.point_operand(space), optimistic.bias)
+    score = pairwise.scores(q, points)
     least = np.asarray(limit, np.float64)[:, None] - np.asarray(score, np.float64)
     rows = np.asarray(pairwise.exact_points(space, jnp.arange(300)), np.float64)
     true = -rows @ rows.T if metric == "dot" else ((rows[:, None] - rows) ** 2).sum(-1) / 2
