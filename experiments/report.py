@@ -13,7 +13,7 @@ curves as far as they go and whatever eval_diffenc, sample_diffenc and inspect_d
 import json
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from experiments.diffusion import compare, figures, page
@@ -37,6 +37,11 @@ BLOCK = re.compile(r"(<!-- report: (\S+) -->\n).*?(<!-- end of report -->)", re.
 def recorded(name: str) -> dict[str, Any]:
     """The run or measurement recorded in results/<name>.json."""
     return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def joined(tables: Sequence[tuple[str, str]]) -> str:
+    """Tables below each other."""
+    return "\n\n".join(text for _, text in tables) + "\n"
 
 
 def diffenc(name: str) -> str:
@@ -67,7 +72,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "diffenc-fashion": lambda: compare.block(recorded("diffenc/fashion_mnist")),
     "closeness": closeness,
     "kl-to-zero": kl_to_zero,
-    "label-cosine": lambda: cosine_tables(recorded("label_cosine/paper")),
+    "label-cosine": lambda: joined(cosine_tables(recorded("label_cosine/paper"))),
     "distill-spiral": lambda: distillation("spiral"),
     "distill-attributes": lambda: distillation("attributes"),
     "hubness-static": lambda: hubness_tables.recorded(recorded("hubness/ag_news_static")),

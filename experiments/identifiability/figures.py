@@ -1,42 +1,38 @@
-"""The figures of a closeness run, as PNG files."""
+"""The figures of a closeness run."""
 
-import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.identifiability.task import Task
+from experiments.runtime.workspace import Workspace
 
 Summary = Mapping[str, Any]
 COLOURS = ("#4c72b0", "#c44e52", "#55a868", "#8172b3", "#ccb974", "#64b5cd")
 
 
-def write_figures(summary: Summary, workdir: pathlib.Path, task: Task) -> list[pathlib.Path]:
-    """All figures that the run has data for, under <workdir>/figures."""
-    folder = workdir / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    makers: dict[str, Callable[[], Any]] = {
-        "bound_constructed.png": lambda: bounds_constructed(summary),
-        "kl_to_zero.png": lambda: kl_to_zero(summary),
-        "representations.png": lambda: representations(summary, workdir, task),
+def draw(summary: Summary, prepared: Any, space: Workspace) -> dict[str, Figure]:
+    """All figures that the run has data for, by name."""
+    task = prepared.tasks[0]
+    drawn = {
+        "bound_constructed": bounds_constructed(summary),
+        "kl_to_zero": kl_to_zero(summary),
+        "representations": representations(summary, space, task),
     }
     if any(cell["pairs"] for cell in summary["cells"]):
-        makers["width.png"] = lambda: against_width(summary)
-        makers["bound_trained.png"] = lambda: bounds_trained(summary)
-        makers["sorted_distances.png"] = lambda: sorted_distances(summary)
-        makers["loss_gap.png"] = lambda: loss_gap(summary)
+        drawn["width"] = against_width(summary)
+        drawn["bound_trained"] = bounds_trained(summary)
+        drawn["sorted_distances"] = sorted_distances(summary)
+        drawn["loss_gap"] = loss_gap(summary)
     if task.name == "radial":
-        makers["data.png"] = lambda: training_data(task)
-    for name, make in makers.items():
-        make().savefig(folder / name, dpi=110)
-    return [folder / name for name in makers]
+        drawn["data"] = training_data(task)
+    return drawn
 
 
 def new_figure(size: tuple[float, float], rows: int = 1, columns: int = 1):
     """A figure and its axes in reading order. Not pyplot: no window system, no global state."""
-    from matplotlib.figure import Figure
-
     figure = Figure(size, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes:
@@ -175,11 +171,11 @@ def training_data(task: Task):
     return figure
 
 
-def representations(summary: Summary, workdir: pathlib.Path, task: Task):
+def representations(summary: Summary, space: Workspace, task: Task):
     """First two coordinates of f (points) and g (lines) for three seeds of the widest models."""
     cell = [c for c in summary["cells"] if c["labels"] == task.num_labels][-1]
-    with np.load(workdir / f"k{cell['labels']}_w{cell['width']}" / "models.npz") as stored:
-        f, g = stored["f"][:3, :1000], stored["g"][:3]
+    stored = space.at(f"k{cell['labels']}_w{cell['width']}").store.read("models")
+    f, g = stored["f"][:3, :1000], stored["g"][:3]
     figure, axes = new_figure((9, 3.2), 1, len(f))
     for axis, points, lines, loss in zip(axes, f, g, cell["loss"], strict=False):
         axis.scatter(*points[:, :2].T, c=task.test_label[: len(points)], s=3, cmap="tab20")

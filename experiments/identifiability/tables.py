@@ -21,6 +21,14 @@ PUBLISHED = {
 }
 
 
+def tables(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The tables of a run with their titles."""
+    return [
+        ("Distances between seeds", width_table(record["cells"])),
+        ("A KL that vanishes", kl_rows(record["kl_table"])),
+    ]
+
+
 def width_table(cells: Sequence[Mapping[str, Any]]) -> str:
     """d_LLV and d_{f,g} against width, beside the published models."""
     lines = [

@@ -1,36 +1,32 @@
-"""The figures of label cosines, as PNG files: decision regions with label vectors, and an audit."""
-
-import pathlib
+"""The figures of label cosines: decision regions with label vectors, and an audit."""
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from similarity import constructions, gauge
 
 
-def write_figures(folder: pathlib.Path, audited: np.ndarray | None) -> list[pathlib.Path]:
+def draw(audited: np.ndarray | None) -> dict[str, Figure]:
     """The paper's figures, and the audit's where a matrix was given."""
-    folder.mkdir(parents=True, exist_ok=True)
     even, short = constructions.row_lengths()
     base = np.array([(1.0, 0.3), (0.2, 1.0), (-0.9, -0.2), (0.1, -1.0)])
     moved = {
         f"cosine {c:g}": np.asarray(gauge.translate_to_cosine(base, 0, 1, c)) for c in (-1, 0, 0.95)
     }
     figures = {
-        "translations.png": regions({"as given": base} | moved),
-        "competing.png": regions(
+        "translations": regions({"as given": base} | moved),
+        "competing": regions(
             {
                 "centred": constructions.centred_cosines(),
                 "unit length": constructions.fixed_length_cosines(),
             }
         ),
-        "lengths.png": regions({"equal lengths": even / 5, "label 2 shortened": short / 5}),
-        "ranks.png": configurations(),
+        "lengths": regions({"equal lengths": even / 5, "label 2 shortened": short / 5}),
+        "ranks": configurations(),
     }
     if audited is not None:
-        figures["audit.png"] = audit(audited)
-    for name, figure in figures.items():
-        figure.savefig(folder / name, dpi=110)
-    return [folder / name for name in figures]
+        figures["audit"] = audit(audited)
+    return figures
 
 
 def regions(matrices: dict[str, np.ndarray]):
@@ -90,8 +86,6 @@ def audit(W: np.ndarray):
 
 
 def _figure(columns: int, *, equal: bool = True):
-    from matplotlib.figure import Figure
-
     figure = Figure((3.2 * columns, 3.2), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False).ravel()
     for axis in axes:
