@@ -5,7 +5,7 @@ python -m experiments.closeness --config=experiments/configs/closeness/radial.py
 
 The config's argument may end in ":smoke". DIR receives config.json, manifest.json, one folder for
 each number of labels and width (checkpoints, metrics.jsonl, models.npz, pairs.npz), summary.json,
-tables.md and figures/. The same command again resumes.
+tables.md, figures/ and report.html. The same command again resumes.
 """
 
 import pathlib
@@ -13,15 +13,23 @@ from collections.abc import Iterable
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
+from experiments.identifiability import tables
 from experiments.identifiability.constructed import kl_table, perturbed_models
-from experiments.identifiability.figures import write_figures
-from experiments.identifiability.study import run_cells
-from experiments.identifiability.tables import kl_rows, width_table
+from experiments.identifiability.figures import figures
+from experiments.identifiability.study import run_cells, widest_models
 from experiments.identifiability.task import make_task
+from experiments.reporting.html import Page, publish
 from experiments.runtime import cli
-from experiments.runtime.manifest import claim_workdir, environment, write_json, write_manifest
+from experiments.runtime.manifest import (
+    claim_workdir,
+    environment,
+    write_bytes,
+    write_json,
+    write_manifest,
+)
 from experiments.runtime.preemption import StopSignal
 
 OPTIONS = {"record": (str, "Also write the summary to this file.")}
@@ -50,9 +58,16 @@ def closeness(
         "perturbed": perturbed_models(given["constructed"], k_perturbed),
     }
     write_json(workdir / "summary.json", summary)
-    tables = f"{width_table(cells)}\n\n{kl_rows(summary['kl_table'])}\n"
-    (workdir / "tables.md").write_text(tables)
-    write_figures(summary, workdir, tasks[0])
+    with np.load(widest_models(workdir, cells, tasks[0].num_labels)) as stored:
+        drawn = figures(summary, tasks[0], stored["f"], stored["g"])
+    page = Page(
+        f"Closeness of classifiers on {facts[0]['name']} data",
+        tables.verdict(summary),
+        summary,
+        tables.MEANING,
+        tables.tables(summary),
+    )
+    publish(page, drawn, workdir, write_bytes)
     return summary
 
 

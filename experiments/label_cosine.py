@@ -4,21 +4,28 @@ python -m experiments.label_cosine --config=experiments/configs/label_cosine/pap
     --workdir=DIR [--config.matrix=FILE:NAME --config.bias=FILE:NAME]
 
 FILE is .npz, .npy or .safetensors; rows of the matrix are labels. DIR receives config.json,
-manifest.json, summary.json, tables.md and figures/.
+manifest.json, summary.json, tables.md, figures/ and report.html.
 """
 
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
-from experiments.labels import examples
-from experiments.labels.audit import read_matrix, summarise, table
-from experiments.labels.figures import write_figures
+from experiments.labels import examples, tables
+from experiments.labels.audit import read_matrix, summarise
+from experiments.labels.figures import figures
+from experiments.reporting.html import Page, publish
 from experiments.runtime import cli
-from experiments.runtime.manifest import claim_workdir, environment, write_json, write_manifest
+from experiments.runtime.manifest import (
+    claim_workdir,
+    environment,
+    write_bytes,
+    write_json,
+    write_manifest,
+)
 
 OPTIONS = {"record": (str, "Also write the summary to this file.")}
 
@@ -46,23 +53,15 @@ def label_cosine(
     if matrix is not None:
         summary["audit"] = summarise(*matrix)
     write_json(workdir / "summary.json", summary)
-    (workdir / "tables.md").write_text(tables(summary))
-    write_figures(workdir / "figures", None if matrix is None else matrix[0])
+    page = Page(
+        "What cosines of labels tell",
+        tables.verdict(summary),
+        summary,
+        tables.MEANING,
+        tables.tables(summary),
+    )
+    publish(page, figures(None if matrix is None else matrix[0]), workdir, write_bytes)
     return summary
-
-
-def tables(summary: Mapping[str, Any]) -> str:
-    """The summary in Markdown."""
-    lines = ["| asked cosine | cosine | largest change of a probability |", "|---|---|---|"]
-    for row in summary["translations"]["rows"]:
-        lines.append(f"| {row['target']} | {row['cosine']:z.6f} | {row['largest_change']:.1e} |")
-    lines += ["", "| labels | dimension | from rows | from differences |", "|---|---|---|---|"]
-    for row in summary["regions"]["rows"]:
-        right = [f"{row[name]}/{row['of']}" for name in ("rows", "differences")]
-        lines.append(f"| {row['labels']} | {row['dim']} | {right[0]} | {right[1]} |")
-    if "audit" in summary:
-        lines += ["", table(summary["audit"])]
-    return "\n".join(lines) + "\n"
 
 
 def main(record: str | None) -> None:

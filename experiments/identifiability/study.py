@@ -38,6 +38,12 @@ def run_cells(
     return cells
 
 
+def widest_models(workdir: pathlib.Path, cells: list[Cell], num_labels: int) -> pathlib.Path:
+    """Where the last trained, which are the widest, models of so many labels are kept."""
+    width = [cell["width"] for cell in cells if cell["labels"] == num_labels][-1]
+    return workdir / f"k{num_labels}_w{width}" / "models.npz"
+
+
 def _train(
     config: Mapping[str, Any], task: Task, width: int, folder: pathlib.Path, stop: StopSignal
 ) -> Trained | None:

@@ -92,8 +92,14 @@ def _program() -> list[str]:
 
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes JSON so that a crash leaves either the old file or the new one."""
+    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+
+def write_bytes(path: pathlib.Path, data: bytes) -> None:
+    """Writes a file, and its folder, so that a crash leaves either the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    temporary.write_bytes(data)
     temporary.replace(path)
 
 
