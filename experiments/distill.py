@@ -5,7 +5,7 @@ python -m experiments.distill --config=experiments/configs/distill/spiral.py:all
 
 The config's argument is an objective (kl, l1, l2) or "all", and may end in ":smoke". DIR receives
 config.json, manifest.json, teacher/ and one folder an objective with metrics and checkpoints,
-summary.json, table.md and figures/. The same command again resumes.
+summary.json, tables.md, figures/ and report.html. The same command again resumes.
 """
 
 import functools
@@ -16,8 +16,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from experiments.distillation import tables
 from experiments.distillation.aggregate import read_course, summarise
-from experiments.distillation.figures import write_figures
+from experiments.distillation.figures import figures
 from experiments.distillation.measures import make_measures
 from experiments.distillation.setup import Setup, check_finished_run, make_setup
 from experiments.distillation.stages import (
@@ -30,9 +31,16 @@ from experiments.distillation.stages import (
     teach,
     teacher_stage,
 )
-from experiments.distillation.tables import block
+from experiments.reporting.html import Page, publish
+from experiments.reporting.markdown import block
 from experiments.runtime import cli
-from experiments.runtime.manifest import claim_workdir, environment, write_json, write_manifest
+from experiments.runtime.manifest import (
+    claim_workdir,
+    environment,
+    write_bytes,
+    write_json,
+    write_manifest,
+)
 from experiments.runtime.preemption import StopSignal
 
 OPTIONS = {"record": (str, "Also write the summary to this file.")}
@@ -88,8 +96,14 @@ def _report(
         "teachers": teachers,
     } | summarise(courses)
     write_json(workdir / "summary.json", summary)
-    (workdir / "table.md").write_text(block(summary))
-    write_figures(courses, summary, workdir / "figures")
+    page = Page(
+        f"Distillation on {summary['data']['name']}",
+        tables.verdict(summary),
+        summary,
+        tables.MEANING,
+        tables.tables(summary),
+    )
+    publish(page, figures(summary, courses), workdir, write_bytes)
     return summary
 
 
@@ -106,7 +120,7 @@ def main(record: str | None) -> None:
         return
     if record:
         write_json(pathlib.Path(record), summary)
-    print(block(summary))
+    print(block(tables.tables(summary)))
 
 
 if __name__ == "__main__":

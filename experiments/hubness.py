@@ -21,13 +21,13 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from experiments import html
-from experiments.hubspaces import advice, figures, made_up, report, store, summary, verdict
+from experiments.hubspaces import advice, figures, made_up, store, summary, tables, verdict
 from experiments.hubspaces.evaluate import Outcome, Split, compare, evaluate, half_split
 from experiments.hubspaces.methods import Method, all_methods
+from experiments.reporting.html import NAME, Page, publish
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
-from experiments.runtime.manifest import claim_workdir, environment, write_json
+from experiments.runtime.manifest import claim_workdir, environment, write_bytes, write_json
 from experiments.text import progress, sources, spaces
 from experiments.text.chunks import array_digest
 from hubness.mutual_full import MAX_POINTS
@@ -90,8 +90,10 @@ def run(config: ConfigDict, workdir: pathlib.Path, *, say: Say = print) -> dict[
     write_json(workdir / "result.json", result)
     np.savez_compressed(workdir / "counts.npz", **{n: o.counts for n, o in kept.items()})
     labels = None if texts.labels is None else texts.labels[splits[0].train]
-    report.write(result, report.draw(result, kept, labels), workdir)
-    say(f"report: {workdir / 'report.html'}")
+    title = f"Hubness of {result['space']}: {result['data']['name']}"
+    page = Page(title, tables.verdict(result), result, tables.MEANING, tables.tables(result))
+    publish(page, figures.figures(result, kept, labels), workdir, write_bytes)
+    say(f"report: {workdir / NAME}")
     return result
 
 
@@ -174,12 +176,14 @@ def judge(
         raise UserError(f"{embeddings}: {error}") from error
     counts = found.pop("counts")
     if workdir:
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_json(workdir / "advice.json", environment() | found)
-        shown = [n for n in dict.fromkeys(("none", found["recommended"]))]
+        record = environment() | found
+        write_json(workdir / "advice.json", record)
+        shown = dict.fromkeys(("none", found["recommended"]))
         drawn = {"occurrence": figures.occurrence({n: counts[n] for n in shown})}
-        page = report.advice_page(embeddings, found, html.save_figures(drawn, workdir / "figures"))
-        (workdir / "report.html").write_text(page)
+        first, *meaning = verdict.paragraphs(found)
+        meaning = [f"Judged: {verdict.title(found)}.", *meaning]
+        page = Page(f"Hubness of {embeddings}", first, record, meaning, verdict.tables(found))
+        publish(page, drawn, workdir, write_bytes)
     return found | {"text": verdict.as_markdown(found)}
 
 

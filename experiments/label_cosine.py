@@ -13,12 +13,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.labels import examples
-from experiments.labels.audit import read_matrix, summarise, table
-from experiments.labels.figures import draw
+from experiments.labels import examples, tables
+from experiments.labels.audit import read_matrix, summarise
+from experiments.labels.figures import figures
 from experiments.runtime import study
 from experiments.runtime.files import digest_of
-from experiments.runtime.study import Config, Record, Study, Table
+from experiments.runtime.study import Config, Study
 from experiments.runtime.workspace import Workspace
 
 
@@ -68,47 +68,12 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     return found
 
 
-def tables(record: Record) -> list[Table]:
-    """Translations, decision regions, and the audit, in Markdown."""
-    lines = ["| asked cosine | cosine | largest change of a probability |", "|---|---|---|"]
-    for row in record["translations"]["rows"]:
-        lines.append(f"| {row['target']} | {row['cosine']:z.6f} | {row['largest_change']:.1e} |")
-    found = [("Cosines moved at equal probabilities", "\n".join(lines))]
-    lines = ["| labels | dimension | from rows | from differences |", "|---|---|---|---|"]
-    for row in record["regions"]["rows"]:
-        right = [f"{row[name]}/{row['of']}" for name in ("rows", "differences")]
-        lines.append(f"| {row['labels']} | {row['dim']} | {right[0]} | {right[1]} |")
-    found.append(("Decision regions settled by cosines", "\n".join(lines)))
-    if "audit" in record:
-        found.append(("The audited matrix", table(record["audit"])))
-    return found
-
-
-def verdict(record: Record) -> str:
-    """The point of the examples, or of the audit."""
-    if "audit" in record:
-        audit = record["audit"]
-        return (
-            f"Centring changes the sign of {audit['sign_changes_on_centring']:.1%} of the cosines "
-            f"between the {audit['labels']} labels: they are not determined by the probabilities."
-        )
-    rows = record["translations"]["rows"]
-    change = max(row["largest_change"] for row in rows)
-    low, high = (f"{pick(row['target'] for row in rows):g}" for pick in (min, max))
-    return (
-        f"A cosine of two labels takes any value from {low} to {high} while no probability changes "
-        f"by more than {change:.1e}."
-    )
-
-
 STUDY = Study(
     name="label_cosine",
     prepare=prepare,
     run=run,
-    tables=tables,
-    figures=lambda record, prepared, space: draw(prepared.audited and prepared.audited[0]),
-    verdict=verdict,
-    title=lambda record: "What cosines between labels tell",
+    figures=lambda record, prepared, space: figures(prepared.audited and prepared.audited[0]),
+    reporting=tables,
 )
 
 

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.lmhubs import analysis, distances, report
+from experiments.lmhubs import analysis, distances, tables
 from experiments.lmhubs.config import parse_corpora
+from experiments.lmhubs.figures import figures
 from experiments.lmhubs.neighbourhoods import Neighbourhood, Sample, Space, search_all
+from experiments.reporting.html import NAME, Page, publish
 from experiments.runtime import cli
-from experiments.runtime.manifest import claim_workdir, environment, write_json
+from experiments.runtime.manifest import claim_workdir, environment, write_bytes, write_json
 from experiments.text import contexts, corpora, lm, progress, states, tiny
 
 OPTIONS = {"record": (str, "Also write the results, without histograms, to this file.")}
@@ -162,9 +164,16 @@ def run(config: ConfigDict, workdir: pathlib.Path, *, say: Say = print) -> dict[
     np.savez_compressed(workdir / "counts.npz", **{f.key: f.counts for f in found})
     hubs = [analysis.hub_mask(f.counts, config) for f in found]
     frequencies = frequencies_of(space, config)[0]
-    drawn = report.make_figures(result, found, hubs, frequencies, histograms)
-    report.write(result, drawn, workdir)
-    say(f"report: {workdir / 'report.html'}")
+    page = Page(
+        f"Prediction hubs of {models[-1]['name']}",
+        tables.verdict(result),
+        result,
+        tables.MEANING,
+        tables.tables(result),
+    )
+    drawn = figures(result, found, hubs, frequencies, histograms)
+    publish(page, drawn, workdir, write_bytes)
+    say(f"report: {workdir / NAME}")
     return result
 
 

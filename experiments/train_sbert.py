@@ -5,7 +5,8 @@ python -m experiments.train_sbert --config=experiments/configs/sbert/sts.py:cos-
 
 The config's argument is <loss>-<normalisation>, or <loss>-<normalisation>:smoke for a run of
 seconds on made-up data. DIR receives config.json, manifest.json, metrics.jsonl, checkpoints/, the
-best encoder on the development set in best/, and result.json: STS and hubness before and after.
+best encoder on the development set in best/, result.json (STS and hubness before and after),
+tables.md, figures/ and report.html.
 """
 
 import dataclasses
@@ -19,17 +20,26 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from experiments.reporting.html import Page, publish
 from experiments.runtime import cli
 from experiments.runtime.batches import batch_indices, batches, check_batch_size
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.loop import Loop, Schedule
-from experiments.runtime.manifest import claim_workdir, environment, write_json, write_manifest
+from experiments.runtime.manifest import (
+    claim_workdir,
+    environment,
+    write_bytes,
+    write_json,
+    write_manifest,
+)
 from experiments.runtime.mesh import make_mesh
-from experiments.runtime.metrics import MetricsWriter, make_sinks
+from experiments.runtime.metrics import MetricsWriter, make_sinks, read_metrics
 from experiments.runtime.preemption import StopSignal
 from experiments.runtime.progress import Progress
 from experiments.runtime.state import StateFactory, TrainState
 from experiments.runtime.step import make_step
+from experiments.sbert import tables
+from experiments.sbert.figures import figures
 from experiments.text import huggingface, sentence, sources, spaces, sts, tiny
 from experiments.text.bert import Encoder, mean_pool
 from experiments.text.sbert import pair_losses
@@ -236,8 +246,16 @@ def compare(run: Run, workdir: pathlib.Path) -> dict[str, Any]:
         for space, members in spaces_of.items():
             found = sts.hubness_of(model, members, normalisation=objective.normalisation)
             result[name][f"hubness_{space}"] = found
-    config = run.config.to_dict()
-    write_json(workdir / "result.json", environment() | run.facts | {"config": config} | result)
+    record = environment() | run.facts | {"config": run.config.to_dict()} | result
+    write_json(workdir / "result.json", record)
+    page = Page(
+        f"Sentence encoder, {objective.loss} loss, normalisation {objective.normalisation}",
+        tables.verdict(record),
+        record,
+        tables.MEANING,
+        tables.tables(record),
+    )
+    publish(page, figures(read_metrics(workdir / "metrics.jsonl")), workdir, write_bytes)
     return result
 
 

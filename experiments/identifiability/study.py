@@ -6,9 +6,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from matplotlib.figure import Figure
 
-from experiments.identifiability import figures, tables
+from experiments.identifiability import tables
 from experiments.identifiability.constructed import kl_table, perturbed_models
+from experiments.identifiability.figures import figures
 from experiments.identifiability.networks import make_model
 from experiments.identifiability.pairs import all_pairs
 from experiments.identifiability.task import Task, make_task
@@ -102,27 +104,20 @@ def _rounded(values: np.ndarray) -> list[float]:
     return [float(f"{v:.6g}") for v in np.asarray(values, float)]
 
 
-def verdict(record: Record) -> str:
-    """How near the widest models of each number of labels come."""
-    cells = {cell["labels"]: cell for cell in record["cells"] if cell["pairs"]}
-    if not cells:
-        return "Too few models reach the accuracy that comparing them asks for."
-    said = [
-        f"{k} labels at width {cell['width']}: d_LLV {np.mean(cell['pairs']['d_llv']):.3g}, "
-        f"d_{{f,g}} {np.mean(cell['pairs']['d_fg']):.3g}"
-        for k, cell in cells.items()
-    ]
-    return f"Mean distances between seeds. {'; '.join(said)}."
+def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figure]:
+    """The figures; representations are those of the widest models of the first task."""
+    task = prepared.tasks[0]
+    widest = [n for n, training in prepared.trainings.items() if training.task is task][-1]
+    models = space.at(widest).store.read("models")
+    return figures(record, task, models["f"], models["g"])
 
 
 STUDY = Study(
     name="closeness",
     prepare=prepare,
     run=run,
-    tables=tables.tables,
-    figures=figures.draw,
-    verdict=verdict,
-    title=lambda record: f"How near classifiers come: {record['data'][0]['name']}",
+    figures=draw,
+    reporting=tables,
     fixed={
         "seed": "what is trained already has other seeds",
         "train.batch_size": "the order of the data would change within a run",

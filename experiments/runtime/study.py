@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
-from experiments import html
+from experiments.reporting.html import NAME, Reporting, publish
 from experiments.runtime import cli, files, manifest, trackers, workspace
 from experiments.runtime.errors import UserError
 from experiments.runtime.preemption import Stopped, StopSignal
@@ -17,8 +17,7 @@ from experiments.runtime.workspace import Say, Workspace
 
 Config = Mapping[str, Any]
 Record = Mapping[str, Any]
-Table = tuple[str, str]  # its title, and itself in Markdown
-RECORD, TABLES, PAGE = "record.json", "tables.md", "report.html"
+RECORD, TABLES = "record.json", "tables.md"
 
 OPTIONS: Mapping[str, tuple[type, str]] = {
     "record": (str, "Also write the record to this file; its folder is made."),
@@ -45,14 +44,13 @@ class Prepared:
 
 
 class Study(NamedTuple):
-    """Five functions, and what the driver must know beside them.
+    """What a study is, and what the driver must know beside that.
 
     Attributes:
-      prepare: every check, before the folder is taken; reads and writes nothing of the run.
+      prepare: every check, before the folder is taken; writes nothing.
       run: computes what is left, in the workspace; returns the entries of the record.
-      tables, figures: of a record; figures also of prepared objects and finished parts.
-      verdict: the page's first sentence.
-      title: of the page.
+      figures: of a record, of prepared objects and of finished parts.
+      reporting: title, verdict, meaning and tables of a record; a module tables.py is one.
       fixed: config keys that no resumed run may change, and why.
       trains: whether it writes metrics as it goes, for --track.
       no_weights: why --init_from means nothing; "" where it does.
@@ -61,10 +59,8 @@ class Study(NamedTuple):
     name: str
     prepare: Callable[[Config], Any]
     run: Callable[[Any, Workspace], Record]
-    tables: Callable[[Record], Sequence[Table]]
     figures: Callable[[Record, Any, Workspace], Mapping[str, Figure]]
-    verdict: Callable[[Record], str]
-    title: Callable[[Record], str]
+    reporting: Reporting
     fixed: Mapping[str, str] = {}
     trains: bool = False
     no_weights: str = "it trains nothing"
@@ -116,7 +112,9 @@ def run(
         head = {"study": study.name, "environment": manifest.environment(), "config": plain}
         data = {} if prepared.facts is None else {"data": prepared.facts}
         record = files.plain(head | data | dict(found))
-        publish(study, record, prepared, space)
+        space.write_json(RECORD, record)
+        drawn = study.figures(record, prepared, space)
+        publish(study.reporting, record, drawn, space.path, space.put)
         if request.record:
             files.write(request.record, files.as_json(record))
     return record
@@ -133,34 +131,6 @@ def _check_request(study: Study, request: Request) -> None:
         files.check_target(request.record, "--record")
         if request.record.is_dir():
             raise UserError(f"--record={request.record} is a folder; give a file")
-
-
-def publish(study: Study, record: Record, prepared: Any, space: Workspace) -> None:
-    """Writes record.json, tables.md, figures/ and report.html."""
-    space.write_json(RECORD, record)
-    tables = study.tables(record)
-    space.write(TABLES, "\n\n".join(text.strip() for _, text in tables) + "\n")
-    drawn = study.figures(record, prepared, space)
-    pictures = {name: save_figure(space, name, figure) for name, figure in drawn.items()}
-    parts = [html.paragraph(study.verdict(record))]
-    for title, text in tables:
-        parts += [html.heading(title), html.table(text)]
-    for name, path in pictures.items():
-        parts += [html.heading(name), html.image(path, name)]
-    space.write(PAGE, html.page(study.title(record), parts))
-
-
-def save_figure(space: Workspace, name: str, figure: Figure) -> pathlib.Path:
-    """figures/NAME.png and NAME.pdf; returns the first."""
-    from matplotlib import pyplot
-
-    folder = space.path / "figures"
-    for kind, options in (("pdf", {}), ("png", {"dpi": 120})):
-        space.guard()
-        draw = lambda file, kind=kind, options=options: figure.savefig(file, format=kind, **options)
-        files.write(folder / f"{name}.{kind}", draw)
-    pyplot.close(figure)
-    return folder / f"{name}.png"
 
 
 def command(
@@ -193,8 +163,8 @@ def command(
     if json:
         print(files.as_json(found), end="", flush=True)
     say((request.workdir / TABLES).read_text())
-    say(study.verdict(found))
-    say(f"report: {request.workdir / PAGE}")
+    say(study.reporting.verdict(found))
+    say(f"report: {request.workdir / NAME}")
     return 0
 
 

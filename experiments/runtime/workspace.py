@@ -115,12 +115,11 @@ class Workspace:
             self.path.rename(aside)
         self.say(f"{why}: it starts anew, and what was there is in {aside.name}")
 
-    def write(self, name: str, content: bytes | str) -> pathlib.Path:
-        """Writes a file of this folder; returns its path."""
+    def put(self, path: pathlib.Path, content: bytes | str) -> None:
+        """Writes a file at `path`, which lies in this folder."""
         if is_lead():
             self.guard()
-            files.write(self.path / name, content)
-        return self.path / name
+            files.write(path, content)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> pathlib.Path:
         """Writes a JSON object with its digest; returns its path."""
