@@ -8,8 +8,9 @@ figures/ and report.html. For an embedding of your own, without a config:
 
 python -m experiments.hubness --embeddings=FILE [--labels=FILE] [--metric=cosine] [--workdir=DIR]
 
-says how hubby it is, what that costs and which reduction to use. FILE is .npy, .npz or
-.safetensors; labels are .npy or one a line of a text file.
+says how hubby it is, what that costs and which reduction to use. FILE is .npy, .npz[:NAME],
+.safetensors[:NAME], .csv, .tsv, .parquet[:COLUMN] or the text form of word2vec; labels are a vector
+or column of such a file, or the lines of any other text file.
 """
 
 import pathlib
@@ -22,6 +23,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from experiments import html
+from experiments.arrays import read_labels, read_matrix
 from experiments.hubspaces import advice, figures, made_up, report, store, summary, verdict
 from experiments.hubspaces.evaluate import Outcome, Split, compare, evaluate, half_split
 from experiments.hubspaces.methods import Method, all_methods
@@ -35,10 +37,17 @@ from hubness.mutual_full import MAX_POINTS
 OPTIONS = {
     "embeddings": (str, "Judge the rows of this file instead of running a config."),
     "labels": (str, "One label a row, for --embeddings."),
-    "metric": (str, "euclidean or cosine, for --embeddings; default cosine."),
+    "metric": (str, "euclidean (l2) or cosine (angular), for --embeddings; default cosine."),
     "max_points": (int, "Rows sampled of --embeddings; default 20,000."),
     "record": (str, "Also write the results, without counts, to this file."),
 }
+# Other libraries' names of the two metrics.
+METRICS = {"angular": "cosine", "cosine": "cosine", "euclidean": "euclidean", "l2": "euclidean"}
+_ACCEPTED = f"accepted are {', '.join(METRICS)}"
+_OTHER_METRICS = dict.fromkeys(
+    ("ip", "dot", "inner_product"),
+    "inner products are no distances; give cosine, which they are of rows of unit length",
+)
 Say = Callable[[str], None]
 
 
@@ -164,10 +173,11 @@ def judge(
     embeddings: str, labels: str | None, metric: str, max_points: int, workdir: pathlib.Path | None
 ) -> dict[str, Any]:
     """The practitioner's answer for a file of embeddings; also written to `workdir`, if given."""
-    if metric not in ("euclidean", "cosine"):
-        raise UserError(f"--metric={metric}: use euclidean or cosine")
-    x = spaces.read_embeddings(embeddings)
-    classes = None if labels is None else advice.read_labels(labels)
+    if metric not in METRICS:
+        raise UserError(f"--metric={metric}: {_OTHER_METRICS.get(metric, _ACCEPTED)}")
+    metric = METRICS[metric]
+    x = read_matrix(embeddings, labels=labels)
+    classes = None if labels is None else read_labels(labels)
     try:
         found = advice.advise(x, classes, metric=metric, max_points=max_points, say=print)
     except ValueError as error:
