@@ -156,7 +156,7 @@ def test_the_practitioners_command_answers_and_writes_a_page(embeddings, capsys)
     "write, message",
     [
         (lambda path: None, "there is no file"),
-        (lambda path: path.write_bytes(b"not numpy"), "truncated, pickled or no NumPy"),
+        (lambda path: path.write_bytes(b"not numpy"), "cannot be read as npy"),
         (lambda path: np.save(path, np.ones(5)), "matrix of numbers"),
         (lambda path: np.save(path, np.full((30, 2), np.nan)), "30 rows are NaN"),
         (lambda path: np.save(path, np.ones((5, 2))), "5 embeddings are too few"),
@@ -172,8 +172,10 @@ def test_bad_embeddings_are_one_clear_error(tmp_path, write, message):
 
 def test_bad_options_are_one_clear_error(embeddings, tmp_path):
     x = f"{embeddings / 'x.npy'}"
-    with pytest.raises(UserError, match="use euclidean or cosine"):
+    with pytest.raises(UserError, match="accepted are angular, cosine, euclidean, l2"):
         hubness.judge(x, None, "manhattan", 20_000, None)
+    with pytest.raises(UserError, match="inner products are no distances; give cosine"):
+        hubness.judge(x, None, "ip", 20_000, None)
     with pytest.raises(UserError, match="go with --embeddings"):
         hubness.main(None, "y.txt", None, None, None)
     config = get_config("ag_news", "static")

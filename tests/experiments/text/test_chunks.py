@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.runtime.errors import UserError
-from experiments.text.chunks import array_digest, compute_in_chunks, file_digest, text_digest
+from experiments.text.digests import array_digest, file_digest, text_digest
 
 
 class Source:

@@ -48,30 +48,3 @@ def test_files_are_read(tmp_path, suffix):
     np.testing.assert_array_equal(spaces.embed(f"file:{path}", ["x"] * 4), matrix)
     with pytest.raises(UserError, match="4 rows for 5 texts"):
         spaces.embed(f"file:{path}", ["x"] * 5)
-
-
-def bad_files(folder):
-    np.save(folder / "nan.npy", np.array([[1.0, 2], [np.nan, 3], [4, 5]]))
-    np.save(folder / "vector.npy", np.zeros(3))
-    np.save(folder / "objects.npy", np.array([{}, []], dtype=object), allow_pickle=True)
-    np.savez(folder / "two.npz", a=np.zeros((2, 2)), b=np.zeros((2, 2)))
-    (folder / "text.npz").write_text("no archive")
-    (folder / "table.csv").write_text("1,2")
-
-
-@pytest.mark.parametrize(
-    "name,message",
-    [
-        ("nan.npy", "1 rows are NaN or infinite, the first is 1"),
-        ("vector.npy", "matrix of numbers"),
-        ("objects.npy", "pickled"),
-        ("two.npz", "name the matrix 'embeddings'"),
-        ("text.npz", "no NumPy file"),
-        ("table.csv", ".npy, .npz or .safetensors"),
-        ("none.npy", "no file"),
-    ],
-)
-def test_other_files_are_one_clear_error(tmp_path, name, message):
-    bad_files(tmp_path)
-    with pytest.raises(UserError, match=message):
-        spaces.read_embeddings(tmp_path / name)
