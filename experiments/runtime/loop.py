@@ -12,9 +12,13 @@ from experiments.runtime.metrics import MetricsWriter, check_finite
 from experiments.runtime.preemption import Stopped
 from experiments.runtime.progress import Progress
 from experiments.runtime.state import Factory, State
+from experiments.runtime.weights import Borrowed
 from experiments.runtime.workspace import Workspace
 
 Interrupted = Stopped
+
+
+SCHEDULE = ("num_steps", "log_every", "eval_every", "save_every")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +104,11 @@ class Loop(Generic[State]):
         restored = self.checkpointer.restore(create.abstract())
         if restored is None:
             self.writer.rewind(0)
-            return create(), 0
+            state = create()
+            if isinstance(create, Borrowed):
+                self.say(create.report())
+                self._save(0, state)  # a restart must not need the other run again
+            return state, 0
         if restored.step > self.schedule.num_steps:
             raise UserError(
                 f"{self.workspace.path} is at step {restored.step:,} already, beyond the "

@@ -100,9 +100,11 @@ def environment() -> dict[str, Any]:
     }
 
 
-def environment_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The environment of a record; the first ones had its entries beside all others."""
-    return record.get("environment", record)
+def portable() -> dict[str, Any]:
+    """`environment`, its command without this machine's folders."""
+    words = [*_program(), *sys.argv[1:]]
+    kept = [w for w in words if not w.startswith(("--workdir", "--record", "--json"))]
+    return environment() | {"command": " ".join(["python", *kept, "--workdir=DIR"])}
 
 
 def _program() -> list[str]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
 from experiments.reporting.html import NAME, Reporting, publish
-from experiments.runtime import cli, files, manifest, trackers, workspace
+from experiments.runtime import cli, files, manifest, trackers, weights, workspace
 from experiments.runtime.errors import UserError
 from experiments.runtime.preemption import Stopped, StopSignal
 from experiments.runtime.workspace import Say, Workspace
@@ -94,6 +94,9 @@ def run(
     plain = config.to_dict() if isinstance(config, ConfigDict) else config
     _check_request(study, request)
     prepared = study.prepare(plain)
+    source = request.init_from
+    borrowed = source and weights.read(source, next(iter(prepared.layouts.values()))())
+    said = {"init_from": {"run": str(source), "step": borrowed.step}} if borrowed else {}
     with workspace.opened(
         request.workdir,
         prepared.config,
@@ -101,15 +104,16 @@ def run(
         allowed=request.allowed,
         fixed=study.fixed,
         digests=prepared.digests,
-        facts={"study": study.name, "data": prepared.facts},
+        facts={"study": study.name, "data": prepared.facts} | said,
         layouts=prepared.layouts,
         track=request.track,
+        weights=borrowed,
         say=say,
     ) as space:
         space.check()
         found = study.run(prepared, space)
         space.check()
-        head = {"study": study.name, "environment": manifest.environment(), "config": plain}
+        head = {"study": study.name, "environment": manifest.portable(), "config": plain}
         data = {} if prepared.facts is None else {"data": prepared.facts}
         record = files.plain(head | data | dict(found))
         space.write_json(RECORD, record)

@@ -18,7 +18,9 @@ from experiments.runtime.errors import UserError
 from experiments.runtime.lock import Lock
 from experiments.runtime.metrics import MetricsWriter
 from experiments.runtime.preemption import Stopped, StopSignal
+from experiments.runtime.state import Factory, State
 from experiments.runtime.store import Store
+from experiments.runtime.weights import Borrowed, Weights
 
 Say = Callable[[str], None]
 CHECKPOINTS, METRICS = "checkpoints", "metrics.jsonl"
@@ -40,11 +42,12 @@ class Workspace:
         say: Say = lambda line: print(line, flush=True),
         config: Mapping[str, Any] | None = None,
         run_id: str = "",
+        weights: Weights | None = None,
     ):
         self.path, self.stop, self.track = path, stop, tuple(track)
         self.say = say if is_lead() else lambda line: None
         self.config, self.run_id = config or {}, run_id
-        self._lock = lock
+        self.weights, self._lock = weights, lock
 
     def at(self, name: str) -> "Workspace":
         """The folder `name` of this one, written under the same lock."""
@@ -78,6 +81,10 @@ class Workspace:
     ) -> dict[str, Any]:
         """`compute()`, kept in this folder; see `Store.part`."""
         return self.store.part(name, inputs, compute)
+
+    def starting(self, factory: Factory[State]) -> Factory[State]:
+        """`factory`, or with --init_from one that takes another run's weights."""
+        return factory if self.weights is None else Borrowed(factory, self.weights)
 
     @contextlib.contextmanager
     def metrics(self, name: str = METRICS) -> Iterator[MetricsWriter]:
@@ -148,6 +155,7 @@ def opened(
     facts: Mapping[str, Any] | None = None,
     layouts: Mapping[str, Callable[[], Any]] | None = None,
     track: Sequence[str] = (),
+    weights: Weights | None = None,
     say: Say = lambda line: print(line, flush=True),
 ) -> Iterator[Workspace]:
     """Takes the folder for a run of `config`, and gives it up at the end.
@@ -183,7 +191,14 @@ def opened(
     if from_lead(int(refusal is not None)):
         raise refusal or UserError("process 0 refused the folder; see what it says")
     workspace = Workspace(
-        path, stop, lock=lock, track=track, say=say, config=config, run_id=name or ""
+        path,
+        stop,
+        lock=lock,
+        track=track,
+        say=say,
+        config=config,
+        run_id=name or "",
+        weights=weights,
     )
     try:
         yield workspace
