@@ -122,21 +122,29 @@ def append(path: pathlib.Path, file: BinaryIO, line: str) -> None:
 
 
 def plain(value: Any) -> Any:
-    """`value` as JSON has it: tuples are lists, NaN and infinities are null."""
+    """`value` as it comes back from JSON: mappings, lists, strings, numbers, booleans, None."""
     if isinstance(value, Mapping):
         return {str(name): plain(v) for name, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
     return value
 
 
+def strict(value: Any) -> Any:
+    """`plain(value)`, with NaN and infinities, which JSON lacks, as strings."""
+    value = plain(value)
+    if isinstance(value, dict):
+        return {name: strict(v) for name, v in value.items()}
+    if isinstance(value, list):
+        return [strict(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def as_json(value: Any) -> str:
-    """JSON text of `plain(value)`, keys in order."""
-    return json.dumps(plain(value), indent=2, sort_keys=True, allow_nan=False) + "\n"
+    """JSON text of `strict(value)`, keys in order."""
+    return json.dumps(strict(value), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def write_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:

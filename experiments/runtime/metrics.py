@@ -14,14 +14,14 @@ from typing import Any
 
 from experiments.runtime import files
 from experiments.runtime.errors import UserError
-from experiments.runtime.files import plain
+from experiments.runtime.files import strict
 from experiments.runtime.trackers import Sink
 
 _BEFORE, _AFTER = ', "crc": "', '"}'
 
 
 def _sealed(record: Mapping[str, Any]) -> str:
-    body = json.dumps(plain(record), allow_nan=False).removesuffix("}") + _BEFORE
+    body = json.dumps(strict(record)).removesuffix("}") + _BEFORE
     return f"{body}{zlib.crc32(body.encode()):08x}{_AFTER}"
 
 

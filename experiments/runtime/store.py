@@ -126,7 +126,7 @@ def _write(path: pathlib.Path, inputs: str, part: Part) -> None:
     arrays = {name: value for name, value in part.items() if isinstance(value, np.ndarray)}
     values = {name: value for name, value in part.items() if name not in arrays}
     header = {"inputs": inputs, "content": digest_of(part), "values": values}
-    entries = arrays | {HEADER: np.asarray(files.as_json(header))}
+    entries = arrays | {HEADER: np.asarray(json.dumps(header))}
     files.write(path, lambda file: np.savez(file, **entries))  # pyright: ignore
 
 
