@@ -34,7 +34,7 @@ def prepare(config: Config) -> Prepared:
     if not config["matrix"]:
         return Prepared(config)
     audited = read_matrix(config["matrix"], config["bias"], config["max_labels"], config["seed"])
-    return Prepared(config, {"matrix and bias": digest_of(audited)}, None, audited=audited)
+    return Prepared(config, {"matrix and bias": digest_of(audited)}, audited=audited)
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:

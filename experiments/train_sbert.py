@@ -70,7 +70,9 @@ def prepare(config: Config) -> Prepared:
     Schedule(*(plan[name] for name in SCHEDULE))
     with tempfile.TemporaryDirectory() as folder:
         model, splits = _read(config, pathlib.Path(folder))
-    texts = sources.ag_news(where["ag_news"]).texts[: where["max_texts"]] if where["ag_news"] else ()
+    texts = (
+        sources.ag_news(where["ag_news"]).texts[: where["max_texts"]] if where["ag_news"] else ()
+    )
     digests = {f"STS {split}": pairs.sha256 for split, pairs in splits.items()}
     prepared = Prepared(
         config=config,
@@ -80,7 +82,7 @@ def prepare(config: Config) -> Prepared:
         train=sts.training_pairs(model, splits["train"]),
         dev=splits["dev"],
         test=splits["test"],
-        texts=tuple(texts),
+        texts=tuple(texts[: where["max_texts"]]),
         mesh=mesh,
     )
     return dataclasses.replace(prepared, layouts={"": prepared.state_factory().abstract})

@@ -1,6 +1,5 @@
 """Several evaluated runs side by side: one summary, one page, shared figures."""
 
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,9 @@ from experiments.diffusion.evaluation import load_per_image
 from experiments.diffusion.significance import compare_models, over_seeds
 from experiments.reporting.html import publish
 from experiments.reporting.markdown import block
-from experiments.runtime.manifest import environment, write_bytes, write_json
+from experiments.runtime import files
+from experiments.runtime.files import read_json, write_json
+from experiments.runtime.manifest import environment
 from experiments.runtime.metrics import read_metrics
 
 Runs = Mapping[tuple[str, int], pathlib.Path]
@@ -26,8 +27,7 @@ def summarise(runs: Runs) -> dict[str, Any]:
     results: list[dict[str, Any]] = []
     for (model, seed), workdir in runs.items():
         result, manifest, config = (
-            json.loads((workdir / f"{name}.json").read_text())
-            for name in ("eval", "manifest", "config")
+            read_json(workdir / f"{name}.json") for name in ("eval", "manifest", "config")
         )
         options = config["model"]["options"]
         results.append(result)
@@ -72,6 +72,5 @@ def compare(runs: Runs, folder: pathlib.Path, record: str | None = None) -> str:
     summary = summarise(runs)
     write_json(folder / "summary.json", summary)
     if record:
-        pathlib.Path(record).parent.mkdir(parents=True, exist_ok=True)
-        write_json(pathlib.Path(record), summary)
-    return block(publish(tables, summary, draw(summary, runs), folder, write_bytes))
+        files.write(pathlib.Path(record), files.as_json(summary))
+    return block(publish(tables, summary, draw(summary, runs), folder, files.write))

@@ -1,6 +1,5 @@
 """The page of one run: what its folder holds, as far as it goes."""
 
-import json
 import pathlib
 from collections.abc import Callable, Mapping
 
@@ -10,7 +9,7 @@ from experiments.reporting import figures
 from experiments.reporting.html import NAME, Page
 from experiments.reporting.markdown import Cell, Column, Table, Value, code, of_records
 from experiments.reporting.record import Record
-from experiments.runtime.errors import UserError
+from experiments.runtime.files import read_json
 from experiments.runtime.manifest import write_bytes
 
 # In the order of the page.
@@ -34,10 +33,7 @@ def read(workdir: pathlib.Path) -> dict[str, Record]:
     """Every JSON file of the run by its stem. Raises `UserError` for a broken one."""
     found = {}
     for path in sorted(workdir.glob("*.json")):
-        try:
-            found[path.stem] = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise UserError(f"{path} is not readable: {error}; run again what wrote it") from error
+        found[path.stem] = read_json(path)
     return found
 
 

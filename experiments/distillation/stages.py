@@ -114,7 +114,9 @@ def restore_variables(folder: pathlib.Path, group: Members, example: np.ndarray)
     """The variables of a finished population from its stage's folder."""
     checkpointer = Checkpointer(folder / CHECKPOINTS)
     try:
-        restored = checkpointer.restore(PopulationFactory(group, example).abstract())
+        # The last one or none: those before it are not finished.
+        last = checkpointer.steps()[-1]
+        restored = checkpointer.restore(PopulationFactory(group, example).abstract(), last)
     finally:
         checkpointer.close()
     assert restored is not None, "the run was checked to hold a checkpoint"

@@ -80,9 +80,7 @@ def _read(config: Config) -> tuple[sources.Texts, spaces.Embedder, list[Split]]:
         n = len(texts.texts)
         return texts, embed, [half_split(n, texts.labels, seed) for seed in config["seeds"]]
     points = sources.load(config["train_texts"], split="train")
-    train, test = np.split(
-        np.arange(len(points.texts) + len(texts.texts)), [len(points.texts)]
-    )
+    train, test = np.split(np.arange(len(points.texts) + len(texts.texts)), [len(points.texts)])
     joined = sources.Texts(
         f"{points.name} and {texts.name}",
         (*points.texts, *texts.texts),

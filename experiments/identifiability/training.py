@@ -107,9 +107,7 @@ def _run(training: Training, space: Workspace) -> Population:
     # The keys given to the epochs order the data; those given to the factory draw the weights.
     order = jnp.stack([jax.random.fold_in(training.key, 1)] * group.size)
     data = {"x": task.x, "label": task.label}
-    epoch = make_epoch(
-        dataclasses.replace(group, keys=order), plan, label_loss, data, task.scale
-    )
+    epoch = make_epoch(dataclasses.replace(group, keys=order), plan, label_loss, data, task.scale)
 
     def evaluate(population: Population) -> dict[str, float]:
         scores = trained(group.model, task, population)

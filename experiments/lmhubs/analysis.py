@@ -81,7 +81,9 @@ def correlation(
             "all": over_all,
         }
     x, y = counts[hubs], frequency[hubs]
-    low, high = tokens.spearman_interval(x, y, jax.random.key(c["seed"]), num_samples=c["bootstrap"])
+    low, high = tokens.spearman_interval(
+        x, y, jax.random.key(c["seed"]), num_samples=c["bootstrap"]
+    )
     return {
         "rho": finite(tokens.spearman(x, y)),
         "low": finite(low),

@@ -43,9 +43,7 @@ class Loaded(NamedTuple):
             line = progress.line(f"{model.name} {made.name}")
             hidden = lm.extract(model, made.ids, store, batch_size=config["batch_size"], say=line)
             texts = [model.decode(ids) for ids in made.ids]
-            samples.append(
-                Sample(made.name, hidden, made.answers, made.counts, texts, made.facts)
-            )
+            samples.append(Sample(made.name, hidden, made.answers, made.counts, texts, made.facts))
         name = f"{model.name} {self.revision}".strip()
         decode = lambda i: model.decode([i])
         return Space(name, samples, model.unembedding, model.bias, decode, self.facts)

@@ -1,7 +1,7 @@
 """Who is whose neighbour in every model of a config, and what follows from it."""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ from experiments.runtime.study import Config, Record, Study
 from experiments.runtime.workspace import Workspace
 from experiments.text import corpora
 
+MEASURED = ("euclidean", "cosine", "probability")  # the distances of the histograms
+Place = tuple[str, str, str]  # comparison, distance, and corpus, "" among tokens
 # What the tables of a model depend on beside its space.
 ANALYSED = ("k", "seed", "hubs", "num_top", "bootstrap", "comparisons", "reductions")
 
@@ -50,7 +52,14 @@ def prepare(config: Config) -> Prepared:
     if config["training_counts"]:
         training, omitted = corpora.read_counts(config["training_counts"], len(held.unembedding))
     digests = first.digests() | ({} if training is None else {"training": digest_of(training)})
-    return Prepared(config, digests, None, {}, first, revisions, training, omitted)
+    return Prepared(
+        config=config,
+        digests=digests,
+        first=first,
+        revisions=revisions,
+        training=training,
+        omitted=omitted,
+    )
 
 
 def _check(config: Config) -> None:
@@ -79,40 +88,43 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     return {"models": models}
 
 
-def _places(config: Config, names: Sequence[str], kinds: Sequence[str]):
-    """(comparison, distance, corpus or "" among tokens) of every search or histogram."""
+def _places(config: Config, names: Sequence[str], kinds: Sequence[str]) -> Iterator[Place]:
+    """Every search or histogram."""
     for comparison in config["comparisons"]:
         for distance in kinds:
             for corpus in [""] if comparison == "tt" else names:
                 yield comparison, distance, corpus
 
 
-def _model(
-    prepared: Prepared, space: Space, run: Workspace, revision: str
-) -> dict[str, Any]:
+def _name(words: Sequence[str]) -> str:
+    return "-".join(filter(None, words))
+
+
+def _model(prepared: Prepared, space: Space, run: Workspace, revision: str) -> dict[str, Any]:
     """Every table of one model as plain values; its parts are kept in neighbours/."""
     config, parts = prepared.config, run.at("neighbours").at(revision or "main")
     samples = {s.name: s for s in space.samples}
     base = _digest(space)
-    found, histograms = [], []
-    for place in _places(config, list(samples), config["distances"]):
+
+    def neighbours(place: Place) -> Neighbourhood:
         comparison, distance, corpus = place
         options = {"k": config["k"], "with_self": config["self_included"]}
         run.say(f"{space.name}: {comparison} {distance} {corpus}")
-        compute = lambda c=comparison, d=distance, s=samples.get(corpus): _arrays(
-            search(space, c, d, s, **options)
-        )
-        part = parts.part("-".join(filter(None, place)), [base, place, options], compute)
-        found.append(Neighbourhood(*place, part["index"], part["counts"]))
-    for place in _places(config, list(samples), ("euclidean", "cosine", "probability")):
+        find = lambda: _arrays(search(space, comparison, distance, samples.get(corpus), **options))
+        part = parts.part(_name(place), [base, place, options], find)
+        return Neighbourhood(*place, part["index"], part["counts"])
+
+    def histogram(place: Place) -> dict[str, Any]:
         comparison, distance, corpus = place
-        run.say(f"{space.name}: {comparison} {distance} distances")
         options = {"max_queries": config["max_queries"]}
-        compute = lambda c=comparison, d=distance, s=samples.get(corpus): distances.summarise(
-            space, c, d, s, **options
+        run.say(f"{space.name}: {comparison} {distance} distances")
+        measure = lambda: distances.summarise(
+            space, comparison, distance, samples.get(corpus), **options
         )
-        name = "-".join(filter(None, ("histogram", *place)))
-        histograms.append(parts.part(name, [base, place, options], compute))
+        return parts.part(_name(("histogram", *place)), [base, place, options], measure)
+
+    found = [neighbours(p) for p in _places(config, list(samples), config["distances"])]
+    histograms = [histogram(p) for p in _places(config, list(samples), MEASURED)]
     frequencies = _frequencies(prepared, space)
     parts.part("frequencies", list(frequencies.items()), lambda: frequencies)
     inputs = [base, frequencies, {key: config[key] for key in ANALYSED}]
@@ -189,7 +201,7 @@ def _found(prepared: Prepared, space: Workspace) -> list[Neighbourhood]:
     names = names or [s.name for s in prepared.first.stored.samples]
     found = []
     for place in _places(config, names, config["distances"]):
-        part = store.read("-".join(filter(None, place)))
+        part = store.read(_name(place))
         found.append(Neighbourhood(*place, part["index"], part["counts"]))
     return found
 
@@ -204,8 +216,7 @@ def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figu
     hubs = [analysis.hub_mask(f.counts, config) for f in found]
     names = [s["name"] for s in record["models"][-1]["samples"]]
     histograms = [
-        store.read("-".join(filter(None, ("histogram", *place))))
-        for place in _places(config, names, ("euclidean", "cosine", "probability"))
+        store.read(_name(("histogram", *place))) for place in _places(config, names, MEASURED)
     ]
     return figures(record, found, hubs, store.read("frequencies"), histograms)
 

@@ -27,7 +27,7 @@ from experiments.runtime.step import all_finite
 DIGEST = "DIGEST"
 STATE = "state"
 NONE_YET, ALL_DAMAGED = -1, -2  # in place of a step
-EXTRA = "extra.json"
+EXTRA, LAYOUT = "extra.json", "layout.json"
 State = TypeVar("State")
 
 
@@ -51,13 +51,20 @@ def digest(folder: pathlib.Path) -> str:
 def layout(state: Any) -> dict[str, str]:
     """Shape and dtype of each leaf by its path, such as {"params/w": "(3, 4) float32"}."""
     leaves = jax.tree_util.tree_flatten_with_path(state)[0]
-    path = lambda keys: "/".join(str(getattr(k, "key", getattr(k, "name", k))) for k in keys)
-    return {path(keys): f"{tuple(leaf.shape)} {leaf.dtype}" for keys, leaf in leaves}
+    return {
+        "/".join(map(_word, keys)): f"{tuple(leaf.shape)} {leaf.dtype}" for keys, leaf in leaves
+    }
 
 
 def is_finite(state: Any) -> bool:
     """Whether no leaf of a state holds NaN or an infinity."""
     return bool(jax.jit(all_finite)(state))
+
+
+def _word(entry: Any) -> str:
+    """One step of a path: a dict's key, a sequence's index or a named tuple's field."""
+    known = (getattr(entry, name, None) for name in ("key", "name", "idx"))
+    return str(next(word for word in known if word is not None))
 
 
 class Checkpointer:
@@ -104,15 +111,16 @@ class Checkpointer:
                 shutil.rmtree(folder, ignore_errors=True)
                 self.directory.mkdir(parents=True, exist_ok=True)
         self._writer.save(folder / STATE, state)
-        notes = (extra or {}) | {"layout": layout(state)}
+        notes = {EXTRA: extra or {}, LAYOUT: layout(state)}
         self._pending = self._pool.submit(self._commit, step, folder, notes)
 
-    def _commit(self, step: int, folder: pathlib.Path, extra: dict[str, Any]) -> None:
+    def _commit(self, step: int, folder: pathlib.Path, notes: dict[str, Any]) -> None:
         self._writer.wait_until_finished()
         if not is_lead():
             return
         files.before("commit", folder)
-        (folder / EXTRA).write_text(files.as_json(extra))
+        for name, value in notes.items():
+            (folder / name).write_text(files.as_json(value))
         (folder / DIGEST).write_text(digest(folder))
         final = self.directory / str(step)
         if final.exists():
@@ -208,17 +216,13 @@ class Checkpointer:
                 )
         return ALL_DAMAGED
 
-    def extra(self) -> dict[str, Any] | None:
-        """What is saved beside the newest intact state; None where there is no such state."""
-        chosen = self._choose()
-        if chosen in (NONE_YET, ALL_DAMAGED):
-            return None
-        return json.loads((self.directory / str(chosen) / EXTRA).read_text())
-
-    def check_layout(self, template: Any, extra: dict[str, Any] | None = None) -> None:
+    def check_layout(self, template: Any, step: int | None = None) -> None:
         """Raises `CheckpointError` where the newest state has other arrays than `template`."""
-        extra = self.extra() if extra is None else extra
-        there, here = (extra or {}).get("layout"), layout(template)
+        chosen = self._choose() if step is None else step
+        path = self.directory / str(chosen) / LAYOUT
+        # Checkpoints made before there were layouts have none.
+        there = json.loads(path.read_text()) if path.exists() else None
+        here = layout(template)
         if there is None or there == here:
             return
         differing = sorted(k for k in there.keys() | here.keys() if there.get(k) != here.get(k))
@@ -235,12 +239,12 @@ class Checkpointer:
 
     def _read(self, step: int, template: State) -> Restored[State]:
         folder = self.directory / str(step)
-        extra = json.loads((folder / EXTRA).read_text())
-        self.check_layout(template, extra)
+        self.check_layout(template, step)
         abstract = jax.tree.map(
             lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), template
         )
-        return Restored(step, self._writer.restore(folder / STATE, abstract), extra)
+        state = self._writer.restore(folder / STATE, abstract)
+        return Restored(step, state, json.loads((folder / EXTRA).read_text()))
 
     def arrays(self) -> tuple[int, Any]:
         """Step and arrays of the newest intact state, as nested dicts of NumPy arrays.

@@ -1,8 +1,8 @@
 """One writer a folder: a lock that names its holder and that the holder's death releases.
 
-Where the file system has `flock`, the kernel keeps the lock. Elsewhere the file itself is a lease:
-its holder touches it every few seconds. A holder on this host that has died is replaced at once, one
-on another host when its lease has run out, `LEASE` seconds after its last sign of life.
+Where the file system has `flock`, the kernel keeps the lock. Elsewhere the file itself is a lease
+that its holder touches every few seconds. A holder on this host that has died is replaced at once,
+one on another host when its lease has run out, `LEASE` seconds after its last sign of life.
 """
 
 import datetime
@@ -151,8 +151,8 @@ class Lock:
             lost = self.lost or not self.path.exists()
         if lost:
             raise StorageError(
-                f"{self.path.parent} is no longer this run's: the folder or its {NAME} has vanished "
-                "or was taken over; nothing more is written"
+                f"{self.path.parent} is no longer this run's: the folder or its {NAME} has "
+                "vanished or was taken over; nothing more is written"
             )
 
     def _refuse(self, held: dict[str, Any]) -> LockedError:

@@ -10,7 +10,6 @@ from jax.sharding import Mesh
 
 from experiments.runtime.mesh import state_sharding
 
-
 State = TypeVar("State")
 
 

@@ -65,7 +65,9 @@ class Store:
         try:
             return _read(self.folder / f"{name}.npz")[1]
         except FileNotFoundError as error:
-            raise UserError(f"{self.folder / name}.npz is missing; run the same command again") from error
+            raise UserError(
+                f"{self.folder / name}.npz is missing; run the same command again"
+            ) from error
 
     def _find(self, path: pathlib.Path, wanted: str) -> Part | None:
         try:

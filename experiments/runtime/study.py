@@ -10,14 +10,16 @@ from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
 from experiments.reporting.html import NAME, Reporting, publish
+from experiments.reporting.markdown import block
 from experiments.runtime import cli, files, manifest, trackers, weights, workspace
+from experiments.runtime.distributed import is_lead
 from experiments.runtime.errors import UserError
 from experiments.runtime.preemption import Stopped, StopSignal
 from experiments.runtime.workspace import Say, Workspace
 
 Config = Mapping[str, Any]
 Record = Mapping[str, Any]
-RECORD, TABLES = "record.json", "tables.md"
+RECORD = "record.json"
 
 OPTIONS: Mapping[str, tuple[type, str]] = {
     "record": (str, "Also write the record to this file; its folder is made."),
@@ -34,12 +36,14 @@ class Prepared:
       config: what config.json holds.
       digests: SHA-256 of the data by name; a resumed run must have the same.
       facts: what manifest.json and the record say of the data.
+      stated: what manifest.json says beside that.
       layouts: by folder, what makes the abstract state that its checkpoints must fit.
     """
 
     config: Config
     digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
     facts: Any = None
+    stated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     layouts: Mapping[str, Callable[[], Any]] = dataclasses.field(default_factory=dict)
 
 
@@ -51,6 +55,7 @@ class Study(NamedTuple):
       run: computes what is left, in the workspace; returns the entries of the record.
       figures: of a record, of prepared objects and of finished parts.
       reporting: title, verdict, meaning and tables of a record; a module tables.py is one.
+      page: writes a page of the whole folder in place of the record's own.
       fixed: config keys that no resumed run may change, and why.
       trains: whether it writes metrics as it goes, for --track.
       no_weights: why --init_from means nothing; "" where it does.
@@ -61,6 +66,7 @@ class Study(NamedTuple):
     run: Callable[[Any, Workspace], Record]
     figures: Callable[[Record, Any, Workspace], Mapping[str, Figure]]
     reporting: Reporting
+    page: Callable[[Workspace], object] | None = None
     fixed: Mapping[str, str] = {}
     trains: bool = False
     no_weights: str = "it trains nothing"
@@ -104,7 +110,7 @@ def run(
         allowed=request.allowed,
         fixed=study.fixed,
         digests=prepared.digests,
-        facts={"study": study.name, "data": prepared.facts} | said,
+        facts={"study": study.name, "data": prepared.facts, **prepared.stated, **said},
         layouts=prepared.layouts,
         track=request.track,
         weights=borrowed,
@@ -116,12 +122,19 @@ def run(
         head = {"study": study.name, "environment": manifest.portable(), "config": plain}
         data = {} if prepared.facts is None else {"data": prepared.facts}
         record = files.plain(head | data | dict(found))
-        space.write_json(RECORD, record)
-        drawn = study.figures(record, prepared, space)
-        publish(study.reporting, record, drawn, space.path, space.put)
-        if request.record:
-            files.write(request.record, files.as_json(record))
+        if is_lead():
+            _publish(study, record, prepared, space)
+            if request.record:
+                files.write(request.record, files.as_json(record))
     return record
+
+
+def _publish(study: Study, record: Record, prepared: Any, space: Workspace) -> None:
+    space.write_json(RECORD, record)
+    drawn = study.figures(record, prepared, space)
+    publish(study.reporting, record, drawn, space.path, space.put)
+    if study.page is not None:
+        study.page(space)
 
 
 def _check_request(study: Study, request: Request) -> None:
@@ -137,24 +150,24 @@ def _check_request(study: Study, request: Request) -> None:
             raise UserError(f"--record={request.record} is a folder; give a file")
 
 
-def command(
+def finished(
     study: Study,
     config: Config | ConfigDict,
     *,
     record: str | None = None,
     json: bool = False,
     init_from: str | None = None,
-) -> int:
-    """Runs a study as the flags ask, says what came of it, and returns the exit code."""
+) -> tuple[bool, int]:
+    """Runs a study as the flags ask and says what came of it: whether it ended, and exit code."""
     request = Request(
         cli.workdir(),
         cli.allowed_changes(),
         cli.trackers(),
-        record and pathlib.Path(record),
-        init_from and pathlib.Path(init_from),
+        pathlib.Path(record) if record else None,
+        pathlib.Path(init_from) if init_from else None,
     )
     out = sys.stderr if json else sys.stdout
-    say = lambda line: print(line, file=out, flush=True)
+    say = (lambda line: print(line, file=out, flush=True)) if is_lead() else (lambda line: None)
     with StopSignal() as stop:
         try:
             found = run(study, config, request, stop=stop, say=say)
@@ -163,13 +176,18 @@ def command(
                 f"unfinished: {stop.cause}. What is finished is kept in {request.workdir}; the "
                 "same command continues"
             )
-            return stop.exit_code
+            return False, stop.exit_code
     if json:
         print(files.as_json(found), end="", flush=True)
-    say((request.workdir / TABLES).read_text())
+    say(block(study.reporting.tables(found), titles=True))
     say(study.reporting.verdict(found))
     say(f"report: {request.workdir / NAME}")
-    return 0
+    return True, 0
+
+
+def command(study: Study, config: Config | ConfigDict, **publishing: Any) -> int:
+    """Runs a study as the flags ask; returns the exit code."""
+    return finished(study, config, **publishing)[1]
 
 
 def main(study: Study) -> None:

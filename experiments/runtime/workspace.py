@@ -226,4 +226,3 @@ def _claim(path, config, allowed, fixed, digests, facts, layouts) -> str:
     files.write_json(there, manifest.environment() | kept | stated | facts)
     files.write_json(path / manifest.CONFIG, files.plain(config))
     return name
-

@@ -18,7 +18,7 @@ from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import UserError
 from experiments.runtime.metrics import read_metrics
 from experiments.sample_diffenc import sample
-from experiments.train_diffenc import train
+from experiments.train_diffenc import trained as train
 
 FOLDER = pathlib.Path(__file__).parents[2] / "experiments" / "configs" / "diffenc"
 CONFIGS = sorted(p.stem for p in FOLDER.glob("*.py"))
