@@ -21,7 +21,7 @@ from experiments.identifiability.constructed import kl_table, perturbed_models
 from experiments.identifiability.figures import figures
 from experiments.identifiability.study import run_cells, widest_models
 from experiments.identifiability.task import make_task
-from experiments.reporting.html import Page, publish
+from experiments.reporting.html import publish
 from experiments.runtime import cli
 from experiments.runtime.manifest import (
     claim_workdir,
@@ -60,14 +60,7 @@ def closeness(
     write_json(workdir / "summary.json", summary)
     with np.load(widest_models(workdir, cells, tasks[0].num_labels)) as stored:
         drawn = figures(summary, tasks[0], stored["f"], stored["g"])
-    page = Page(
-        f"Closeness of classifiers on {facts[0]['name']} data",
-        tables.verdict(summary),
-        summary,
-        tables.MEANING,
-        tables.tables(summary),
-    )
-    publish(page, drawn, workdir, write_bytes)
+    publish(tables, summary, drawn, workdir, write_bytes)
     return summary
 
 

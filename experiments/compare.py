@@ -29,7 +29,7 @@ from experiments.comparison.measures import (
     measure,
     resample,
 )
-from experiments.reporting.html import NAME, Page, publish
+from experiments.reporting.html import NAME, publish
 from experiments.reporting.record import to_json
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError, nearest
@@ -62,9 +62,7 @@ def compare(
         values, results["notes"][name] = matrix(name, entries, options)
         results["matrices"][name] = values.tolist()
     write_bytes(workdir / "compare.json", to_json(results).encode())
-    title = "Similarity of " + ", ".join(entry.name for entry in entries)
-    page = Page(title, tables.verdict(results), results, tables.MEANING, tables.tables(results))
-    publish(page, figures(results, entries), workdir, write_bytes)
+    publish(tables, results, figures(results, entries), workdir, write_bytes)
     return results
 
 

@@ -31,7 +31,7 @@ from experiments.distillation.stages import (
     teach,
     teacher_stage,
 )
-from experiments.reporting.html import Page, publish
+from experiments.reporting.html import publish
 from experiments.reporting.markdown import block
 from experiments.runtime import cli
 from experiments.runtime.manifest import (
@@ -96,14 +96,7 @@ def _report(
         "teachers": teachers,
     } | summarise(courses)
     write_json(workdir / "summary.json", summary)
-    page = Page(
-        f"Distillation on {summary['data']['name']}",
-        tables.verdict(summary),
-        summary,
-        tables.MEANING,
-        tables.tables(summary),
-    )
-    publish(page, figures(summary, courses), workdir, write_bytes)
+    publish(tables, summary, figures(summary, courses), workdir, write_bytes)
     return summary
 
 

@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 from experiments.hubspaces import advice, figures, made_up, store, summary, tables, verdict
 from experiments.hubspaces.evaluate import Outcome, Split, compare, evaluate, half_split
 from experiments.hubspaces.methods import Method, all_methods
-from experiments.reporting.html import NAME, Page, publish
+from experiments.reporting.html import NAME, publish
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
 from experiments.runtime.manifest import claim_workdir, environment, write_bytes, write_json
@@ -90,9 +90,7 @@ def run(config: ConfigDict, workdir: pathlib.Path, *, say: Say = print) -> dict[
     write_json(workdir / "result.json", result)
     np.savez_compressed(workdir / "counts.npz", **{n: o.counts for n, o in kept.items()})
     labels = None if texts.labels is None else texts.labels[splits[0].train]
-    title = f"Hubness of {result['space']}: {result['data']['name']}"
-    page = Page(title, tables.verdict(result), result, tables.MEANING, tables.tables(result))
-    publish(page, figures.figures(result, kept, labels), workdir, write_bytes)
+    publish(tables, result, figures.figures(result, kept, labels), workdir, write_bytes)
     say(f"report: {workdir / NAME}")
     return result
 
@@ -180,10 +178,7 @@ def judge(
         write_json(workdir / "advice.json", record)
         shown = dict.fromkeys(("none", found["recommended"]))
         drawn = {"occurrence": figures.occurrence({n: counts[n] for n in shown})}
-        first, *meaning = verdict.paragraphs(found)
-        meaning = [f"Judged: {verdict.title(found)}.", *meaning]
-        page = Page(f"Hubness of {embeddings}", first, record, meaning, verdict.tables(found))
-        publish(page, drawn, workdir, write_bytes)
+        publish(verdict, record, drawn, workdir, write_bytes)
     return found | {"text": verdict.as_markdown(found)}
 
 

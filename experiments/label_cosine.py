@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from experiments.labels import examples, tables
 from experiments.labels.audit import read_matrix, summarise
 from experiments.labels.figures import figures
-from experiments.reporting.html import Page, publish
+from experiments.reporting.html import publish
 from experiments.runtime import cli
 from experiments.runtime.manifest import (
     claim_workdir,
@@ -53,14 +53,8 @@ def label_cosine(
     if matrix is not None:
         summary["audit"] = summarise(*matrix)
     write_json(workdir / "summary.json", summary)
-    page = Page(
-        "What cosines of labels tell",
-        tables.verdict(summary),
-        summary,
-        tables.MEANING,
-        tables.tables(summary),
-    )
-    publish(page, figures(None if matrix is None else matrix[0]), workdir, write_bytes)
+    audited = None if matrix is None else matrix[0]
+    publish(tables, summary, figures(audited), workdir, write_bytes)
     return summary
 
 

@@ -19,7 +19,7 @@ from experiments.lmhubs import analysis, distances, tables
 from experiments.lmhubs.config import parse_corpora
 from experiments.lmhubs.figures import figures
 from experiments.lmhubs.neighbourhoods import Neighbourhood, Sample, Space, search_all
-from experiments.reporting.html import NAME, Page, publish
+from experiments.reporting.html import NAME, publish
 from experiments.runtime import cli
 from experiments.runtime.manifest import claim_workdir, environment, write_bytes, write_json
 from experiments.text import contexts, corpora, lm, progress, states, tiny
@@ -164,15 +164,8 @@ def run(config: ConfigDict, workdir: pathlib.Path, *, say: Say = print) -> dict[
     np.savez_compressed(workdir / "counts.npz", **{f.key: f.counts for f in found})
     hubs = [analysis.hub_mask(f.counts, config) for f in found]
     frequencies = frequencies_of(space, config)[0]
-    page = Page(
-        f"Prediction hubs of {models[-1]['name']}",
-        tables.verdict(result),
-        result,
-        tables.MEANING,
-        tables.tables(result),
-    )
     drawn = figures(result, found, hubs, frequencies, histograms)
-    publish(page, drawn, workdir, write_bytes)
+    publish(tables, result, drawn, workdir, write_bytes)
     say(f"report: {workdir / NAME}")
     return result
 

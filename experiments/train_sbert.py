@@ -20,7 +20,7 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from experiments.reporting.html import Page, publish
+from experiments.reporting.html import publish
 from experiments.runtime import cli
 from experiments.runtime.batches import batch_indices, batches, check_batch_size
 from experiments.runtime.checkpoint import Checkpointer
@@ -248,14 +248,8 @@ def compare(run: Run, workdir: pathlib.Path) -> dict[str, Any]:
             result[name][f"hubness_{space}"] = found
     record = environment() | run.facts | {"config": run.config.to_dict()} | result
     write_json(workdir / "result.json", record)
-    page = Page(
-        f"Sentence encoder, {objective.loss} loss, normalisation {objective.normalisation}",
-        tables.verdict(record),
-        record,
-        tables.MEANING,
-        tables.tables(record),
-    )
-    publish(page, figures(read_metrics(workdir / "metrics.jsonl")), workdir, write_bytes)
+    history = read_metrics(workdir / "metrics.jsonl")
+    publish(tables, record, figures(history), workdir, write_bytes)
     return result
 
 

@@ -8,11 +8,21 @@ from experiments.reporting.markdown import Cell, Column, Table, Value, code, col
 from experiments.reporting.record import Record
 
 NUMBER = Column("value", format=".4g")
-MEANING = (
-    "Row i of every entry is the same input. A measure of representations alone compares `f`; a "
-    "measure of models also needs their `g`. “Unrelated inputs” is the mean over permutations of "
-    "one entry's rows, and p the share of permutations that are at least as close.",
-)
+
+
+def title(record: Record) -> str:
+    return f"Similarity of {', '.join(record['entries'])}"
+
+
+def meaning(record: Record) -> tuple[str, ...]:
+    """What is compared, and with what chance."""
+    del record
+    return (
+        "Row i of every entry is the same input. A measure of representations alone compares `f`; "
+        "a measure of models also needs their `g`. “Unrelated inputs” is the mean over "
+        "permutations of one entry's rows, and p the share of permutations that are at least as "
+        "close.",
+    )
 
 
 def tables(record: Record) -> list[Table]:

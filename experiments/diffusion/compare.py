@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from experiments.diffusion import figures, tables
 from experiments.diffusion.evaluation import load_per_image
 from experiments.diffusion.significance import compare_models, over_seeds
-from experiments.reporting.html import Page, publish
+from experiments.reporting.html import publish
 from experiments.reporting.markdown import block
 from experiments.runtime.manifest import environment, write_bytes, write_json
 from experiments.runtime.metrics import read_metrics
@@ -74,12 +74,4 @@ def compare(runs: Runs, folder: pathlib.Path, record: str | None = None) -> str:
     if record:
         pathlib.Path(record).parent.mkdir(parents=True, exist_ok=True)
         write_json(pathlib.Path(record), summary)
-    page = Page(
-        f"Diffusion models on {summary['data']['name']}",
-        tables.verdict(summary),
-        summary,
-        tables.MEANING,
-        tables.tables(summary),
-    )
-    publish(page, draw(summary, runs), folder, write_bytes)
-    return block(page.tables)
+    return block(publish(tables, summary, draw(summary, runs), folder, write_bytes))

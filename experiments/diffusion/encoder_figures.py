@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.diffusion.figures import DIFFERENCES
-from experiments.reporting.figures import bare, new
+from experiments.reporting.figures import new
 
 Measured = Mapping[str, Sequence[float]]
 
@@ -32,7 +32,8 @@ def heat_maps(images: np.ndarray, rates: np.ndarray, t: Sequence[float], step: f
         for j in range(num):
             shown = axes[j, i + 1].imshow(rates[i, j], cmap=DIFFERENCES, vmin=-limit, vmax=limit)
     axes[0, 0].set_title("x", fontsize=9)
-    bare(flat)
+    for axis in flat:
+        axis.axis("off")
     figure.colorbar(shown, ax=axes, fraction=0.03, label=f"(x_t − x_s)/(t − s), t − s = {step:g}")
     return figure
 

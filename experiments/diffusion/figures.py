@@ -13,7 +13,7 @@ from matplotlib.ticker import (
     StrMethodFormatter,
 )
 
-from experiments.reporting.figures import bare, new
+from experiments.reporting.figures import new
 
 DIFFERENCES = "RdBu_r"
 
@@ -44,7 +44,7 @@ def samples(rows: Mapping[str, np.ndarray], levels: int) -> Figure:
             continue
         canvas = tile(codes / (levels - 1), columns=min(16, len(codes)))
         axis.imshow(canvas.squeeze(), cmap="gray", vmin=0, vmax=1)
-        bare([axis])
+        axis.axis("off")
     return figure
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments.reporting import figures
 from experiments.reporting.html import NAME, Page
-from experiments.reporting.markdown import Cell, Column, Table, Value, code
+from experiments.reporting.markdown import Cell, Column, Table, Value, code, of_records
 from experiments.reporting.record import Record
 from experiments.runtime.errors import UserError
 from experiments.runtime.manifest import write_bytes
@@ -145,14 +145,15 @@ def _bits(title: str, form: str = ".6f") -> Column:
 
 
 def _against(record: Record) -> Table:
-    rows: list[list[Cell]] = [
-        [_term(name), row["difference"], row["image_error"], row["mc_error"]]
-        for name, row in record["differences"].items()
-    ]
+    rows = [{"term": _term(name), **row} for name, row in record["differences"].items()]
     text = f"This run less {code(record['other'])}, on the same images, times and noise."
-    header = [Column("term"), _bits("bits/dim", "+.6f")]
-    header += [Column(title, format=".6f") for title in ("± images", "± MC")]
-    return Table(header, rows, "Against another run", text)
+    shown = {
+        "term": Column("term"),
+        "difference": _bits("bits/dim", "+.6f"),
+        "image_error": Column("± images", format=".6f"),
+        "mc_error": Column("± MC", format=".6f"),
+    }
+    return of_records(rows, shown, "Against another run", text)
 
 
 def _path_cost(record: Record) -> Table:
@@ -187,35 +188,22 @@ def _likelihood(record: Record, title: str) -> Table:
 
 
 def _steps(record: Record) -> Table:
-    rows: list[list[Cell]] = [
-        [row["num_steps"], *(row[f"{way}_bits_per_dim"] for way in WAYS)] for row in record["rows"]
-    ]
     text = (
         "Diffusion term in bits/dim at so many steps of the sampler. Levels and variances are "
         f"chosen on one half of {record['num']:,} training examples and priced on the other."
     )
-    header = [Column("steps"), *(_bits(label, ".4f") for label in WAYS.values())]
-    return Table(header, rows, "Few sampling steps", text)
+    ways = {f"{way}_bits_per_dim": _bits(label, ".4f") for way, label in WAYS.items()}
+    shown = {"num_steps": Column("steps")} | ways
+    return of_records(record["rows"], shown, "Few sampling steps", text)
 
 
 def _frechet(record: Record) -> Table:
     features = record["features"]
-    rows: list[list[Cell]] = [
-        [
-            record["frechet_distance"],
-            record["num_samples"],
-            record["num_images"],
-            features["dimensions"],
-            code(features["extractor"]),
-        ]
-    ]
     text = (
-        f"Samples against {record['split']} images. Features of the extractor with SHA-256 "
-        f"{features['sha256'][:12]}…. This is not FID, whose features are those of one particular "
-        "Inception network."
+        f"Samples against {record['split']} images, in features of {code(features['extractor'])} "
+        f"(SHA-256 {features['sha256'][:12]}…). This is not FID, whose features are those of one "
+        "particular Inception network."
     )
-    header = [Column("distance", format=".4f", better="lower")]
-    header += [
-        Column(title, format=",") for title in ("samples", "images", "dimensions", "features")
-    ]
-    return Table(header, rows, "Fréchet distance", text)
+    shown = {"frechet_distance": _bits("distance", ".4f"), "dimensions": Column("dimensions")}
+    shown |= {f"num_{name}": Column(name, format=",") for name in ("samples", "images")}
+    return of_records([{**features, **record}], shown, "Fréchet distance", text)

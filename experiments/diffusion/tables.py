@@ -10,11 +10,6 @@ from experiments.diffusion.significance import TERMS, over_seeds
 from experiments.reporting.markdown import Cell, Column, Table, Value
 from experiments.reporting.record import Record, direction, source
 
-MEANING = (
-    "Figures are bits per dimension of the negative ELBO on the test split, so lower is better. "
-    "The diffusion term is what denoising costs, the prior term what the most noisy level still "
-    "knows of the image, and the reconstruction term what the least noisy one has lost.",
-)
 _TERM_COLUMNS = [
     Column("total", format="z.4f", better="lower"),
     Column("± MC", format="z.4f"),
@@ -22,6 +17,21 @@ _TERM_COLUMNS = [
     Column("prior", format="z.6f", better="lower"),
     Column("reconstruction", format="z.4f", better="lower"),
 ]
+
+
+def title(record: Record) -> str:
+    return f"Diffusion models on {record['data']['name']}"
+
+
+def meaning(record: Record) -> tuple[str, ...]:
+    """What the terms are."""
+    del record
+    return (
+        "Figures are bits per dimension of the negative ELBO on the test split, so lower is "
+        "better. The diffusion term is what denoising costs, the prior term what the noisiest "
+        "level still knows of the image, and the reconstruction term what the least noisy one has "
+        "lost.",
+    )
 
 
 def tables(record: Record) -> list[Table]:
@@ -155,8 +165,10 @@ def _compared(entry: Record) -> str:
         errors = f"± {entry['image_error']:.4f} over images"
         return f"{second} less {first} is {difference:+.4f} ({errors}), for this one pair of runs"
     shown = f"{difference:+.4f} [{low:+.4f}, {high:+.4f}]"
-    said = {"lower": "better than", "higher": "worse than"}.get(direction(low, high))
-    return f"{second} is {said or 'not told apart from'} {first}, {shown}"
+    said = {"lower": "better", "higher": "worse"}.get(direction(low, high))
+    if said is None:
+        return f"no difference between {second} and {first} is established ({shown})"
+    return f"{second} is {said} than {first} ({shown})"
 
 
 def interval(entry: Record) -> tuple[float | None, float | None]:

@@ -10,13 +10,6 @@ from experiments.distillation.measures import DIRECTIONS
 from experiments.reporting.markdown import Cell, Column, Table, Value, columns
 from experiments.reporting.record import Record, direction, source
 
-MEANING = (
-    "Students learn a teacher's probabilities, either by the KL divergence or by the distance of "
-    "logits (L1, L2). Compared are representations: mean CCA is 1 where a student's embedding is a "
-    "linear image of its teacher's, d_rep is 0 there, and a concept probe reads linearly from an "
-    "embedding what no student was taught.",
-)
-
 NAMES = {
     "accuracy": "label accuracy",
     "unseen_accuracy": "label accuracy on what students did not see",
@@ -40,6 +33,21 @@ NAMES = {
     "concept_nll": "concept probe: NLL, nats",
 }
 SHORT = {"mcca": "mean CCA", "median_d_rep": "median d_rep", "concept_accuracy": "concept accuracy"}
+
+
+def title(record: Record) -> str:
+    return f"Distillation on {record['data']['name']}"
+
+
+def meaning(record: Record) -> tuple[str, ...]:
+    """What is compared."""
+    del record
+    return (
+        "Students learn a teacher's probabilities, either by the KL divergence or by the distance "
+        "of logits (L1, L2). Compared are representations: mean CCA is 1 where a student's "
+        "embedding is a linear image of its teacher's, d_rep is 0 there, and a concept probe reads "
+        "linearly from an embedding what no student was taught.",
+    )
 
 
 def tables(record: Record) -> list[Table]:
@@ -118,7 +126,8 @@ def verdict(record: Record) -> str:
         said = [_alone(o, found["final"]) for o, found in record["objectives"].items()]
         return f"{'; '.join(said)} (95 % intervals over teachers); nothing is compared."
     said = [_compared(o.upper(), claim) for o, claim in record["claims"].items()]
-    return f"{'; '.join(said)} (95 % intervals over {record['seeds']['teachers']} teachers)."
+    errors = f"95 % intervals over {record['seeds']['teachers']} teachers"
+    return f"Against KL students of label accuracy within one point, {'; '.join(said)} ({errors})."
 
 
 def _alone(objective: str, final: Mapping[str, Any]) -> str:
@@ -129,16 +138,14 @@ def _alone(objective: str, final: Mapping[str, Any]) -> str:
 def _compared(objective: str, claim: Mapping[str, Any]) -> str:
     if not claim["matched"]:
         return f"{objective} and KL students never had label accuracies within one point"
-    shown = Column("", format="+.3g")
-    found: dict[str, list[str]] = {}
+    words = {"higher": "higher", "lower": "lower", "uncertain": "no certain difference in"}
+    found: dict[str, list[str]] = {word: [] for word in words.values()}
     for name in (n for n in CLAIMS if n in claim):
         interval = _interval(claim[name]["difference"])
-        text = f"{SHORT[name]} {shown.text(interval)}"
-        found.setdefault(direction(interval.low, interval.high), []).append(text)
-    words = {"higher": "have higher", "lower": "have lower", "not told apart": "do not differ in"}
-    parts = [f"{words[way]} {' and '.join(texts)}" for way, texts in found.items()]
-    lead = f"At label accuracies within one point, {objective} students"
-    return f"{lead} {', and '.join(parts)} than KL students"
+        text = f"{SHORT[name]} ({Column('', format='+.3g').text(interval)})"
+        found[words[direction(interval.low, interval.high)]].append(text)
+    parts = [f"{word} {' and '.join(texts)}" for word, texts in found.items() if texts]
+    return f"{objective} students have {', '.join(parts)}"
 
 
 def _final(name: str, final: Mapping[str, Any]) -> Cell:

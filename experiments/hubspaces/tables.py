@@ -6,20 +6,6 @@ from experiments.hubspaces.summary import best
 from experiments.reporting.markdown import Cell, Column, Table, Value, code
 from experiments.reporting.record import Record, environment
 
-MEANING = (
-    "`none` is the plain space; `a+b` first changes the vectors by `a`, then the distances by `b`; "
-    "`@skhubness-0.30` is a reduction as scikit-hubness computes it. Columns are of queries among "
-    "the points, except “skewness among points”. Robin Hood: share of neighbour slots to move for "
-    "equality. Anti-hubs: points in no list. Largest N: lists with the largest hub. Bad "
-    "neighbours: of another label. Error cut: per cent of the plain space's error on the same "
-    "split, negative where it grows.",
-    "Hubness is read against what chance gives at the same numbers of points and queries. Skewness "
-    "follows single hubs and moves between splits; the Robin Hood index is steadier. Votes are not "
-    "weighted by 1/d except where shown: mutual proximity spans twelve orders of magnitude among "
-    "neighbours and would become a one-nearest-neighbour rule. A transform marked `f-norm` is the "
-    "paper's: random, over points and queries together; `f-norm-inductive` learns from the points "
-    "alone and is deterministic.",
-)
 PUBLISHED = "f-norm+mp_gauss@skhubness-0.30"
 SURE = 0.05  # of the exact McNemar test, divided by the number of methods tried
 _PERCENT = ("antihub_rate", "bad_rate", "error", "error_by_distance")
@@ -41,6 +27,29 @@ COLUMNS = {
     "error_reduction": Column("error cut %", format="z.1f", better="higher", missing=""),
     "p_value": Column("p", format=_p, better="lower", missing=""),
 }
+
+
+def title(record: Record) -> str:
+    return f"Hubness of {record['space']}: {record['data']['name']}"
+
+
+def meaning(record: Record) -> tuple[str, ...]:
+    """What columns are, and how to read them."""
+    del record
+    return (
+        "`none` is the plain space; `a+b` first changes the vectors by `a`, then the distances by "
+        "`b`; `@skhubness-0.30` is a reduction as scikit-hubness computes it. Columns are of "
+        "queries among the points, except “skewness among points”. Robin Hood: share of neighbour "
+        "slots to move for equality. Anti-hubs: points in no list. Largest N: lists with the "
+        "largest hub. Bad neighbours: of another label. Error cut: per cent of the plain space's "
+        "error on the same split, negative where it grows.",
+        "Hubness is read against what chance gives at the same numbers of points and queries. "
+        "Skewness follows single hubs and moves between splits; the Robin Hood index is steadier. "
+        "Votes are not weighted by 1/d except where shown: mutual proximity spans twelve orders of "
+        "magnitude among neighbours and would become a one-nearest-neighbour rule. A transform "
+        "marked `f-norm` is the paper's: random, over points and queries together; "
+        "`f-norm-inductive` learns from the points alone and is deterministic.",
+    )
 
 
 def tables(record: Record) -> list[Table]:
@@ -129,14 +138,13 @@ def _of_error(rows: Mapping[str, Record]) -> str:
     least = best(list(rows.values()), "error")
     if least is None or least == "none":
         return f"no method has less error than the plain space's {_shown(plain, 'error')} %"
-    p, level = rows[least]["p_value"], SURE / max(1, len(rows) - 1)
-    sure = p is not None and p < level
-    lead = "error surely falls" if sure else "no method surely lowers the error"
-    side = "<" if sure else "≥"
+    p, tried = rows[least]["p_value"], len(rows) - 1
+    certain = p is not None and p < SURE / tried
     return (
-        f"{lead}: the least, of {code(least)}, is {_shown(rows[least], 'error')} % against "
-        f"{_shown(plain, 'error')} % (exact McNemar p {_p(p)} on the split where it is largest, "
-        f"{side} {level:.1e} = {SURE}/{len(rows) - 1} methods tried)"
+        f"the lowest error, {_shown(rows[least], 'error')} % with {code(least)}, is "
+        f"{'' if certain else 'not '}certainly below the plain space's {_shown(plain, 'error')} % "
+        f"(exact McNemar p at most {_p(p)} over splits; {SURE / tried:.1e} is needed of {tried} "
+        "methods tried)"
     )
 
 

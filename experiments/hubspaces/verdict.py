@@ -19,10 +19,10 @@ SPACES = {
 }
 
 
-def paragraphs(found: Row) -> list[str]:
-    """How hubby the space is, what that costs, and what to do about it."""
+def meaning(found: Row) -> list[str]:
+    """What hubness costs, and what to do about it."""
     tried, name = found["methods"], found["recommended"]
-    out = [_degree(found)]
+    out = []
     if found["duplicates"]:
         out.append(
             f"{found['duplicates']:,} of the rows used are exact duplicates of others: remove them "
@@ -75,7 +75,8 @@ def _excess(row: Row) -> float:
     return row["robin_hood"] - row["robin_hood_null"]
 
 
-def _degree(found: Row) -> str:
+def verdict(found: Row) -> str:
+    """How hubby the space is."""
     plain, excess = found["methods"][0], _excess(found["methods"][0])
     degree = "Little" if excess < LITTLE else "Moderate" if excess < STRONG else "Strong"
     hubs = ", ".join(f"{row:,} (in {count:,})" for row, count in found["hubs"])
@@ -189,4 +190,4 @@ def _legend(found: Row) -> str:
 
 def as_markdown(found: Row) -> str:
     """Everything above, one after the other."""
-    return "\n\n".join([title(found), *paragraphs(found), block(tables(found))])
+    return "\n\n".join([title(found), verdict(found), *meaning(found), block(tables(found))])

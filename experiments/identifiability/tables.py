@@ -10,11 +10,6 @@ from experiments.identifiability.networks import steps_per_epoch
 from experiments.reporting.markdown import Cell, Column, Table, Value
 from experiments.reporting.record import Record, direction, source
 
-MEANING = (
-    "Models of one architecture that differ in their seeds are compared in pairs: d_LLV is how far "
-    "their distributions are apart, d_{f,g} how far their representations are up to a linear map. "
-    "Both are 0 for equal models. A KL divergence that tends to 0 bounds neither.",
-)
 # arXiv:2506.03784's released models, seeds 0 to 4, every pair whatever its accuracy: mean and
 # standard deviation of d_LLV and of d_{f,g}, measured with the authors' code.
 PUBLISHED = {
@@ -27,6 +22,20 @@ PUBLISHED = {
     (6, 64): (0.714, 0.222, 0.326, 0.163),
     (6, 128): (0.124, 0.026, 0.0054, 0.0021),
 }
+
+
+def title(record: Record) -> str:
+    return f"Closeness of classifiers on {record['data'][0]['name']} data"
+
+
+def meaning(record: Record) -> tuple[str, ...]:
+    """What the distances are."""
+    del record
+    return (
+        "Models of one architecture that differ in their seeds are compared in pairs: d_LLV is how "
+        "far their distributions are apart, d_{f,g} how far their representations are up to a "
+        "linear map. Both are 0 for equal models. A KL divergence that tends to 0 bounds neither.",
+    )
 
 
 def tables(record: Record) -> list[Table]:
@@ -95,16 +104,17 @@ def verdict(record: Record) -> str:
     """Whether distances fall from the narrowest models to the widest, with 95 % intervals."""
     labels = sorted({cell["labels"] for cell in record["cells"]})
     said = [_of_labels([c for c in record["cells"] if c["labels"] == k]) for k in labels]
+    text = "; ".join(said).removeprefix("w")
     return (
-        f"{'; '.join(said)} (means over pairs of seeds; in brackets the change with its 95 % "
-        "jackknife interval over seeds)."
+        f"W{text} (means over pairs of seeds; in brackets the 95 % jackknife interval of the change"
+        " over seeds)."
     )
 
 
 def _of_labels(cells: Sequence[Mapping[str, Any]]) -> str:
     """What the cells of one number of labels allow to say."""
     measured = sorted((c for c in cells if c["pairs"]), key=lambda c: c["width"])
-    lead = f"With {cells[0]['labels']} labels"
+    lead = f"with {cells[0]['labels']} labels"
     if not measured:
         return f"{lead}, too few models passed the least accuracy to be compared"
     first, last = measured[0], measured[-1]
@@ -126,9 +136,10 @@ def _change(first: Mapping[str, Any], last: Mapping[str, Any], key: str, name: s
         return f"{name} goes {moved} (too few models for an interval)"
     half = float(stats.t.ppf(0.975, min(n, n2) - 1)) * float(np.hypot(start_error, end_error))
     low, high = end - start - half, end - start + half
-    verb = {"lower": "falls", "higher": "rises"}.get(direction(low, high))
-    moved = f"{verb} {moved}" if verb else f"is not told apart, {moved}"
-    return f"{name} {moved} [{low:+.2g}, {high:+.2g}]"
+    way = direction(low, high)
+    verb = {"lower": "falls", "higher": "rises"}.get(way, "goes")
+    chance = ", which could be chance" if way == "uncertain" else ""
+    return f"{name} {verb} {moved} [{low:+.2g}, {high:+.2g}]{chance}"
 
 
 def jackknife(

@@ -3,13 +3,23 @@
 from experiments.reporting.markdown import Column, Table, columns
 from experiments.reporting.record import Record
 
-MEANING = (
-    "Adding one vector to all label vectors changes no probability of a softmax, and gives two "
-    "labels any cosine below 1.",
-    "Which labels can be told apart (the sign pattern, or chirotope) follows from cosines: of the "
-    "rows for independent sigmoids, and for a softmax of the differences of rows, which no "
-    "translation changes. The second table counts the random matrices whose pattern is recovered.",
-)
+
+def title(record: Record) -> str:
+    del record
+    return "What cosines of labels tell"
+
+
+def meaning(record: Record) -> tuple[str, ...]:
+    """The theorem, and what the second table counts."""
+    del record
+    return (
+        "Adding one vector to all label vectors changes no probability of a softmax, and gives two "
+        "labels any cosine below 1.",
+        "Which labels can be told apart (the sign pattern, or chirotope) follows from cosines: of "
+        "the rows for independent sigmoids, and for a softmax of the differences of rows, which no "
+        "translation changes. The second table counts the random matrices whose pattern is "
+        "recovered.",
+    )
 
 
 def tables(record: Record) -> list[Table]:

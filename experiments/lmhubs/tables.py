@@ -1,18 +1,26 @@
 """Tables and the verdict of a run."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from experiments.lmhubs.neighbourhoods import COMPARISONS, DISTANCES
-from experiments.reporting.markdown import Cell, Column, Table, Value, code, columns
+from experiments.reporting.markdown import Cell, Column, Table, Value, code, columns, of_records
 from experiments.reporting.record import Record, source
 
-MEANING = (
-    "A token is a hub when it is among the k nearest of many contexts. Under the model's own "
-    "comparison (softmax dot) hubs that follow the frequency of tokens in the corpus of the "
-    "contexts are predictions that the context informs; hubs unrelated to frequency are a nuisance "
-    "of the geometry. The relative variance RV must not be compared across distances: that of "
-    "1 − p is below 1/(V − 1) whatever the model does.",
-)
+
+def title(record: Record) -> str:
+    return f"Prediction hubs of {record['models'][-1]['name']}"
+
+
+def meaning(record: Record) -> tuple[str, ...]:
+    """When hubs are a nuisance, and what must not be compared."""
+    del record
+    return (
+        "A token is a hub when it is among the k nearest of many contexts. Under the model's own "
+        "comparison (softmax dot) hubs that follow the frequency of tokens in the corpus of the "
+        "contexts are predictions that the context informs; hubs unrelated to frequency are a "
+        "nuisance of the geometry. The relative variance RV must not be compared across distances: "
+        "that of 1 − p is below 1/(V − 1) whatever the model does.",
+    )
 
 
 def number(title: str, digits: int = 2) -> Column:
@@ -56,28 +64,30 @@ def of_model(record: Record, name: str = "") -> list[Table]:
 
 def hubs(record: Record, name: str = "") -> Table:
     """Skewness, hubs and spread of counts of every neighbourhood."""
-    rows = [
-        [
-            *_where(r),
-            r["skewness"],
-            r["skewness_null"],
-            r["num_hubs"],
-            r["hub_share"],
-            r["median"],
-            r["mean"],
-            r["largest"],
-        ]
-        for r in record["hubs"]
-    ]
-    header = columns("comparison", "distance", "corpus", number("skewness"), number("by chance"))
-    header += [Column("hubs", format=","), Column("their share", format=".0%")]
-    header += [number("median", 0), number("mean"), Column("largest", format=",")]
-    return Table(header, rows, f"{name}Hubs")
+    shown = {
+        "skewness": number("skewness"),
+        "skewness_null": number("by chance"),
+        "num_hubs": Column("hubs", format=","),
+        "hub_share": Column("their share", format=".0%"),
+        "median": number("median", 0),
+        "mean": number("mean"),
+        "largest": Column("largest", format=","),
+    }
+    return of_records(_named(record["hubs"]), _WHERE | shown, f"{name}Hubs")
 
 
-def _where(row: Record) -> list[str]:
-    comparison, distance = COMPARISONS[row["comparison"]], DISTANCES[row["distance"]]
-    return [comparison, distance, row["corpus"] or "–"]
+_WHERE = {key: Column(key) for key in ("comparison", "distance", "corpus")}
+
+
+def _named(rows: Sequence[Record], distances: Mapping[str, str] = DISTANCES) -> list[Record]:
+    """The rows with comparison, distance and corpus in words."""
+    return [dict(row) | dict(zip(_WHERE, _where(row, distances), strict=True)) for row in rows]
+
+
+def _where(row: Record, distances: Mapping[str, str] = DISTANCES) -> list[str]:
+    comparison, distance = row.get("comparison", ""), row["distance"]
+    words = COMPARISONS.get(comparison, ""), distances.get(distance, distance)
+    return [*words, row["corpus"] or "–"]
 
 
 def spearman(record: Record, name: str = "") -> Table:
@@ -111,66 +121,55 @@ def _in_order(record: Record, names: Collection[str]) -> list[str]:
 
 def accuracy(record: Record, name: str = "") -> Table:
     """Share of right predictions, for hubs and other tokens, and of answers among the k nearest."""
-    keys = ("all", "hub", "non_hub", "hub_share", f"within_{record['k']}")
-    rows = [
-        [r["corpus"], DISTANCES[r["distance"]], *(r[key] for key in keys)]
-        for r in record["accuracy"]
-    ]
-    titles = ["all", "hub predicted", "other predicted", "share of hubs"]
-    titles += [f"answer among {record['k']}"]
-    header = columns("contexts", "distance", *(number(title, 3) for title in titles))
-    return Table(header, rows, f"{name}Accuracy")
+    shown = {
+        "corpus": Column("contexts"),
+        "distance": Column("distance"),
+        "all": number("all", 3),
+        "hub": number("hub predicted", 3),
+        "non_hub": number("other predicted", 3),
+        "hub_share": number("share of hubs", 3),
+        f"within_{record['k']}": number(f"answer among {record['k']}", 3),
+    }
+    return of_records(_named(record["accuracy"]), shown, f"{name}Accuracy")
 
 
 def uniformity(record: Record, name: str = "") -> Table:
     """Mean ‖p - u‖₂ and entropy of the next-token distributions."""
-    keys = ("l2_uniform", "entropy_nats", "relative_variance", "relative_variance_bound")
-    rows = [[r["corpus"], *(r[key] for key in keys)] for r in record["uniformity"]]
-    header = [Column("contexts"), number("mean ‖p − u‖₂", 3), number("mean entropy (nats)")]
-    header += [Column(title, format=".2e") for title in ("RV of 1 − p", "its bound")]
-    return Table(header, rows, f"{name}Distance from the uniform distribution")
+    shown = {
+        "corpus": Column("contexts"),
+        "l2_uniform": number("mean ‖p − u‖₂", 3),
+        "entropy_nats": number("mean entropy (nats)"),
+        "relative_variance": Column("RV of 1 − p", format=".2e"),
+        "relative_variance_bound": Column("its bound", format=".2e"),
+    }
+    return of_records(record["uniformity"], shown, f"{name}Distance from the uniform distribution")
 
 
 def distances(record: Record, name: str = "") -> Table:
     """Moments and contrast of the distances."""
-    forms = {
-        "mean": (".6g", "mean"),
-        "relative_variance": (".2e", "RV"),
-        "smallest": (".3g", "smallest"),
-        "largest": (".6g", "largest"),
-        "contrast": (".3g", "contrast"),
+    shown = {
+        "mean": Column("mean", format=".6g"),
+        "relative_variance": Column("RV", format=".2e"),
+        "smallest": Column("smallest", format=".3g"),
+        "largest": Column("largest", format=".6g"),
+        "contrast": Column("contrast", format=".3g"),
     }
-    rows = [
-        [
-            COMPARISONS[r["comparison"]],
-            r["distance"],
-            r["corpus"] or "–",
-            *(r[key] for key in forms),
-        ]
-        for r in record["distances"]
-    ]
-    figures = (Column(title, format=form) for form, title in forms.values())
-    return Table(columns("comparison", "distance", "corpus", *figures), rows, f"{name}Distances")
+    return of_records(_named(record["distances"], {}), _WHERE | shown, f"{name}Distances")
 
 
 def mitigation(record: Record, name: str = "") -> Table:
     """Skewness after each reduction, and what it costs."""
-    rows = [
-        [
-            COMPARISONS[r["comparison"]],
-            DISTANCES[r["distance"]],
-            r["method"],
-            r["skewness"],
-            r["largest"],
-            r.get("purity"),
-            r.get(f"within_{record['k']}"),
-        ]
-        for r in record["mitigation"]
-    ]
-    header = columns("comparison", "distance", "reduction", number("skewness"))
-    header += [Column("largest N_k", format=","), number("purity", 3)]
-    header.append(number(f"answer among {record['k']}", 3))
-    return Table(header, rows, f"{name}Reductions and what they cost")
+    shown = {
+        "comparison": Column("comparison"),
+        "distance": Column("distance"),
+        "method": Column("reduction"),
+        "skewness": number("skewness"),
+        "largest": Column("largest N_k", format=","),
+        "purity": number("purity", 3),
+        f"within_{record['k']}": number(f"answer among {record['k']}", 3),
+    }
+    title = f"{name}Reductions and what they cost"
+    return of_records(_named(record["mitigation"]), shown, title)
 
 
 def top(record: Record, row: Record, size: int = 10) -> Table:

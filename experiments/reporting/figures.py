@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 DPI = 144
@@ -36,12 +35,6 @@ def new(
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes
-
-
-def bare(axes: Iterable[Axes]) -> None:
-    """Leaves nothing but the picture on these axes."""
-    for axis in axes:
-        axis.axis("off")
 
 
 def save(

@@ -8,6 +8,7 @@ import pathlib
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
@@ -122,17 +123,30 @@ class Page:
         )
 
 
+class Reporting(Protocol):
+    """What a study says of its record; the module tables.py of a study is one."""
+
+    def title(self, record: Any, /) -> str: ...
+    def verdict(self, record: Any, /) -> str: ...
+    def meaning(self, record: Any, /) -> Sequence[str]: ...
+    def tables(self, record: Any, /) -> Sequence[Table]: ...
+
+
 def publish(
-    page: Page,
+    study: Reporting,
+    record: Record,
     drawn: Mapping[str, Figure],
     folder: pathlib.Path,
     write: Callable[[pathlib.Path, bytes], None],
-) -> None:
-    """Writes figures/, tables.md and report.html of `page` with the figures drawn for it."""
+) -> Sequence[Table]:
+    """Writes figures/, tables.md and report.html by `write(path, data)`; returns the tables."""
+    tables = study.tables(record)
     images = figures.save(drawn, folder / "figures", write)
-    page = dataclasses.replace(page, images={**page.images, **images})
-    write(folder / "tables.md", markdown.block(page.tables, titles=True).encode())
+    said = study.title(record), study.verdict(record)
+    page = Page(*said, record, study.meaning(record), tables, images)
+    write(folder / "tables.md", markdown.block(tables, titles=True).encode())
     write(folder / NAME, page.render().encode())
+    return tables
 
 
 def inline(text: str) -> str:

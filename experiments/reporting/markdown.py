@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 
 class Value(NamedTuple):
@@ -91,6 +91,17 @@ class Table:
         return [
             [c.text(cell) for c, cell in zip(self.columns, row, strict=True)] for row in self.rows
         ]
+
+
+def of_records(
+    records: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Column],
+    title: str = "",
+    caption: str = "",
+) -> Table:
+    """A table with one row a record and one column a key; a key that a record lacks is missing."""
+    rows = [[record.get(key) for key in columns] for record in records]
+    return Table([*columns.values()], rows, title, caption)
 
 
 def columns(*titles: str | Column) -> list[Column]:

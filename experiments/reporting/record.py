@@ -76,7 +76,7 @@ def facts(record: Record) -> dict[str, str]:
 
 
 def direction(low: float | None, high: float | None) -> str:
-    """What an interval of a difference allows to say: "higher", "lower" or "not told apart"."""
+    """What an interval of a difference allows to say: "higher", "lower" or "uncertain"."""
     if low is not None and low > 0:
         return "higher"
-    return "lower" if high is not None and high < 0 else "not told apart"
+    return "lower" if high is not None and high < 0 else "uncertain"

@@ -6,15 +6,26 @@ from collections.abc import Sequence
 from experiments.reporting.markdown import Cell, Table, columns
 from experiments.reporting.record import Record, environment
 
-MEANING = (
-    "ρ is Spearman's correlation of similarities with human scores on the STS test pairs. Robin "
-    "Hood is the share of places in lists of ten neighbours that would have to change hands for "
-    "all sentences to be listed equally often; skewness that of the number of such lists.",
-)
 SPACES = {
     "sts": ("STS test", "STS test sentences"),
     "ag_news": ("AG News", "AG News texts"),
 }
+
+
+def title(record: Record) -> str:
+    objective = record["objective"]
+    return f"Sentence encoder: {objective['loss']} loss, normalisation {objective['normalisation']}"
+
+
+def meaning(record: Record) -> tuple[str, ...]:
+    """What the figures are."""
+    del record
+    return (
+        "ρ is Spearman's correlation of similarities with human scores on the STS test pairs. "
+        "Robin Hood is the share of places in lists of ten neighbours that would have to change "
+        "hands for all sentences to be listed equally often; skewness that of the number of such "
+        "lists.",
+    )
 
 
 def tables(record: Record) -> list[Table]:
@@ -78,7 +89,7 @@ def verdict(record: Record) -> str:
     (before_low, before_high), (after_low, after_high) = (
         spearman_interval(rho, pairs) for rho in sides
     )
-    said = "is not surely changed"
+    said = "does not change with certainty"
     if after_low > before_high:
         said = "rises"
     elif after_high < before_low:
