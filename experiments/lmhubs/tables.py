@@ -87,7 +87,7 @@ def _named(rows: Sequence[Record], distances: Mapping[str, str] = DISTANCES) -> 
 def _where(row: Record, distances: Mapping[str, str] = DISTANCES) -> list[str]:
     comparison, distance = row.get("comparison", ""), row["distance"]
     words = COMPARISONS.get(comparison, ""), distances.get(distance, distance)
-    return [*words, row["corpus"] or "–"]
+    return [*words, row.get("corpus") or "–"]
 
 
 def spearman(record: Record, name: str = "") -> Table:
