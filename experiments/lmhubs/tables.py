@@ -234,7 +234,7 @@ def _followed(corpus: str, found: Record) -> str:
         return f"not defined on {found['n']} hubs for {corpus}"
     text = number("").text(Value(found["rho"], low=found["low"], high=found["high"]))
     sure = found["low"] is not None and found["low"] > 0
-    return f"{text} for {corpus}{'' if sure else ' (not surely above 0)'}"
+    return f"{text} for {corpus}{'' if sure else ' (not certainly above 0)'}"
 
 
 def _range(values: Sequence[float]) -> str:

@@ -11,6 +11,7 @@ import pytest
 import similarity as S
 from experiments.arrays import save
 from experiments.compare import compare
+from experiments.comparison import tables
 from experiments.comparison.measures import MEASURES, Options
 from experiments.runtime.errors import UserError
 
@@ -62,13 +63,34 @@ def test_every_bound_holds_and_every_draw_is_reported(pair):
     assert np.isclose(drawn["p_value"], 1 / 21) and drawn["null_mean"] < 0.5
 
 
-def test_the_page_is_whole_in_itself(pair):
-    text = (pair[0] / "compare.html").read_text()
+def test_the_page_is_self_contained(pair):
+    text = (pair[0] / "report.html").read_text()
     assert text.startswith("<!doctype html>") and "data:image/png;base64," in text
     assert not re.search(r'(src|href)="(?!data:)', text)
     for name in MEASURES:
         assert html.escape(name) in text
     assert json.loads((pair[0] / "compare.json").read_text())["measures"].keys() == MEASURES.keys()
+
+
+def test_the_verdict_has_the_intervals_and_the_bounds(pair):
+    said = tables.verdict(pair[1])
+    cka, drawn = pair[1]["measures"]["cka"]["value"], pair[1]["resampled"]["cka"]
+    assert said.startswith("`one` and `two` have mean CCA ")
+    assert f"CKA {cka:.4g} [{drawn['low']:.4g}, {drawn['high']:.4g}]" in said
+    exact = sum(bound.get("exact", False) for bound in pair[1]["bounds"].values())
+    assert f"all {exact} exact bounds hold (95 % bootstrap intervals over inputs)" in said
+    broken = {name: bound | {"holds": False} for name, bound in pair[1]["bounds"].items()}
+    assert f"{exact} of {exact} exact bounds are broken" in tables.verdict(
+        pair[1] | {"bounds": broken}
+    )
+    stored = json.loads((pair[0] / "compare.json").read_text())
+    assert tables.verdict(stored) == said
+
+
+def test_undefined_and_infinite_measures_are_no_part_of_the_verdict(pair):
+    measures = {"mcca": {"value": None}, "cka": {"value": "nan"}, "logit_distance": {"value": 1.5}}
+    said = tables.verdict(pair[1] | {"measures": measures, "resampled": {}, "bounds": {}})
+    assert said == "`one` and `two` have d_logit 1.5 (no intervals drawn)."
 
 
 def test_a_list_of_layers_gives_matrices(saved, tmp_path):
@@ -82,7 +104,10 @@ def test_a_list_of_layers_gives_matrices(saved, tmp_path):
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
     np.testing.assert_allclose(matrix[0, 1], S.cka(f, f2), rtol=1e-5)
     assert np.array(results["matrices"]["pwcca"]).shape == (3, 3)
-    assert (tmp_path / "compare.html").stat().st_size > 1000
+    assert (tmp_path / "report.html").stat().st_size > 1000
+    said = tables.verdict(results)
+    assert f"cka goes from {matrix[0, 2]:.4g} (`layers:a`, `layers:c`)" in said
+    assert f"to {matrix[0, 1]:.4g} (`layers:a`, `layers:b`)" in said
 
 
 def test_undefined_measures_say_why(tmp_path):

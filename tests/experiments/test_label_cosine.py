@@ -8,6 +8,7 @@ import pytest
 from experiments.arrays import save
 from experiments.configs.label_cosine.paper import get_config
 from experiments.label_cosine import label_cosine
+from experiments.labels import tables
 from experiments.runtime.errors import UserError
 
 
@@ -65,9 +66,12 @@ def test_audit_of_a_matrix_far_from_its_centre(run):
 def test_files(run):
     folder, summary = run
     assert json.loads((folder / "summary.json").read_text())["audit"] == summary["audit"]
-    assert {p.name for p in (folder / "figures").iterdir()} == {
-        "audit.png", "competing.png", "lengths.png", "ranks.png", "translations.png",
-    }  # fmt: skip
+    names = {"audit", "competing", "lengths", "ranks", "translations"}
+    assert {p.stem for p in (folder / "figures").iterdir()} == names
+    assert (folder / "report.html").read_text().count("<img") == len(names)
+    said = tables.verdict(summary)
+    assert "cosines from -1.00 to 0.95" in said
+    assert "of your 30 labels, 2 keep their nearest label under every translation" in said
     assert "| labels × dimension | 30 × 8 |" in (folder / "tables.md").read_text()
 
 
