@@ -56,7 +56,7 @@ def compare(
     facts = {e.name: {"f": e.f.shape, "g": None if e.g is None else e.g.shape} for e in entries}
     results: dict[str, Any] = {"environment": environment(), "entries": facts}
     if len(entries) == 2:
-        results |= _pair(*entries, options)
+        results |= _pair(entries[0], entries[1], options)
     results["matrices"], results["notes"] = {}, {}
     for name in measures if len(entries) > 2 else ():
         values, results["notes"][name] = matrix(name, entries, options)

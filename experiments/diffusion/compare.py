@@ -58,8 +58,10 @@ def draw(summary: Summary, runs: Runs) -> dict[str, Figure]:
     names = {key: f"{key[0]} seed {key[1]}" for key in runs}
     curves = {names[(r["model"], r["seed"])]: r["by_time"] for r in summary["rows"]}
     history = {names[k]: read_metrics(w / "metrics.jsonl") for k, w in runs.items()}
-    first = {model: w for (model, _), w in reversed(runs.items())}
-    codes = {m: np.load(first[m] / "samples.npz")["codes"][:32] for m in reversed(first)}
+    first: dict[str, pathlib.Path] = {}
+    for (model, _), workdir in runs.items():
+        first.setdefault(model, workdir)
+    codes = {m: np.load(w / "samples.npz")["codes"][:32] for m, w in first.items()}
     return {
         "loss_by_time": figures.loss_by_time(curves),
         "training": figures.training_curves(history),

@@ -167,7 +167,7 @@ def hubness_against_error(rows: Sequence[Row]) -> Figure:
         for place, kind in enumerate(KINDS):
             own = kinds == place
             axis.plot(x[own], y[own], "osD"[place], ms=3, alpha=0.6, label=kind)
-        rho, r = stats.spearmanr(x, y).statistic, stats.pearsonr(x, y).statistic
+        rho, r = float(stats.spearmanr(x, y)[0]), float(stats.pearsonr(x, y)[0])
         axis.set(title=f"Spearman {rho:.2f}, Pearson {r:.2f}")
         axis.set_xlabel(f"{TITLES[column]} falls by %")
         axis.axhline(0, color="0.6", lw=0.8)

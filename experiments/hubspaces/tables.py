@@ -144,7 +144,7 @@ def _of_error(rows: Mapping[str, Record]) -> str:
     return (
         f"the lowest error, {_shown(rows[least], 'error')} % with {code(least)}, is "
         f"{'' if certain else 'not '}certainly below the plain space's {_shown(plain, 'error')} % "
-        f"({test}; {len(rows) - 1} methods were tried, so certain is p below {level:.1e})"
+        f"({test}; {len(rows) - 1} methods were tried, so p below {level:.1e} counts as certain)"
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from experiments.lmhubs.neighbourhoods import COMPARISONS, DISTANCES
 from experiments.reporting.markdown import Cell, Column, Table, Value, code, columns, of_records
-from experiments.reporting.record import Record, source
+from experiments.reporting.record import Record, direction, source
 
 
 def title(record: Record) -> str:
@@ -182,7 +182,7 @@ def top(record: Record, row: Record, size: int = 10) -> Table:
     figures = (Column(title, format=",") for title in ("N_k", *(f"in {name}" for name in names)))
     comparison, distance, _ = _where(row)
     title = f"Largest hubs: {comparison}, {distance} {row['corpus']}".strip()
-    return Table([Column("token"), *figures], rows, title)
+    return Table([Column("token"), *figures], rows, title, folded=True)
 
 
 def _contexts(group: Record) -> Table:
@@ -193,7 +193,8 @@ def _contexts(group: Record) -> Table:
     ]
     comparison, distance, corpus = _where(group)
     header = columns("hub", Column("N_k", format=","), "a context near it", "next")
-    return Table(header, rows, f"Contexts of the largest hubs: {comparison}, {distance}, {corpus}")
+    title = f"Contexts of the largest hubs: {comparison}, {distance}, {corpus}"
+    return Table(header, rows, title, folded=True)
 
 
 def caption(record: Record) -> str:
@@ -233,8 +234,8 @@ def _followed(corpus: str, found: Record) -> str:
     if found["rho"] is None:
         return f"not defined on {found['n']} hubs for {corpus}"
     text = number("").text(Value(found["rho"], low=found["low"], high=found["high"]))
-    sure = found["low"] is not None and found["low"] > 0
-    return f"{text} for {corpus}{'' if sure else ' (not certainly above 0)'}"
+    words = {"higher": "", "lower": " (below 0)", "uncertain": " (could be 0)"}
+    return f"{text} for {corpus}{words[direction(found['low'], found['high'])]}"
 
 
 def _range(values: Sequence[float]) -> str:

@@ -151,6 +151,15 @@ def test_a_page_reads_from_the_verdict_to_the_commit():
     assert places == sorted(places)
 
 
+def test_a_folded_table_is_there_to_be_opened():
+    given = Table(columns("a"), [["cell"]], "More", folded=True)
+    reader = read(Page("t", "v", {}, (), [given]).render())
+    assert len(reader.of("details")) == len(reader.of("summary")) == 1 and reader.cells[1:] == [
+        "cell"
+    ]
+    assert not reader.of("h2")
+
+
 def test_a_page_needs_no_other_file_and_runs_no_other_script():
     text = Page("t", "v", MADE, (), (), {"c": figures.Image(png(), "c")}).render()
     reader = read(text)

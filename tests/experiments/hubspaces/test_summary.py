@@ -80,7 +80,7 @@ def test_the_verdict_counts_the_methods_tried(p, said):
     assert f"15.00 % with `csls`, {said}" in text and "p below 5.0e-02" in text
     rows += [row("nicdm", 0, 0.19, 0.45, 0.5)]
     more = tables.verdict(record | {"summary": summary.summarise(rows)})
-    assert "2 methods were tried, so certain is p below 2.5e-02" in more
+    assert "2 methods were tried, so p below 2.5e-02 counts as certain" in more
 
 
 def test_without_labels_the_verdict_claims_nothing_of_error():

@@ -51,6 +51,6 @@ def test_the_verdict_says_where_hubs_surely_follow_frequency():
     model = RECORD | {"name": "tiny", "hubs": [row, row | news]}
     said = tables.verdict({"models": [model]})
     assert "skewness 41.40 to 50.00, by chance 1.40;" in said
-    assert "is 0.00 [-0.10, 0.10] for code (not certainly above 0), 0.50 [0.40, 0.60] for" in said
+    assert "is 0.00 [-0.10, 0.10] for code (could be 0), 0.50 [0.40, 0.60] for" in said
     nothing = tables.verdict({"models": [model | {"hubs": []}]})
     assert "were not compared with tokens" in nothing
