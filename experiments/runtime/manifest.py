@@ -1,5 +1,6 @@
 """What a run was: config.json (and whether a resumed run still agrees) and manifest.json."""
 
+import datetime
 import json
 import pathlib
 import platform
@@ -72,9 +73,10 @@ def write_manifest(workdir: pathlib.Path, **facts: Any) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """Command, commit, versions and devices of this process."""
+    """Command, day (UTC), commit, versions and devices of this process."""
     return {
         "command": " ".join(["python", *_program(), *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": _commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
