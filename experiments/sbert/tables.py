@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from experiments.reporting.markdown import Cell, Table, columns
-from experiments.reporting.record import Record, environment
+from experiments.reporting.record import Record, source
 
 SPACES = {
     "sts": ("STS test", "STS test sentences"),
@@ -51,9 +51,8 @@ def table(records: Sequence[Record]) -> Table:
     titles = ["loss", "normalisation", "steps", "STS test ρ"]
     for label, _ in (SPACES[name] for name in spaces):
         titles += [f"{label} skewness", f"{label} Robin Hood (by chance)"]
-    return Table(
-        columns(*titles), rows, "Before → after training", _caption(records[0]), _source(records)
-    )
+    made = source(records[0], "Command" if len(records) == 1 else "First command")
+    return Table(columns(*titles), rows, "Before → after training", _caption(records[0]), made)
 
 
 def _change(before: float, after: float, digits: int) -> str:
@@ -72,13 +71,6 @@ def _caption(r: Record) -> str:
         f"{r['config']['train']['batch_size']}, best encoder on the development set; N_10 of "
         f"{' and '.join(sizes)}."
     )
-
-
-def _source(records: Sequence[Record]) -> str:
-    made = environment(records[0])
-    lead = "Command" if len(records) == 1 else "First command"
-    jax = made["packages"]["jax"]
-    return f"{lead}: `{made['command']}`, commit {made['commit']}, jax {jax}."
 
 
 def verdict(record: Record) -> str:
