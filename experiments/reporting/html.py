@@ -152,8 +152,11 @@ def publish(
 
 
 def inline(text: str) -> str:
-    """Text as HTML with `code` and **bold**; everything else is escaped."""
-    text = html.escape(text, quote=False)
+    """Text as HTML with `code` and **bold**; everything else is escaped.
+
+    A figure and what belongs to it stay on one line.
+    """
+    text = html.escape(text, quote=False).replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0")
     # In one pass: asterisks inside code stay.
     mark = lambda m: f"<b>{m[2]}</b>" if m[1] is None else f"<code>{m[1]}</code>"
     return re.sub(r"`([^`]*)`|\*\*([^*`]+)\*\*", mark, text)
@@ -182,7 +185,7 @@ def _head(column: Column, of_figures: bool, sortable: bool) -> str:
     title = html.escape(column.title)
     if column.unit:
         title += f' <span class="unit">{html.escape(column.unit)}</span>'
-    if sortable:
+    if sortable and column.title:
         title = f'<button title="{_HINTS[column.better]}">{title}</button>'
     return f'<th scope="col"{_class("figure" if of_figures else "")}>{title}</th>'
 

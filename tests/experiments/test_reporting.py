@@ -140,6 +140,10 @@ def test_text_is_escaped_and_code_is_kept_as_it_is():
     )
 
 
+def test_a_figure_and_its_error_stay_on_one_line():
+    assert html.inline("a 95 % interval, 1 ± 2") == "a 95\xa0% interval, 1\xa0±\xa02"
+
+
 def test_a_page_reads_from_the_verdict_to_the_commit():
     image = figures.Image(png(), "**Curve** of <x>")
     given = Table(columns("a"), [["cell"]], "Table <1>", "Its caption")
