@@ -39,9 +39,10 @@ OPTIONS = {
     "models": (str, "Files, or FILE:NAME, or FILE:*, separated by commas."),
     "measures": (str, "Measures of the matrix, separated by commas; default mcca,cka."),
     "draws": (int, "Bootstrap and permutation draws for two entries; default 200, 0 for none."),
+    "sets": (int, "Input sets of the log-likelihood variance; default 200."),
     "seed": (int, "Seed of the sets and draws; default 0."),
 }
-DEFAULTS = {"measures": "mcca,cka", "draws": 200, "seed": 0}
+DEFAULTS = {"measures": "mcca,cka", "draws": 200, "sets": 200, "seed": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +63,10 @@ def prepare(config: Config) -> Prepared:
             raise UserError(f"{name} needs models with f and g; some entries have f alone")
     if config["draws"] < 0:
         raise UserError(f"--draws={config['draws']}; accepted: 0 or more")
-    given = {"num_input_sets": config["sets"]} if "sets" in config else {}
-    options = Options(jax.random.key(config["seed"]), draws=config["draws"], **given)
+    if config["sets"] < 1:
+        raise UserError(f"--sets={config['sets']}; accepted: 1 or more")
+    key = jax.random.key(config["seed"])
+    options = Options(key, num_input_sets=config["sets"], draws=config["draws"])
     return Prepared(
         config=config,
         digests={entry.name: digest_of([entry.f, entry.g]) for entry in entries},
@@ -122,10 +125,10 @@ STUDY = Study(
 )
 
 
-def main(models, measures, draws, seed, **publishing) -> int:
+def main(models, measures, draws, sets, seed, **publishing) -> int:
     if not models:
         raise UserError("--models is missing: FILE,FILE or FILE:NAME,FILE:NAME or FILE:*")
-    given = {"models": models, "measures": measures, "draws": draws, "seed": seed}
+    given = dict(models=models, measures=measures, draws=draws, sets=sets, seed=seed)
     config = DEFAULTS | {name: value for name, value in given.items() if value is not None}
     return study.command(STUDY, config, **publishing)
 

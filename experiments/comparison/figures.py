@@ -25,7 +25,8 @@ def figures(record: Record, entries: Sequence[Entry]) -> dict[str, Figure]:
 
 def spread(a: Entry, b: Entry) -> Figure:
     """The canonical correlations, and of models how the logit distance spreads over inputs."""
-    models = a.g is not None and b.g is not None
+    g, g2 = a.g, b.g
+    models = g is not None and g2 is not None
     text = "**Canonical correlations** in falling order"
     text += ", and the distance of centred logits of every input." if models else "."
     figure, axes = new((9, 3), columns=2 if models else 1, caption=text)
@@ -33,8 +34,8 @@ def spread(a: Entry, b: Entry) -> Figure:
     axes[0].plot(np.arange(1, correlations.size + 1), correlations, "o-", ms=3)
     axes[0].set_ylim(0, 1.02)
     axes[0].set_xlabel("canonical correlation of f, in order")
-    if models:
-        per_input = np.asarray(S.squared_logit_distances(a.f, a.g, b.f, b.g))
+    if g is not None and g2 is not None:
+        per_input = np.asarray(S.squared_logit_distances(a.f, g, b.f, g2))
         axes[1].hist(np.sqrt(per_input), bins=50, color="#4c72b0")
         axes[1].set_xlabel("‖ũ(x) - ũ'(x)‖, over inputs")
     return figure

@@ -1,5 +1,6 @@
 """Tables and the verdict of a comparison."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -106,12 +107,25 @@ def _measures(measures: Record, resampled: Record) -> Table:
         drawn = resampled.get(name, {})
         interval = Value(found["value"], low=drawn.get("low"), high=drawn.get("high"))
         value = found["value"] if isinstance(found["value"], str) else interval
-        null = f"{NUMBER.text(drawn['null_mean'])} (p = {drawn['p_value']:.4g})" if drawn else ""
+        null = (
+            f"{NUMBER.text(drawn['null_mean'])} (p = {drawn['p_value']:.4g})"
+            if "p_value" in drawn
+            else ""
+        )
         grows = known.grows_with if known else ""
         invariant = ", ".join(sorted(known.invariant & known.invariant2)) if known else ""
         rows.append([name, value, null, grows, invariant, "; ".join(found["notes"])])
     header = columns("measure", Column("value [95 %]", format=".4g"), "unrelated inputs")
-    return Table([*header, *columns("grows with", "invariant to", "notes")], rows, "Measures")
+    header += columns("grows with", "invariant to", "notes")
+    return _without_empty_notes(Table(header, rows, "Measures"))
+
+
+def _without_empty_notes(given: Table) -> Table:
+    """The table without its last column, where nothing stands in that."""
+    if any(row[-1] for row in given.rows):
+        return given
+    rows = [row[:-1] for row in given.rows]
+    return dataclasses.replace(given, columns=given.columns[:-1], rows=rows)
 
 
 def _bounds(bounds: Record) -> Table:
@@ -129,7 +143,8 @@ def _bounds(bounds: Record) -> Table:
         "sets, of which some may break it."
     )
     sides = (Column(title, format=".4g", missing="") for title in ("left", "right"))
-    return Table(columns("bound", *sides, "", "notes"), rows, "Bounds", text)
+    header = columns("bound", *sides, "", "notes")
+    return _without_empty_notes(Table(header, rows, "Bounds", text))
 
 
 def _matrix(

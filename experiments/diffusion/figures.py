@@ -76,6 +76,7 @@ def encodings(x: np.ndarray, encoded: np.ndarray, t: Sequence[float]) -> Figure:
         axis.set_xticks([i * width + width / 2 - 1 for i in range(len(t))], [f"{s:.2f}" for s in t])
         axis.set_yticks([])
         axis.set(xlabel="t", title=name)
+        axis.spines[:].set_visible(False)
         figure.colorbar(shown, ax=axis, fraction=0.03)
     return figure
 

@@ -106,12 +106,13 @@ def _facts(run: Mapping[str, Record]) -> list[str]:
         "parameters": manifest.get("parameters"),
         "steps": config.get("train", {}).get("num_steps"),
     }
-    known = [f"{name} {value:,}" for name, value in found.items() if value is not None]
+    known = []
     if data:
         known.append(f"data {data.get('name')}, SHA-256 {str(data.get('sha256'))[:12]}…")
     if imported:
         origin = f"{imported['file']}, SHA-256 {imported['sha256'][:12]}…"
         known.append(f"imported from {origin}, at step {imported['step']:,}")
+    known += [f"{value:,} {name}" for name, value in found.items() if value is not None]
     return [f"This run: {'; '.join(known)}. One seed says nothing about the spread over seeds."]
 
 

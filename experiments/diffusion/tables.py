@@ -89,7 +89,7 @@ def difference_table(record: Record) -> Table:
     return Table(header, rows, "Differences between models", _difference_caption(record))
 
 
-def _with_noise(values: list[Any], noise: float) -> list[Any]:
+def _with_noise(values: list[Any], noise: float | None) -> list[Any]:
     """The terms' values with the total's Monte-Carlo error after the first."""
     return [values[0], noise, *values[1:]]
 

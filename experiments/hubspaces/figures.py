@@ -12,6 +12,7 @@ from experiments.hubspaces.methods import parse
 from experiments.hubspaces.summary import best, value_of
 from experiments.hubspaces.tables import PUBLISHED
 from experiments.reporting.figures import new
+from hubness import tokens
 
 Row = Mapping[str, Any]
 TITLES = {"error": "error", "skewness": "skewness", "robin_hood": "Robin Hood"}
@@ -167,7 +168,7 @@ def hubness_against_error(rows: Sequence[Row]) -> Figure:
         for place, kind in enumerate(KINDS):
             own = kinds == place
             axis.plot(x[own], y[own], "osD"[place], ms=3, alpha=0.6, label=kind)
-        rho, r = stats.spearmanr(x, y).statistic, stats.pearsonr(x, y).statistic
+        rho, r = float(tokens.spearman(x, y)), float(np.corrcoef(x, y)[0, 1])
         axis.set(title=f"Spearman {rho:.2f}, Pearson {r:.2f}")
         axis.set_xlabel(f"{TITLES[column]} falls by %")
         axis.axhline(0, color="0.6", lw=0.8)

@@ -138,13 +138,13 @@ def _of_error(rows: Mapping[str, Record]) -> str:
     least = best(list(rows.values()), "error")
     if least is None or least == "none":
         return f"no method has less error than the plain space's {_shown(plain, 'error')} %"
-    p, tried = rows[least]["p_value"], len(rows) - 1
-    certain = p is not None and p < SURE / tried
+    p, level = rows[least]["p_value"], SURE / (len(rows) - 1)
+    certain = p is not None and p < level
+    test = "not tested" if p is None else f"exact McNemar p at most {_p(p)} over splits"
     return (
         f"the lowest error, {_shown(rows[least], 'error')} % with {code(least)}, is "
         f"{'' if certain else 'not '}certainly below the plain space's {_shown(plain, 'error')} % "
-        f"(exact McNemar p at most {_p(p)} over splits; {SURE / tried:.1e} is needed of {tried} "
-        "methods tried)"
+        f"({test}; {len(rows) - 1} methods were tried, so p below {level:.1e} counts as certain)"
     )
 
 

@@ -138,7 +138,7 @@ def _change(first: Mapping[str, Any], last: Mapping[str, Any], key: str, name: s
     low, high = end - start - half, end - start + half
     way = direction(low, high)
     verb = {"lower": "falls", "higher": "rises"}.get(way, "goes")
-    chance = ", which could be chance" if way == "uncertain" else ""
+    chance = " (could be chance)" if way == "uncertain" else ""
     return f"{name} {verb} {moved} [{low:+.2g}, {high:+.2g}]{chance}"
 
 

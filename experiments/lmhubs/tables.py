@@ -1,10 +1,10 @@
 """Tables and the verdict of a run."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from experiments.lmhubs.neighbourhoods import COMPARISONS, DISTANCES
 from experiments.reporting.markdown import Cell, Column, Table, Value, code, columns, of_records
-from experiments.reporting.record import Record, source
+from experiments.reporting.record import Record, direction, source
 
 
 def title(record: Record) -> str:
@@ -79,14 +79,14 @@ def hubs(record: Record, name: str = "") -> Table:
 _WHERE = {key: Column(key) for key in ("comparison", "distance", "corpus")}
 
 
-def _named(rows: Sequence[Record]) -> list[Record]:
+def _named(rows: Sequence[Record], distances: Mapping[str, str] = DISTANCES) -> list[Record]:
     """The rows with comparison, distance and corpus in words."""
-    return [dict(row) | dict(zip(_WHERE, _where(row), strict=True)) for row in rows]
+    return [dict(row) | dict(zip(_WHERE, _where(row, distances), strict=True)) for row in rows]
 
 
-def _where(row: Record) -> list[str]:
-    comparison, distance = row.get("comparison", ""), row.get("distance", "")
-    words = COMPARISONS.get(comparison, ""), DISTANCES.get(distance, distance)
+def _where(row: Record, distances: Mapping[str, str] = DISTANCES) -> list[str]:
+    comparison, distance = row.get("comparison", ""), row["distance"]
+    words = COMPARISONS.get(comparison, ""), distances.get(distance, distance)
     return [*words, row.get("corpus") or "–"]
 
 
@@ -154,12 +154,7 @@ def distances(record: Record, name: str = "") -> Table:
         "largest": Column("largest", format=".6g"),
         "contrast": Column("contrast", format=".3g"),
     }
-    # Their distances are those of numbers, not of neighbours: "euclidean", "probability".
-    rows = [
-        named | {"distance": r["distance"]}
-        for named, r in zip(_named(record["distances"]), record["distances"], strict=True)
-    ]
-    return of_records(rows, _WHERE | shown, f"{name}Distances")
+    return of_records(_named(record["distances"], {}), _WHERE | shown, f"{name}Distances")
 
 
 def mitigation(record: Record, name: str = "") -> Table:
@@ -187,7 +182,7 @@ def top(record: Record, row: Record, size: int = 10) -> Table:
     figures = (Column(title, format=",") for title in ("N_k", *(f"in {name}" for name in names)))
     comparison, distance, _ = _where(row)
     title = f"Largest hubs: {comparison}, {distance} {row['corpus']}".strip()
-    return Table([Column("token"), *figures], rows, title)
+    return Table([Column("token"), *figures], rows, title, folded=True)
 
 
 def _contexts(group: Record) -> Table:
@@ -198,7 +193,8 @@ def _contexts(group: Record) -> Table:
     ]
     comparison, distance, corpus = _where(group)
     header = columns("hub", Column("N_k", format=","), "a context near it", "next")
-    return Table(header, rows, f"Contexts of the largest hubs: {comparison}, {distance}, {corpus}")
+    title = f"Contexts of the largest hubs: {comparison}, {distance}, {corpus}"
+    return Table(header, rows, title, folded=True)
 
 
 def caption(record: Record) -> str:
@@ -238,8 +234,8 @@ def _followed(corpus: str, found: Record) -> str:
     if found["rho"] is None:
         return f"not defined on {found['n']} hubs for {corpus}"
     text = number("").text(Value(found["rho"], low=found["low"], high=found["high"]))
-    sure = found["low"] is not None and found["low"] > 0
-    return f"{text} for {corpus}{'' if sure else ' (not surely above 0)'}"
+    words = {"higher": "", "lower": " (below 0)", "uncertain": " (could be 0)"}
+    return f"{text} for {corpus}{words[direction(found['low'], found['high'])]}"
 
 
 def _range(values: Sequence[float]) -> str:

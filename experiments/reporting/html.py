@@ -43,16 +43,18 @@ td.words { white-space: normal; min-width: 14rem; }
 .figure { text-align: right; }
 th button { font: inherit; color: inherit; text-align: inherit; background: none; border: 0;
             padding: 0; cursor: pointer; }
-th button::after { content: " ↕"; color: var(--soft); font-weight: 400; }
-th[aria-sort=ascending] button::after { content: " ↑"; color: var(--link); }
-th[aria-sort=descending] button::after { content: " ↓"; color: var(--link); }
+th button::after { content: "\\a0↕"; color: var(--soft); font-weight: 400; }
+th[aria-sort=ascending] button::after { content: "\\a0↑"; color: var(--link); }
+th[aria-sort=descending] button::after { content: "\\a0↓"; color: var(--link); }
 .unit { font-weight: 400; }
 figure { margin: 2rem 0; }
 img { display: block; height: auto; max-width: 100%; background: #fff; border-radius: 4px; }
 @media (max-width: 44rem) { img { max-width: 44rem; } }
 code { background: var(--tint); padding: 0 .25em; border-radius: 3px; font-size: .9em;
        overflow-wrap: anywhere; }
-td code { white-space: pre-wrap; }
+td code { white-space: pre; }
+td.words code { white-space: pre-wrap; }
+summary { cursor: pointer; margin: 1rem 0 .5rem; font-weight: 600; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem; font-size: .875rem; }
 dd { margin: 0; min-width: 0; }
 """
@@ -150,8 +152,11 @@ def publish(
 
 
 def inline(text: str) -> str:
-    """Text as HTML with `code` and **bold**; everything else is escaped."""
-    text = html.escape(text, quote=False)
+    """Text as HTML with `code` and **bold**; everything else is escaped.
+
+    A figure and what belongs to it stay on one line.
+    """
+    text = html.escape(text, quote=False).replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0")
     # In one pass: asterisks inside code stay.
     mark = lambda m: f"<b>{m[2]}</b>" if m[1] is None else f"<code>{m[1]}</code>"
     return re.sub(r"`([^`]*)`|\*\*([^*`]+)\*\*", mark, text)
@@ -180,7 +185,7 @@ def _head(column: Column, of_figures: bool, sortable: bool) -> str:
     title = html.escape(column.title)
     if column.unit:
         title += f' <span class="unit">{html.escape(column.unit)}</span>'
-    if sortable:
+    if sortable and column.title:
         title = f'<button title="{_HINTS[column.better]}">{title}</button>'
     return f'<th scope="col"{_class("figure" if of_figures else "")}>{title}</th>'
 
@@ -197,9 +202,11 @@ def _class(name: str) -> str:
 
 
 def _section(given: Table) -> str:
-    title = f"<h2>{html.escape(given.title)}</h2>\n" if given.title else ""
     caption = f'\n<p class="note">{inline(given.caption)}</p>' if given.caption else ""
-    return f"{title}{table(given)}{caption}"
+    body, title = f"{table(given)}{caption}", html.escape(given.title)
+    if given.folded:
+        return f"<details><summary>{title}</summary>\n{body}</details>"
+    return f"<h2>{title}</h2>\n{body}" if title else body
 
 
 def _figure(name: str, image: Image) -> str:

@@ -73,6 +73,7 @@ class Table:
     Attributes:
       caption: what the figures are, of what, how often.
       source: by what command; after the caption in Markdown, at the end of a page.
+      folded: whether a page shows no more than the title until it is opened.
     """
 
     columns: Sequence[Column]
@@ -80,6 +81,7 @@ class Table:
     title: str = ""
     caption: str = ""
     source: str = ""
+    folded: bool = False
 
     def __post_init__(self):
         for row in self.rows:

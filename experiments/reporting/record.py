@@ -54,10 +54,11 @@ def environment(record: Record) -> Record:
     return record.get("environment", record)
 
 
-def source(record: Record) -> str:
+def source(record: Record, lead: str = "Command") -> str:
     """One sentence for below a table: the command, the commit and JAX's version."""
     made = environment(record)
-    return f"Command: `{made['command']}`, commit {made['commit']}, jax {made['packages']['jax']}."
+    versions = f"commit {made['commit']}, jax {made['packages']['jax']}"
+    return f"{lead}: `{made['command']}`, {versions}."
 
 
 def facts(record: Record) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What a run was: its config, and whether a resumed run still agrees with it; its environment."""
 
+import datetime
 import pathlib
 import platform
 import subprocess
@@ -90,9 +91,10 @@ def check_data(workdir: pathlib.Path, digests: Mapping[str, str]) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """Command, commit, versions and devices of this process."""
+    """Command, day (UTC), commit, versions and devices of this process."""
     return {
         "command": " ".join(["python", *_program(), *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": _commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.reporting.figures import new
 
@@ -20,4 +21,5 @@ def figures(history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
         if points:
             axis.plot(*zip(*points, strict=True), "o-", ms=3)
         axis.set(xlabel="step", ylabel=label)
+        axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     return {"training": figure}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from experiments.reporting.markdown import Cell, Table, columns
-from experiments.reporting.record import Record, environment
+from experiments.reporting.record import Record, source
 
 SPACES = {
     "sts": ("STS test", "STS test sentences"),
@@ -51,9 +51,8 @@ def table(records: Sequence[Record]) -> Table:
     titles = ["loss", "normalisation", "steps", "STS test ρ"]
     for label, _ in (SPACES[name] for name in spaces):
         titles += [f"{label} skewness", f"{label} Robin Hood (by chance)"]
-    return Table(
-        columns(*titles), rows, "Before → after training", _caption(records[0]), _source(records)
-    )
+    made = source(records[0], "Command" if len(records) == 1 else "First command")
+    return Table(columns(*titles), rows, "Before → after training", _caption(records[0]), made)
 
 
 def _change(before: float, after: float, digits: int) -> str:
@@ -74,13 +73,6 @@ def _caption(r: Record) -> str:
     )
 
 
-def _source(records: Sequence[Record]) -> str:
-    made = environment(records[0])
-    lead = "Command" if len(records) == 1 else "First command"
-    jax = made["packages"]["jax"]
-    return f"{lead}: `{made['command']}`, commit {made['commit']}, jax {jax}."
-
-
 def verdict(record: Record) -> str:
     """Whether training raised the correlation, and what became of hubness, in one run."""
     before, after = record["before"], record["after"]
@@ -89,16 +81,14 @@ def verdict(record: Record) -> str:
     (before_low, before_high), (after_low, after_high) = (
         spearman_interval(rho, pairs) for rho in sides
     )
-    said = "does not change with certainty"
-    if after_low > before_high:
-        said = "rises"
-    elif after_high < before_low:
-        said = "falls"
+    said = "which could be chance"
+    if after_low > before_high or after_high < before_low:
+        said = "a certain rise" if sides[1] > sides[0] else "a certain fall"
     hub_b, hub_a = before["hubness_sts"], after["hubness_sts"]
     return (
-        f"STS test ρ {said}, from {sides[0]:.4f} [{before_low:.4f}, {before_high:.4f}] to "
-        f"{sides[1]:.4f} [{after_low:.4f}, {after_high:.4f}] (95 % intervals over test pairs), and "
-        f"Robin Hood of the test sentences goes from {hub_b['robin_hood']:.3f} to "
+        f"STS test ρ goes from {sides[0]:.4f} [{before_low:.4f}, {before_high:.4f}] to "
+        f"{sides[1]:.4f} [{after_low:.4f}, {after_high:.4f}], {said} (95 % intervals over test "
+        f"pairs), and Robin Hood of the test sentences from {hub_b['robin_hood']:.3f} to "
         f"{hub_a['robin_hood']:.3f} where chance gives {hub_a['robin_hood_null']:.3f}, in one run "
         "of one seed."
     )

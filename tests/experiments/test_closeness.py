@@ -1,11 +1,13 @@
 """The closeness entry point on small runs. Oracles: the same run again, bounds, refusals."""
 
+import html
 import importlib
 import json
 
 import numpy as np
 import pytest
 
+from experiments.identifiability import tables
 from experiments.identifiability.study import STUDY
 from experiments.runtime import study
 from experiments.runtime.errors import UserError
@@ -38,7 +40,12 @@ def test_a_run_leaves_its_files(radial):
         "loss_gap", "representations", "sorted_distances", "width",
     }  # fmt: skip
     assert json.loads((folder / "record.json").read_text())["cells"] == summary["cells"]
-    assert len((folder / "tables.md").read_text().splitlines()) == 2 + 2 + 1 + 2 + 20
+    lines = (folder / "tables.md").read_text().splitlines()
+    assert len([line for line in lines if line.startswith("|")]) == 2 + 2 + 2 + 20
+    text = (folder / "report.html").read_text()
+    assert text.count("<img") == 8 and tables.verdict(summary) in html.unescape(text).replace(
+        "\xa0", " "
+    )
 
 
 def test_every_pair_of_seeds_is_within_its_bounds(radial):
@@ -64,6 +71,7 @@ def test_models_below_the_threshold_are_left_out(radial, tmp_path):
     summary = closeness(get_config("radial", "k6:smoke", **changes), tmp_path)
     assert summary["cells"][0]["kept"] == [] and summary["cells"][0]["pairs"] == {}
     assert "too few models" in (tmp_path / "tables.md").read_text()
+    assert "too few models passed" in tables.verdict(summary)
 
 
 @pytest.mark.slow

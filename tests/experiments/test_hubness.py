@@ -70,7 +70,7 @@ def test_every_method_ran_on_every_split_and_is_compared_with_the_plain_space(ru
 def test_the_report_stands_alone(run):
     folder, result = run
     text = (folder / "report.html").read_text()
-    assert 'src="data:image/png' in text and 'src="http' not in text and "<script" not in text
+    assert 'src="data:image/png' in text and 'src="http' not in text
     names = {p.stem for p in (folder / "figures").glob("*.pdf")}
     assert names == {"occurrence", "graphs", "reductions", "paired", "correlation"}
     assert (
@@ -154,7 +154,8 @@ def test_the_practitioners_command_answers_and_writes_a_page(embeddings, capsys)
     text = hubness.verdict.as_markdown(found)
     assert "hubness: Robin Hood" in text and "Leave-one-out error" in text
     page = (embeddings / "w" / "report.html").read_text()
-    assert "<table>" in page and "mp_gauss" in page and 'src="data:image/png' in page
+    for text in ("<table>", "mp_gauss", "hubness: Robin Hood", 'src="data:image/png'):
+        assert text in page
     stored = read_json(embeddings / "w" / "record.json")
     assert stored["num_rows"] == 200 and stored["methods"][0]["method"] == "none"
     assert "none ..." in capsys.readouterr().out

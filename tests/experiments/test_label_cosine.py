@@ -8,6 +8,7 @@ import pytest
 from experiments.arrays import save
 from experiments.configs.label_cosine.paper import get_config
 from experiments.label_cosine import STUDY
+from experiments.labels import tables
 from experiments.runtime import study
 from experiments.runtime.errors import UserError
 
@@ -70,9 +71,12 @@ def test_audit_of_a_matrix_far_from_its_centre(run):
 def test_files(run):
     folder, summary = run
     assert json.loads((folder / "record.json").read_text())["audit"] == summary["audit"]
-    assert {p.stem for p in (folder / "figures").iterdir()} == {
-        "audit", "competing", "lengths", "ranks", "translations",
-    }  # fmt: skip
+    names = {"audit", "competing", "lengths", "ranks", "translations"}
+    assert {p.stem for p in (folder / "figures").iterdir()} == names
+    assert (folder / "report.html").read_text().count("<img") == len(names)
+    said = tables.verdict(summary)
+    assert "cosines from -1.00 to 0.95" in said
+    assert "of your 30 labels, 2 keep their nearest label under every translation" in said
     assert "| labels × dimension | 30 × 8 |" in (folder / "tables.md").read_text()
 
 
