@@ -63,7 +63,8 @@ def centre_weighted(x: Given, reference: Given = None, gamma: float = 1.0) -> Fl
         popularity = jnp.maximum(unit @ unit.sum(axis=0), 0) ** gamma
         total = popularity.sum()
         weights = jnp.where(total > 0, popularity / jnp.where(total > 0, total, 1), 1 / len(points))
-        return x - (weights @ points)[None]
+        near = points.mean(axis=0)[None]  # so that the offset does not round
+        return (x - near) - (weights @ (points - near))[None]
 
     return precisely(centred, *_both(x, reference))
 

@@ -124,4 +124,4 @@ def checked_index(index: Given, n: int) -> Int[Array, "m k"]:
                 f"neighbour indices run from {low} to {high} but there are n={n} points; drop rows "
                 "with missing neighbours (-1), or pass the number of points searched."
             )
-    return jnp.asarray(given).astype(jnp.int32)
+    return jnp.asarray(given.astype(np.int32))

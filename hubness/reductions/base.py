@@ -15,7 +15,7 @@ from repgeo import inputs
 
 # Scaled or fitted distances must be positive; DisSim and centring choose their own geometry.
 DISTANCES = tuple(m for m in pairwise.METRICS if m != "dot")
-Moments = tuple[Float[Array, " m"], Float[Array, " m"]]
+Moments = tuple[Float[Array, "_"], Float[Array, "_"]]  # of queries or of points
 
 
 @runtime_checkable

@@ -113,10 +113,13 @@ class DSL(Reduction):
     def nearest(self, search: Search) -> Neighbors:
         search = as_euclidean(search)
         near_q, near_x = search.local(self.local_k)
-        h_x = centroid_distance(search.x, search.reference, near_x.index)
+        # Means of neighbours round as an offset does; distances of centred rows would not tie.
+        centred = lambda rows: pairwise.centred(rows, search.x)
+        x, reference = centred(search.x), centred(search.reference)
+        h_x = centroid_distance(x, reference, near_x.index)
         h_q = h_x
         if search.queries is not None:
-            h_q = centroid_distance(search.q, search.x, near_q.index)
+            h_q = centroid_distance(centred(search.q), x, near_q.index)
         cost, index = search.shifted(h_x / 2)
         return Neighbors(2 * cost - h_q[:, None], index)
 
@@ -194,5 +197,4 @@ def as_euclidean(search: Search) -> Search:
     """The search under squared Euclidean distance, on unit rows if it was under cosine."""
     if search.metric == "cosine":
         return search.under("sqeuclidean", pairwise.unit_rows)
-    points = search.x  # centred, because means of neighbours would round as the offset does
-    return search.under("sqeuclidean", lambda rows: pairwise.centred(rows, points))
+    return search.under("sqeuclidean")

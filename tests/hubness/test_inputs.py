@@ -154,7 +154,7 @@ def weighted(x):
     length = np.linalg.norm(x, axis=1, keepdims=True)
     unit = x / np.where(length > 0, length, 1)
     weight = np.maximum(unit @ unit.sum(0), 0)
-    return x - weight @ x / weight.sum()
+    return (x - x[0]) - weight @ (x - x[0]) / weight.sum()
 
 
 def by_rank(x):
@@ -221,9 +221,12 @@ def test_distances_of_all_pairs():
     for name, x in CASES.items():
         d = pairwise(double(x), "euclidean")
         others = d[~np.eye(N, dtype=bool)]
-        got = tokens.distance_moments(x)
-        np.testing.assert_allclose(float(got.mean), others.mean(), rtol=2e-5, err_msg=name)
-        edges = np.array([0, 0.5, 1.01, 1.1]) * others.max()
+        if name in SCALED:  # the variance
+            refused(lambda x=x: tokens.distance_moments(x), "outside the range of float32")
+        else:
+            got = tokens.distance_moments(x)
+            np.testing.assert_allclose(float(got.mean), others.mean(), rtol=2e-5, err_msg=name)
+        edges = np.array([0, 0.4937, 1.01, 1.1]) * others.max()  # apart from ties
         if not name.startswith("duplicates"):
             count = np.histogram(others, edges)[0]
             np.testing.assert_array_equal(
@@ -254,7 +257,7 @@ def test_indices_and_ids_that_would_wrap_are_refused():
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "float16", "float64"])
 def test_measures_of_counts(dtype):
-    counts = R.geometric(0.3, 50).astype(dtype) * (2**40 if dtype == "int64" else 1)
+    counts = (R.geometric(0.3, 50) - 1).astype(dtype) * (2**40 if dtype == "int64" else 1)
     got = hubness.measures(counts, 10)
     n = counts.astype(float)
     np.testing.assert_allclose(float(got.skewness), np.nan_to_num(stats.skew(n)), rtol=1e-5)

@@ -137,7 +137,7 @@ def test_duplicates_and_constant_rows_give_no_nan(x, method):
         (dict(method="mp_gauss", compat="skhubness-0.30"), "mp_gauss takes no compat"),
         (dict(method="mp_gamma", num_candidates=0), "num_candidates=0"),
         (dict(method="nnn", weight=np.nan), "weight=nan"),
-        (dict(method="csls", local_k=2.0), "local_k=2.0 is no integer"),
+        (dict(method="csls", local_k=True), "local_k=True is no integer"),
     ],
 )
 def test_bad_requests_are_one_clear_error(x, options, message):

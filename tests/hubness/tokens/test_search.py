@@ -8,6 +8,7 @@ from jax.sharding import AxisType
 from scipy import special
 
 from hubness import k_occurrence, knn, measures, tokens
+from hubness.tokens import search
 from tests.hubness import oracles
 
 K, N, V, D = 10, 60, 1_003, 16
@@ -155,11 +156,11 @@ def test_sharding_keeps_a_row_out_of_its_own_list():
 
 def test_memory_is_a_tile_whatever_the_contexts():
     """Promise: below 400 MB for 4,000 × 49,152 × 576 with statistics, and no more for 40,000."""
-    options = tokens._Options(K, "dot", True, False, None)
+    options = search._Options(K, "dot", True, False, None)
 
     def peak(n):
         shapes = [jax.ShapeDtypeStruct(s, np.float32) for s in ((n, 576), (49_152, 576), (49_152,))]
-        compiled = tokens._local.lower(*shapes, 0, 0, options).compile()
+        compiled = search._local.lower(*shapes, 0, 0, options).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 
     small = peak(4_000)
