@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from experiments.runtime.manifest import environment, write_json
 from experiments.runtime.metrics import read_metrics
 
 Runs = Mapping[tuple[str, int], pathlib.Path]
+Contrasts = Sequence[tuple[str, str]]
 Summary = Mapping[str, Any]
 
 
@@ -40,6 +41,15 @@ def summarise(runs: Runs) -> dict[str, Any]:
                 **result["summary"],
             }
         )
+        if best := result.get("optimal_volatility"):
+            gain = best["difference"]["bits_per_dim"]
+            rows[-1]["optimal_volatility"] = {
+                "bits_per_dim": best["summary"]["bits_per_dim"],
+                "gain": gain["difference"],
+                "gain_image_error": gain["image_error"],
+                "gamma": best["gamma"],
+                "u": best["optimal"],
+            }
     shared = {key: results[0][key] for key in ("data", "times_per_image")}
     return {
         "environment": environment(),
@@ -97,12 +107,18 @@ def block(summary: Summary) -> str:
 
 
 def difference_table(summary: Summary) -> str:
-    """A Markdown table of the models' differences with their errors and both tests."""
+    """A Markdown table of the models' differences with their errors and both tests.
+
+    Where contrasts were named before the runs, only those.
+    """
     lines = [
         "| term | models | difference | ± seeds | ± images | ± MC | Welch p | paired p |",
         "|---|---|---|---|---|---|---|---|",
     ]
+    named = [set(pair) for pair in summary.get("contrasts", [])]
     for entry in sorted(summary["differences"], key=lambda e: TERMS.index(e["term"])):
+        if named and set(entry["models"]) not in named:
+            continue
         term, (first, second) = entry["term"], entry["models"]
         errors = [_optional(entry[f"{k}_error"], term) for k in ("paired", "image", "mc")]
         tests = [_p(entry[f"{k}_p"]) for k in ("welch", "paired")]
@@ -151,9 +167,23 @@ def difference_caption(summary: Summary) -> str:
     )
 
 
-def compare(runs: Runs, folder: pathlib.Path, record: str | None = None) -> str:
-    """Writes summary.json, table.md and the shared figures to `folder`; returns the tables."""
+def compare(
+    runs: Runs,
+    folder: pathlib.Path,
+    record: str | None = None,
+    *,
+    contrasts: Contrasts = (),
+    unfinished: Sequence[str] = (),
+) -> str:
+    """Writes summary.json, table.md and the shared figures to `folder`; returns the tables.
+
+    `contrasts` are the pairs of models that the tables are to set against each other, all unless
+    given; `unfinished` names the runs that this summary still lacks.
+    """
     summary = summarise(runs)
+    for name, given in ("contrasts", contrasts), ("unfinished", unfinished):
+        if given:
+            summary[name] = list(given)
     write_json(folder / "summary.json", summary)
     if record:
         pathlib.Path(record).parent.mkdir(parents=True, exist_ok=True)

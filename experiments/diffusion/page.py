@@ -16,6 +16,7 @@ FIGURES = {
     "heat_maps": "Where the encoding moves",
     "encoding_statistics": "Values of the encoding by time",
     "shift_costs": "What the counterterm takes back of the encoding's slope",
+    "volatility": "The best volatility by depth, and the loss it saves",
 }
 COUNTERTERMS = {
     "none": "none, c = 0",
@@ -96,7 +97,18 @@ def _evaluation(record: Record) -> list[str]:
         f"{record['times_per_image']} stratified times each; ± one standard error from times and "
         "noise."
     )
-    return [_table(["term", "bits/dim", "± MC"], rows), html.paragraph(text)]
+    parts = [_table(["term", "bits/dim", "± MC"], rows), html.paragraph(text)]
+    if best := record.get("optimal_volatility"):
+        gain = best["difference"]["bits_per_dim"]
+        parts.append(
+            html.paragraph(
+                f"At the best volatility, chosen on {best['images']:,} training {kind}: "
+                f"{best['summary']['bits_per_dim']:.6f} bits/dim in total, "
+                f"{gain['difference']:+.6f} ± {gain['image_error']:.6f} (one standard error over "
+                f"{kind})."
+            )
+        )
+    return parts
 
 
 def _term(name: str) -> str:
