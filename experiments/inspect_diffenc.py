@@ -55,9 +55,7 @@ def inspect(
         "data": run.source.facts(),
         "by_time": measured,
         "path_cost_bits_per_dim": inspection.path_costs(measured),
-        "volatility": volatility.measure(
-            run.model, state.ema, x, jax.random.fold_in(key, 1), label
-        ),
+        "volatility": volatility.measure(run.model, state.ema, x, k_volatility, label),
         "environment": environment(),
     }
     write_json(workdir / "inspect.json", result)
