@@ -16,6 +16,7 @@ and what to change.
 import operator
 from collections.abc import Callable
 from types import ModuleType
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ from jaxtyping import Array, Int
 
 Checked = np.ndarray | Array
 """A real array as `array` returns it: NumPy float32 or float64, or an array of JAX."""
+C = TypeVar("C", bound=np.ndarray | Array)
 
 # Integers up to here are exact in float32, and in float64.
 _EXACT_SINGLE, _EXACT_DOUBLE = 2**24, 2**53
@@ -103,29 +105,36 @@ def working(*, centre: bool = False, scale: bool = False, **arrays: Checked) -> 
     if scale:
         top = max(_magnitude(x) for x in values if not is_traced(x))
         values = [_times_power(x, -int(np.frexp(top)[1])) for x in values]
-    return alike(*(_single(name, x) for name, x in zip(arrays, values, strict=True)))
+    return alike(*(_narrowed(name, x) for name, x in zip(arrays, values, strict=True)))
 
 
-def unit_rows(x: Checked) -> Checked:
-    """Rows of length 1 in the precision given, x / ‖x‖₂; a zero row stays zero.
+def module(x: Checked) -> ModuleType:
+    """NumPy or jax.numpy, for what is to be formed where, and as precisely as, x is."""
+    return np if isinstance(x, np.ndarray) else jnp
 
-    No square overflows or vanishes, whatever the scale.
-    """
-    xp = _module(x)
+
+def single(name: str, x: Checked, *, centre: bool = False, scale: bool = False) -> Array:
+    """`working` of one array."""
+    return working(centre=centre, scale=scale, **{name: x})[0]  # pyright: ignore[reportArgumentType]
+
+
+def unit_rows(x: C) -> C:
+    """Rows of length 1 in the precision given, x / ‖x‖₂, at every scale; a zero row stays zero."""
+    xp = module(x)
     largest = xp.max(xp.abs(x), axis=-1, keepdims=True)
     x = x / xp.where(largest > 0, largest, 1)
     return x / xp.where(largest > 0, xp.sqrt(xp.sum(x * x, axis=-1, keepdims=True)), 1)
 
 
-def scaled(x: Array, axis: int | tuple[int, ...] | None = None) -> tuple[Array, Int[Array, "..."]]:
+def scaled(x: C, axis: int | None = None) -> tuple[C, np.ndarray | Int[Array, "..."]]:
     """(x / 2ᵉ, e) with the largest magnitude over `axis` in [½, 1): exact, also under tracing.
 
-    For kernels whose squares would overflow or vanish; `jnp.ldexp(y, e)` undoes it. e is 0 for
-    zeros.
+    For kernels whose squares would overflow or vanish; `jnp.ldexp(y, e)` undoes it.
     """
-    largest = jnp.max(jnp.abs(jax.lax.stop_gradient(x)), axis=axis, keepdims=axis is not None)
-    exponent = jnp.frexp(largest)[1]
-    return jnp.asarray(_times_power(x, -exponent)), exponent
+    xp, known = module(x), x if isinstance(x, np.ndarray) else jax.lax.stop_gradient(x)
+    largest = xp.max(xp.abs(known), axis=axis, keepdims=axis is not None)
+    exponent = xp.asarray(xp.frexp(largest)[1])
+    return _times_power(x, -exponent), exponent
 
 
 def alike(*arrays: Array) -> tuple[Array, ...]:
@@ -228,7 +237,7 @@ def _promoted(name: str, given: Checked) -> Checked:
 
 
 def _check_values(name: str, x: Checked, degree: int, logarithms: bool) -> None:
-    top = _magnitude(_without_minus_infinity(x) if logarithms else x)
+    top = _magnitude(module(x).where(x == -np.inf, 0, x) if logarithms else x)
     if not np.isfinite(top):
         bad = ~np.isfinite(np.asarray(x))
         first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
@@ -252,7 +261,7 @@ def _check_range(name: str, top: float, least: float, most: float, why: str) -> 
 
 
 def _magnitude(x: Checked) -> float:
-    """The largest |entry|, NaN where an entry is: one pass, on the device the array is on."""
+    """The largest |entry|, NaN where an entry is, found where the array is."""
     if isinstance(x, np.ndarray):
         return float(np.maximum(x.max(), -x.min()))
     with jax.ensure_compile_time_eval():
@@ -274,27 +283,17 @@ def _centred(*arrays: Checked) -> tuple[Checked, ...]:
     return tuple(x - mean for x in arrays)
 
 
-def _times_power(x: Checked, power: int | Array) -> Checked:
+def _times_power(x: C, power: int | np.ndarray | Array) -> C:
     """x·2^power, by two factors: one alone may lie outside the range."""
-    xp = _module(x)
-    half, one = power // 2, xp.ones((), x.dtype)
+    xp, half = module(x), power // 2
+    one = xp.ones((), x.dtype)
     return x * xp.ldexp(one, half) * xp.ldexp(one, power - half)
 
 
-def _single(name: str, x: Checked) -> Array:
+def _narrowed(name: str, x: Checked) -> Array:
     """x in float32; ValueError where that loses it altogether."""
     if not isinstance(x, np.ndarray):
         return x
-    kind = np.finfo(np.float32)
-    top, least, most = _magnitude(_without_minus_infinity(x)), float(kind.tiny), float(kind.max)
-    _check_range(name, top, least, most, "kernels run in float32")
+    kind, top = np.finfo(np.float32), _magnitude(np.where(x == -np.inf, 0, x))
+    _check_range(name, top, float(kind.tiny), float(kind.max), "kernels run in float32")
     return jnp.asarray(x.astype(np.float32))
-
-
-def _without_minus_infinity(x: Checked) -> Checked:
-    xp = _module(x)
-    return xp.where(x == -np.inf, 0, x)
-
-
-def _module(x: Checked) -> ModuleType:
-    return np if isinstance(x, np.ndarray) else jnp
