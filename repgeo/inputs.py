@@ -30,7 +30,7 @@ C = TypeVar("C", bound=np.ndarray | Array)
 
 # Integers up to here are exact in float32, and in float64.
 _EXACT_SINGLE, _EXACT_DOUBLE = 2**24, 2**53
-_RANKS = {0: "a scalar", 1: "a vector", 2: "a matrix, one row an item"}
+_RANKS = {0: "a scalar", 1: "a vector", 2: "a matrix of 2 dimensions, one row an item"}
 
 
 def is_traced(*values: object) -> bool:
@@ -74,8 +74,8 @@ def array(
         )
     if ndim is not None and given.ndim != ndim:
         raise ValueError(
-            f"{name} has shape {given.shape}; accepted is {_RANKS.get(ndim, 'an array')} ({ndim} "
-            "dimensions). Reshape it, or vmap over the extra axes"
+            f"{name} has shape {given.shape}; accepted is "
+            f"{_RANKS.get(ndim, f'an array of {ndim} dimensions')}. Reshape it, or vmap over the extra axes"
         )
     if given.size == 0:
         raise ValueError(f"{name} has shape {given.shape} and no entries; give at least one row")
@@ -283,7 +283,7 @@ def _centred(*arrays: Checked) -> tuple[Checked, ...]:
     return tuple(x - mean for x in arrays)
 
 
-def _times_power(x: C, power: int | np.ndarray | Array) -> C:
+def _times_power(x: C, power: int | np.integer | np.ndarray | Array) -> C:
     """x·2^power, by two factors: one alone may lie outside the range."""
     xp, half = module(x), power // 2
     one = xp.ones((), x.dtype)

@@ -64,7 +64,8 @@ def model(
             f"{name} has shape {f.shape} and {head} has shape {g.shape}: both end in the "
             "representation dimension, which must be equal (is one of them transposed?)"
         )
-    return inputs.single(name, f), inputs.single(head, g, centre=centre)
+    # An offset of f does change probabilities, so it can only be held or refused.
+    return resolved(name, f), inputs.single(head, g, centre=centre)
 
 
 def pair(
@@ -118,7 +119,7 @@ def representations(
 
 
 def resolved(name: str, checked: inputs.Checked) -> Float[Array, "..."]:
-    """A checked array as it is, for a measure not known here, which may or may not see an offset.
+    """A checked array as it is, for a measure that does or may see an offset.
 
     Raises:
         ValueError: float32 would lose float64 values between their offset and their spread.
@@ -130,8 +131,8 @@ def resolved(name: str, checked: inputs.Checked) -> Float[Array, "..."]:
         rounding = np.finfo(np.float32).eps * np.abs(checked).max(axis=0)
         if (rounding > _UNRESOLVED * spread)[spread > 0].any():
             raise ValueError(
-                f"{name} holds columns whose offset hides their spread from float32; subtract "
-                "their means, if the measure does not see these, or enable JAX's x64 mode"
+                f"{name} holds columns whose offset hides their spread from float32; enable JAX's "
+                "x64 mode, or subtract their means if what you ask does not depend on them"
             )
     array = inputs.single(name, checked)
     return array

@@ -15,8 +15,7 @@ def logits(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array,
 
     Raises ValueError when the representation dimensions differ or an entry is not finite.
     """
-    f, g = checks.model(f, g)
-    return jnp.matmul(f, g.T, precision=HIGHEST)
+    return _product(*checks.model(f, g))
 
 
 def log_probs(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array, "n k"]:
@@ -25,7 +24,7 @@ def log_probs(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Arr
     Formed from centred unembeddings, so that a translation of g leaves no rounding.
     """
     f, g = checks.model(f, g, centre=True)
-    return jax.nn.log_softmax(jnp.matmul(f, _centred(g).T, precision=HIGHEST), axis=-1)
+    return jax.nn.log_softmax(_product(f, _centred(g)), axis=-1)
 
 
 def log_partition(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array, " n"]:
@@ -87,6 +86,16 @@ def apply_gauge(
         raise ValueError(f"B of shape {B.shape} is singular; a gauge needs an invertible matrix")
     moved = jnp.linalg.solve(B.T, g.T).T
     return jnp.matmul(f, B.T, precision=HIGHEST), moved + c[None, :]
+
+
+def _product(f: Float[Array, "n m"], g: Float[Array, "k m"]) -> Float[Array, "n k"]:
+    u = jnp.matmul(f, g.T, precision=HIGHEST)
+    if inputs.surely(lambda u: ~jnp.isfinite(u).all(), u):
+        raise ValueError(
+            f"the logits f(x)·g(y) overflow {u.dtype}; rescale f or g, or enable JAX's x64 mode "
+            "and pass float64"
+        )
+    return u
 
 
 def _centred(g: Float[Array, "k m"]) -> Float[Array, "k m"]:

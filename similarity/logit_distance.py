@@ -69,9 +69,9 @@ def logit_distance_from_logits(
     The Aitchison distance of the distributions, root mean square over inputs. Entries must be
     finite: a label of probability zero is infinitely far, so mask it out of both.
     """
-    difference = checks.difference(u, u2)
+    difference, power = inputs.scaled(checks.difference(u, u2))
     centred = difference - difference.mean(axis=-1, keepdims=True)
-    return jnp.sqrt(jnp.square(centred).sum(axis=-1).mean())
+    return jnp.ldexp(jnp.sqrt(jnp.square(centred).sum(axis=-1).mean()), power)
 
 
 def pairwise_logit_distance(
@@ -89,7 +89,9 @@ def pairwise_logit_distance(
             "dim) and (models, labels, dim)"
         )
     # Each model's unembeddings up to a translation, in the precision given.
-    return _pairwise(*inputs.working(fs=fs, gs=gs - gs.mean(axis=1, keepdims=True)))
+    gs = inputs.single("gs", gs - gs.mean(axis=1, keepdims=True))
+    flat = checks.resolved("fs", fs.reshape(-1, fs.shape[2]))
+    return _pairwise(*inputs.alike(flat.reshape(fs.shape), gs))
 
 
 def padded(f: Array, g: Array, f2: Array, g2: Array) -> tuple[Array, Array, Array, Array]:

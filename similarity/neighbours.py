@@ -57,17 +57,20 @@ def cknna(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], k: int = 10) -
     """
     x, y = _unit_rows_of(f, f2, least=4)
     k = inputs.count("k", k, x.shape[0] - 1, least=2, of="other inputs")
-    return _cknna(x, y, k)
+    apart = (inputs.single("unit rows", z, centre=True) for z in (x, y))
+    return _cknna(*inputs.alike(*apart, *inputs.working(x=x, y=y)), k)
 
 
 def nearest(x: Float[Array, "n m"], k: int) -> Int[Array, "n k"]:
-    """Indices of the k other rows with the largest inner products, descending; ties by index."""
+    """Indices of the k other rows at the least distance, ascending; ties by index."""
     n = x.shape[0]
     rows = max(1, min(n, _TILE // n))
+    x, _ = inputs.scaled(x - x.mean(axis=0, keepdims=True))
+    half_squares = 0.5 * jnp.square(x).sum(axis=1)
 
     def block(start: Int[Array, ""]) -> Int[Array, "rows k"]:
         i = jnp.minimum(start + jnp.arange(rows), n - 1)
-        scores = jnp.matmul(x[i], x.T, precision=HIGHEST)
+        scores = jnp.matmul(x[i], x.T, precision=HIGHEST) - half_squares[None, :]
         scores = scores.at[jnp.arange(rows), i].set(-jnp.inf)
         return jax.lax.top_k(scores, k)[1]
 
@@ -75,28 +78,27 @@ def nearest(x: Float[Array, "n m"], k: int) -> Int[Array, "n k"]:
     return jax.lax.map(block, starts).reshape(-1, k)[:n]
 
 
-def _neighbours_of(f: object, f2: object, k: int) -> tuple[Array, Array]:
+def _neighbours_of(f: object, f2: object, k: int) -> tuple[Array, ...]:
     x, y = _unit_rows_of(f, f2, least=2)
     k = inputs.count("k", k, x.shape[0] - 1, of="other inputs")
-    return _nearest(x, k), _nearest(y, k)
+    return tuple(_nearest(inputs.single("unit rows", z, centre=True), k) for z in (x, y))
 
 
-def _unit_rows_of(f: object, f2: object, least: int) -> tuple[Array, Array]:
+def _unit_rows_of(f: object, f2: object, least: int) -> tuple[inputs.Checked, ...]:
+    """Unit rows in the precision given: of these, distances are a monotone function of cosines."""
     sides = []
     for name, x in zip(("first", "second"), checks.same_inputs(f, f2, least), strict=True):
-        unit = inputs.single("unit", inputs.unit_rows(x))
+        unit = inputs.unit_rows(x)
         if inputs.surely(_any_zero_row, unit):
             raise ValueError(
                 f"the {name} representation holds rows of zeros, which have no cosine with any "
                 "other; drop those inputs from both"
             )
         sides.append(unit)
-    x, y = inputs.alike(*sides)
-    return x, y
+    return tuple(sides)
 
 
-@jax.jit
-def _any_zero_row(x: Array) -> Bool[Array, ""]:
+def _any_zero_row(x: inputs.Checked) -> object:
     return ~x.any(axis=1).all()
 
 
@@ -116,8 +118,8 @@ def _common(first: Int[Array, "n k"], second: Int[Array, "n k"]) -> Float[Array,
 
 
 @jax.jit(static_argnames=("k",))
-def _cknna(x: Array, y: Array, k: int) -> Array:
-    near_x, near_y = nearest(x, k), nearest(y, k)
+def _cknna(apart: Array, apart2: Array, x: Array, y: Array, k: int) -> Array:
+    near_x, near_y = nearest(apart, k), nearest(apart2, k)
     shared = _member(near_x, near_y)
     cosine_x, cosine_y = _cosines(x, near_x), _cosines(y, near_x)
     every = jnp.ones_like(shared)

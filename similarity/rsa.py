@@ -1,16 +1,15 @@
 """Representational similarity analysis: correlation of two matrices of pairwise dissimilarity."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, Key, Real
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, Real
 
 from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST
-from similarity.moments import centred
 from similarity.ranks import average_ranks, correlation
 
 Dissimilarity = Literal["correlation", "cosine", "euclidean"]
@@ -51,11 +50,8 @@ def rsa(
         )
     if comparison not in ("spearman", "pearson", "cosine"):
         raise ValueError(f"comparison={comparison!r}; accepted are 'spearman', 'pearson', 'cosine'")
-    if dissimilarity == "euclidean":
-        f, f2 = checks.representations(f, f2, least=3)
-    else:
-        f, f2 = _directions_of(f, f2, dissimilarity)
-    n = f.shape[0]
+    x, y = (_side(z, dissimilarity) for z in checks.same_inputs(f, f2, least=3))
+    n = x.rows.shape[0]
     if (key is None) != (num_pairs is None):
         raise ValueError("give both key and num_pairs to sample pairs of inputs, or neither")
     if key is None or num_pairs is None:
@@ -64,9 +60,9 @@ def rsa(
                 f"{n} inputs have {n * (n - 1) // 2} pairs, more than {PAIR_LIMIT}; give key and "
                 "num_pairs to sample them"
             )
-        return _rsa(f, f2, dissimilarity, comparison)
+        return _rsa(x, y, dissimilarity, comparison)
     num_pairs = inputs.count("num_pairs", num_pairs, PAIR_LIMIT, least=3, of="pairs")
-    return _sampled_rsa(f, f2, sample_pairs(key, n, num_pairs), dissimilarity, comparison)
+    return _sampled_rsa(x, y, sample_pairs(key, n, num_pairs), dissimilarity, comparison)
 
 
 def sample_pairs(key: Key[Array, ""], n: int, num: int) -> Int[Array, "2 num"]:
@@ -77,38 +73,28 @@ def sample_pairs(key: Key[Array, ""], n: int, num: int) -> Int[Array, "2 num"]:
     return jnp.stack([first, second])
 
 
-def dissimilarities(x: Float[Array, "n m"], kind: Dissimilarity) -> Float[Array, " pairs"]:
-    """Dissimilarity of every pair i < j: 1 - correlation, 1 - cosine, or Euclidean distance.
+class Side(NamedTuple):
+    """Rows whose squared distances are the dissimilarities, up to a scale, and rows without any.
 
-    A row without variation, or of length zero, has correlation or cosine 0 with every other.
+    For 1 - cosine these are unit rows: 1 - u·v = ½‖u - v‖², which unlike the product resolves
+    directions that hardly differ. A row without direction is zero and `still`.
     """
-    first, second = jnp.triu_indices(x.shape[0], 1)
-    if kind != "euclidean":
-        x = directions(x, kind)
-        return 1 - jnp.matmul(x, x.T, precision=HIGHEST)[first, second]
-    x = centred(inputs.scaled(x)[0])
-    square = jnp.square(x).sum(axis=1)
-    gram = jnp.matmul(x, x.T, precision=HIGHEST)[first, second]
-    return jnp.sqrt(jnp.maximum(square[first] + square[second] - 2 * gram, 0))
+
+    rows: Float[Array, "n m"]
+    still: Bool[Array, " n"]
 
 
-def dissimilarities_of_pairs(
-    x: Float[Array, "n m"], pairs: Int[Array, "2 num"], kind: Dissimilarity
-) -> Float[Array, " num"]:
-    """`dissimilarities` of chosen pairs, a tile of rows at a time."""
-    x = inputs.scaled(x)[0] if kind == "euclidean" else directions(x, kind)
-
-    def one(pair: Int[Array, "2"]) -> Float[Array, ""]:
-        a, b = x[pair[0]], x[pair[1]]
-        if kind == "euclidean":
-            return jnp.linalg.norm(a - b)
-        return 1 - jnp.matmul(a, b, precision=HIGHEST)
-
-    together = max(1, min(pairs.shape[1], _TILE // x.shape[1]))
-    return jax.lax.map(one, pairs.T, batch_size=together)
+def _side(x: inputs.Checked, kind: Dissimilarity) -> Side:
+    """What is on the host in double precision loses its offset and scale there."""
+    if kind == "euclidean":
+        rows = inputs.single("representation", x, centre=True, scale=True)
+        return Side(rows, jnp.zeros(x.shape[0], bool))
+    rows = _directions(x, kind) if isinstance(x, np.ndarray) else _directions_jit(x, kind)
+    still = jnp.asarray(~rows.any(axis=1))
+    return Side(inputs.single("representation", rows, centre=True), still)
 
 
-def directions(x: inputs.C, kind: Dissimilarity) -> inputs.C:
+def _directions(x: inputs.C, kind: Dissimilarity) -> inputs.C:
     """Rows of length 1, less their mean for "correlation"; one without variation is zero."""
     x, _ = inputs.scaled(x)
     xp = inputs.module(x)
@@ -119,31 +105,56 @@ def directions(x: inputs.C, kind: Dissimilarity) -> inputs.C:
     return inputs.unit_rows(x)
 
 
-def _directions_of(f: object, f2: object, kind: Dissimilarity) -> tuple[Array, Array]:
-    """Both sides in single precision; in double, the directions that no offset or scale moves."""
-    sides = []
-    for x in checks.same_inputs(f, f2, least=3):
-        wide = isinstance(x, np.ndarray) and x.dtype == np.float64
-        sides.append(inputs.single("representation", directions(x, kind) if wide else x))
-    f, f2 = inputs.alike(*sides)
-    return f, f2
+_directions_jit = jax.jit(_directions, static_argnames=("kind",))
+
+
+def dissimilarities(side: Side, kind: Dissimilarity) -> Float[Array, " pairs"]:
+    """Dissimilarity of every pair i < j: 1 - correlation, 1 - cosine, or Euclidean distance.
+
+    A row without variation, or of length zero, has correlation or cosine 0 with every other.
+    """
+    first, second = jnp.triu_indices(side.rows.shape[0], 1)
+    x = side.rows - side.rows.mean(axis=0, keepdims=True)
+    x = inputs.scaled(x)[0] if kind == "euclidean" else x
+    square = jnp.square(x).sum(axis=1)
+    gram = jnp.matmul(x, x.T, precision=HIGHEST)[first, second]
+    distance = jnp.maximum(square[first] + square[second] - 2 * gram, 0)
+    return _of_squares(distance, side.still[first], side.still[second], kind)
+
+
+def dissimilarities_of_pairs(
+    side: Side, pairs: Int[Array, "2 num"], kind: Dissimilarity
+) -> Float[Array, " num"]:
+    """`dissimilarities` of chosen pairs, a tile of rows at a time."""
+    x = inputs.scaled(side.rows)[0] if kind == "euclidean" else side.rows
+    together = max(1, min(pairs.shape[1], _TILE // x.shape[1]))
+    one = lambda pair: jnp.square(x[pair[0]] - x[pair[1]]).sum()
+    squares = jax.lax.map(one, pairs.T, batch_size=together)
+    return _of_squares(squares, side.still[pairs[0]], side.still[pairs[1]], kind)
+
+
+def _of_squares(squares: Array, still: Array, still2: Array, kind: Dissimilarity) -> Array:
+    if kind == "euclidean":
+        return jnp.sqrt(squares)
+    return 0.5 * (squares + still + still2)
 
 
 @jax.jit(static_argnames=("dissimilarity", "comparison"))
-def _rsa(f: Array, f2: Array, dissimilarity: Dissimilarity, comparison: Comparison) -> Array:
-    a, b = (dissimilarities(x, dissimilarity) for x in (f, f2))
+def _rsa(x: Side, y: Side, dissimilarity: Dissimilarity, comparison: Comparison) -> Array:
+    a, b = (dissimilarities(side, dissimilarity) for side in (x, y))
     return _compared(a, b, comparison)
 
 
 @jax.jit(static_argnames=("dissimilarity", "comparison"))
 def _sampled_rsa(
-    f: Array, f2: Array, pairs: Array, dissimilarity: Dissimilarity, comparison: Comparison
+    x: Side, y: Side, pairs: Array, dissimilarity: Dissimilarity, comparison: Comparison
 ) -> Array:
-    a, b = (dissimilarities_of_pairs(x, pairs, dissimilarity) for x in (f, f2))
+    a, b = (dissimilarities_of_pairs(side, pairs, dissimilarity) for side in (x, y))
     return _compared(a, b, comparison)
 
 
 def _compared(a: Array, b: Array, comparison: Comparison) -> Array:
+    a, b = inputs.alike(inputs.scaled(a)[0], inputs.scaled(b)[0])
     if comparison == "cosine":
         value = jnp.vdot(a, b) / (jnp.linalg.norm(a) * jnp.linalg.norm(b))
     elif comparison == "spearman":
