@@ -57,7 +57,7 @@ def svcca(
     Raghu et al. 2017, https://arxiv.org/abs/1706.05806.
 
     Raises:
-        ValueError: not 0 < threshold <= 1.
+        ValueError: threshold is outside (0, 1].
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold={threshold}; accepted is a share of variance in (0, 1]")

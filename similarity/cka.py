@@ -57,7 +57,7 @@ class CkaSums(NamedTuple):
         """Sums with a batch added.
 
         Raises:
-            ValueError: dimensions other than those of `init`.
+            ValueError: dimensions differ from those of `init`, or fourth powers overflow or vanish.
         """
         x, y = checks.same_inputs(f, f2, least=1)
         if (x.shape[1], y.shape[1]) != (self.shift.size, self.shift2.size):

@@ -14,7 +14,7 @@ def logits(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array,
     """Logits u(x, y) = f(x)·g(y).
 
     Raises:
-        ValueError: the representation dimensions differ or an entry is not finite.
+        ValueError: the representation dimensions differ, an entry is not finite, or logits overflow.
     """
     return _product(*checks.model(f, g))
 
@@ -76,7 +76,7 @@ def apply_gauge(
     t·g(y), which depends on y.
 
     Raises:
-        ValueError: a singular B.
+        ValueError: B is singular.
     """
     f, g = checks.model(f, g)
     B, c = checks.floating("B", B, 2), checks.floating("c", c, 1)

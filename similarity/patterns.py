@@ -39,7 +39,7 @@ def minors(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Float[Array,
     for W and W B with B invertible, up to the scaling.
 
     Raises:
-        ValueError: more than 10⁶.
+        ValueError: W has more than 10⁶ minors.
     """
     eps = float(np.finfo(np.result_type(W, np.float32)).eps)
     W = _in_double(W)
