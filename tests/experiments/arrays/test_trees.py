@@ -70,8 +70,10 @@ class TestErrors:
             arrays.load_one(str(tmp_path / "two.npz"))
         with pytest.raises(UserError, match="Did you mean 'second'"):
             arrays.load_one(f"{tmp_path}/two.npz:secund")
-        with pytest.raises(UserError, match="no file"):
+        with pytest.raises(UserError, match="never read: save with safetensors"):
             arrays.load_one("model.pt")
+        with pytest.raises(UserError, match="Did you mean '.npy'"):
+            arrays.load_one("model.npyy")
 
     def test_files(self, tmp_path):
         with pytest.raises(UserError, match="there is no file"):

@@ -1,4 +1,4 @@
-"""Named arrays in files: .npz, .npy and .safetensors, and any pytree as a set of them.
+"""Any pytree as a set of named arrays in a file: .npz, .npy or .safetensors.
 
 A pytree is stored flat, the name of a leaf being its path joined by "/": {"mlp": {"w": w}} has the
 one array "mlp/w", a list's items are "0", "1", …
@@ -11,11 +11,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.runtime.errors import UserError, nearest
+from experiments.arrays.lazy import UNNAMED
+from experiments.arrays.references import load
+from experiments.runtime.errors import UserError
 
-SUFFIXES = (".npz", ".npy", ".safetensors")
-# The name of the one array of a .npy file.
-UNNAMED = "array"
+_WRITTEN = (".npz", ".npy", ".safetensors")
 
 
 def flatten(tree: Any) -> dict[str, np.ndarray]:
@@ -44,6 +44,7 @@ def save(path: str | os.PathLike, tree: Any) -> None:
     _check_suffix(path)
     temporary = path.with_name(f".{path.name}.tmp{path.suffix}")
     if path.suffix == ".npz":
+        # The stub takes any name for allow_pickle.
         np.savez(temporary, **named)  # pyright: ignore[reportArgumentType]
     elif path.suffix == ".safetensors":
         from safetensors.numpy import save_file
@@ -54,25 +55,6 @@ def save(path: str | os.PathLike, tree: Any) -> None:
     else:
         raise UserError(f"{path} can hold one array, not {len(named)}; use .npz or .safetensors")
     temporary.replace(path)
-
-
-def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """All arrays of a file by name. Raises `UserError` for a file that cannot be read as one."""
-    path = pathlib.Path(path)
-    _check_suffix(path)
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as stored:
-                return dict(stored)
-        if path.suffix == ".npy":
-            return {UNNAMED: np.load(path, allow_pickle=False)}
-        from safetensors.numpy import load_file
-
-        return load_file(path)
-    except FileNotFoundError as error:
-        raise UserError(f"there is no file {path}") from error
-    except Exception as error:
-        raise UserError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
 
 
 def load_like(path: str | os.PathLike, example: Any) -> Any:
@@ -95,31 +77,9 @@ def load_like(path: str | os.PathLike, example: Any) -> Any:
     return jax.tree.unflatten(jax.tree.structure(example), [stored[name] for name in wanted])
 
 
-def load_one(reference: str) -> np.ndarray:
-    """The array FILE:NAME, or the only one of FILE."""
-    path, name = split_reference(reference)
-    stored = load(path)
-    if name:
-        if name not in stored:
-            raise nearest(name, stored, f"array in {path}")
-        return stored[name]
-    if len(stored) != 1:
-        raise UserError(f"{path} holds {', '.join(sorted(stored))}: give one as {path}:NAME")
-    return next(iter(stored.values()))
-
-
-def split_reference(reference: str) -> tuple[str, str]:
-    """FILE:NAME as (FILE, NAME); the name may be empty."""
-    for suffix in SUFFIXES:
-        path, found, rest = reference.partition(suffix)
-        if found and (not rest or rest.startswith(":")):
-            return path + suffix, rest[1:]
-    raise UserError(f"{reference!r} names no file in one of the formats {', '.join(SUFFIXES)}")
-
-
 def _check_suffix(path: pathlib.Path) -> None:
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"{path} has suffix {path.suffix!r}; accepted are {', '.join(SUFFIXES)}")
+    if path.suffix not in _WRITTEN:
+        raise UserError(f"{path} has suffix {path.suffix!r}; accepted are {', '.join(_WRITTEN)}")
 
 
 def _word(entry: Any) -> str:
