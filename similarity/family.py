@@ -14,8 +14,7 @@ def logits(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array,
     """Logits u(x, y) = f(x)·g(y).
 
     Raises:
-        ValueError: the representation dimensions differ, an entry is not finite, or logits
-            overflow.
+        ValueError: dimensions differ, an entry is not finite, or logits overflow.
     """
     return _product(*checks.model(f, g))
 

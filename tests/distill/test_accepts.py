@@ -150,6 +150,12 @@ def test_a_loss_from_heads_does_not_see_an_offset_of_centred_heads():
     np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
+def test_logits_without_any_probability_are_refused():
+    none = np.full(3, -np.inf, np.float32)
+    with pytest.raises(ValueError, match="at least one label"):
+        distill.kl_loss(none, np.zeros(3, np.float32))
+
+
 def test_ndcg_refuses_negative_gains():
     with pytest.raises(ValueError, match="must not be negative"):
         distill.ndcg(LOGITS[0], LOGITS[1])
