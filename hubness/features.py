@@ -44,7 +44,7 @@ def _centred_rows(x):
 
 def centre(x: Given, reference: Given = None) -> Float[Array, "n d"]:
     """Rows minus the mean of `reference` (default x); Suzuki et al. 2013."""
-    return precisely(lambda x, points: x - points.mean(axis=0)[None], *_both(x, reference))
+    return precisely(pairwise.centred, *_both(x, reference))
 
 
 def _both(x: Given, reference: Given) -> tuple[Checked, Checked]:
@@ -75,12 +75,11 @@ def whiten(x: Given, reference: Given = None) -> Float[Array, "n d"]:
     """
 
     def white(x, points):
-        mean = points.mean(axis=0)[None]
-        centred = points - mean
+        centred = pairwise.centred(points, points)
         values, vectors = jnp.linalg.eigh(pairwise.products(centred.T, centred.T) / len(points))
         keep = values > MAX_WHITE_CONDITION * values[-1]
         scale = jnp.where(keep, 1 / jnp.sqrt(jnp.where(keep, values, 1)), 0)
-        rotated = pairwise.products(x - mean, vectors.T) * scale[None]
+        rotated = pairwise.products(pairwise.centred(x, points), vectors.T) * scale[None]
         return pairwise.products(rotated, vectors)
 
     return precisely(white, *_both(x, reference))

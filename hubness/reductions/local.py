@@ -135,8 +135,8 @@ class DSG(Reduction):
 
     def nearest(self, search: Search) -> Neighbors:
         search = as_euclidean(search)
-        centre = search.x.mean(axis=0, keepdims=True)
-        search = search.under("dot", lambda rows: rows - centre)
+        points = search.x
+        search = search.under("dot", lambda rows: pairwise.centred(rows, points))
         cost, index = search.shifted(jnp.zeros(len(search.x), search.x.dtype))
         return Neighbors(2 * cost, index)
 
@@ -194,4 +194,5 @@ def as_euclidean(search: Search) -> Search:
     """The search under squared Euclidean distance, on unit rows if it was under cosine."""
     if search.metric == "cosine":
         return search.under("sqeuclidean", pairwise.unit_rows)
-    return search.under("sqeuclidean")
+    points = search.x  # centred, because means of neighbours would round as the offset does
+    return search.under("sqeuclidean", lambda rows: pairwise.centred(rows, points))

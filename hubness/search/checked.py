@@ -22,6 +22,7 @@ Checked = np.ndarray | Array
 T = TypeVar("T")
 # Of the largest magnitude: squares of differences between neighbours fit float32 in between.
 LEAST, MOST = 2.0**-40, 2.0**60
+TINY, MAX = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 def rows(x: Given, name: str = "x") -> Checked:
@@ -81,8 +82,8 @@ def _single(a: Array, ranged: bool) -> Array:
     """a in float32 if it is float64."""
     if a.dtype != np.float64:
         return a
-    top, law = float(jnp.max(jnp.abs(a), initial=0)), np.finfo(np.float32)
-    if ranged and np.isfinite(top) and (top > law.max or 0 < top < law.tiny):
+    top = float(jnp.max(jnp.abs(a), initial=0))
+    if ranged and np.isfinite(top) and (top > MAX or 0 < top < TINY):
         raise ValueError(
             f"values up to {top:.1e} come out, outside the range of float32, 1e-38 to 3e38; "
             "rescale the rows, use metric='euclidean' or 'cosine', or enable JAX's x64 mode"

@@ -81,6 +81,12 @@ def unit_rows(x: Float[ArrayLike, "n d"]) -> Float[Array, "n d"]:
     return x * inverse_norms(x)[:, None]
 
 
+def centred(x: Float[Array, "m d"], points: Float[Array, "n d"]) -> Float[Array, "m d"]:
+    """Rows minus the mean of `points`, to the rounding of the differences at any offset."""
+    near = points.mean(axis=0)[None]  # off by the rounding of the offset
+    return (x - near) - (points - near).mean(axis=0)[None]
+
+
 def query_half_squares(space: Space) -> Float[Array, " m"]:
     """‖q‖²/2 of the operand of each query."""
     return _operand_half_squares(space, space.queries, space.query_scale)

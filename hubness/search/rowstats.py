@@ -37,11 +37,11 @@ def _closed(x, q, metric, exclude_self, block_size):
         x, q = pairwise.unit_rows(x), pairwise.unit_rows(q)
     n = x.shape[0]
     centre = x.mean(axis=0, keepdims=True)
-    x_c = x - centre
+    x_c = pairwise.centred(x, x)
     covariance = pairwise.products(x_c.T, x_c.T) / n
     spread = lambda q: jnp.sum(pairwise.products(q, covariance) * q, axis=1)
     if metric == "sqeuclidean":
-        q = q - centre
+        q = pairwise.centred(q, x)
         s = jnp.sum(x_c * x_c, axis=1)
         s_c = s - s.mean()
         mean = jnp.sum(q * q, axis=1) + s.mean()
