@@ -139,6 +139,7 @@ def _publish(study: Study, record: Record, prepared: Any, space: Workspace) -> N
 
 def _check_request(study: Study, request: Request) -> None:
     """Refuses options that mean nothing here, before anything is read."""
+    files.folder(request.workdir)
     if request.track and not study.trains:
         raise UserError(f"--track: {study.name} writes no metrics as it goes; leave it out")
     trackers.check_trackers(request.track)
