@@ -30,7 +30,6 @@ from experiments.runtime.errors import UserError
 from experiments.runtime.manifest import claim_workdir, environment, write_bytes, write_json
 from experiments.text import progress, sources, spaces
 from experiments.text.chunks import array_digest
-from hubness.mutual_full import MAX_POINTS
 
 OPTIONS = {
     "embeddings": (str, "Judge the rows of this file instead of running a config."),
@@ -109,7 +108,7 @@ def outcomes(
     """
     methods, left_out = possible(all_methods(config.methods), splits)
     for method in left_out:
-        say(f"left out: {method.name} is limited to {MAX_POINTS:,} points")
+        say(f"left out: {method.name} is limited to {method.kind.max_points:,} points")
     digest = array_digest(x, *([] if labels is None else [labels]))
     finished = workdir / "outcomes" / digest[:12]
     rows, kept = [], {}
@@ -134,7 +133,8 @@ def outcomes(
 def possible(methods: list[Method], splits: Sequence[Split]) -> tuple[list[Method], list[Method]]:
     """The methods that these sizes allow, and the others."""
     size = max(max(len(split.train), len(split.test)) for split in splits)
-    ruled_out = [m for m in methods if m.reduction == "mp_gauss_full" and size > MAX_POINTS]
+    most = lambda method: method.kind and method.kind.max_points
+    ruled_out = [m for m in methods if most(m) and size > most(m)]
     return [m for m in methods if m not in ruled_out], ruled_out
 
 

@@ -100,12 +100,13 @@ def _row(
 
 def _sample(run: Run, params: Any, row: dict[str, Any], num: int) -> np.ndarray:
     levels, ratios = (jnp.asarray(row[name], jnp.float32) for name in ("levels", "log_ratio"))
+    parts = run.model.parts(params)
     draw = lambda key: sample_along(
         key,
         lambda z, gamma: run.model.denoise(params, z, gamma),
         levels,
         (num, *run.model.shape),
-        counterterm=run.model.parts(params)["counterterm"],
+        **{name: parts[name] for name in ("counterterm", "volatility")},
         log_ratio=ratios,
     )
     z = jax.jit(draw)(jax.random.key(run.config.sample.seed))

@@ -74,7 +74,7 @@ def means_table(record: Record) -> Table:
 def difference_table(record: Record) -> Table:
     """The models' differences with their errors and both tests."""
     rows: list[list[Cell]] = []
-    for entry in sorted(record["differences"], key=lambda e: TERMS.index(e["term"])):
+    for entry in sorted(_contrasted(record), key=lambda e: TERMS.index(e["term"])):
         term, (first, second) = entry["term"], entry["models"]
         form = "z.6f" if term == "prior" else "z.4f"
         names = ("difference", "paired_error", "image_error", "mc_error")
@@ -87,6 +87,12 @@ def difference_table(record: Record) -> Table:
     header += [Column(title) for title in ("± seeds", "± images", "± MC")]
     header += [Column("Welch p", format=_p), Column("paired p", format=_p)]
     return Table(header, rows, "Differences between models", _difference_caption(record))
+
+
+def _contrasted(record: Record) -> list[Record]:
+    """The differences; where contrasts were named before the runs, only those."""
+    named = [set(pair) for pair in record.get("contrasts", [])]
+    return [e for e in record["differences"] if not named or set(e["models"]) in named]
 
 
 def _with_noise(values: list[Any], noise: float | None) -> list[Any]:
@@ -129,8 +135,9 @@ def verdict(record: Record) -> str:
     first_of = {tuple(row["gamma"]): row["model"] for row in reversed(record["rows"])}
     found = [
         entry
-        for entry in record["differences"]
-        if entry["term"] == "bits_per_dim" and entry["models"][0] in first_of.values()
+        for entry in _contrasted(record)
+        if entry["term"] == "bits_per_dim"
+        and (record.get("contrasts") or entry["models"][0] in first_of.values())
     ]
     data = record["data"]["name"]
     if not found:

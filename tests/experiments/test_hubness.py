@@ -11,6 +11,7 @@ from experiments import hubness
 from experiments.hubspaces import made_up
 from experiments.runtime.errors import UserError
 from experiments.text import sentence, tiny
+from hubness import MPGaussFull
 
 CONFIGS = ("ag_news", "newsgroups", "yahoo")
 
@@ -124,7 +125,7 @@ def test_methods_beyond_their_limit_are_left_out_and_said(monkeypatch):
     _, _, splits = hubness.read_data(get_config(), None)
     methods = hubness.all_methods(["csls", "mp_gauss_full", "f-norm+mp_gauss_full"])
     assert hubness.possible(methods, splits) == (methods, [])
-    monkeypatch.setattr(hubness, "MAX_POINTS", len(splits[0].train) - 1)
+    monkeypatch.setattr(MPGaussFull, "max_points", len(splits[0].train) - 1)
     kept, left_out = hubness.possible(methods, splits)
     assert [m.name for m in left_out] == ["mp_gauss_full", "f-norm+mp_gauss_full"]
     assert [m.name for m in kept] == ["none", "csls"]

@@ -8,7 +8,8 @@ import pytest
 from experiments.diffusion import compare, tables
 from experiments.diffusion.evaluation import PerImage
 from experiments.reporting.markdown import render
-from experiments.suite_diffenc import Job
+from experiments.runtime.errors import UserError
+from experiments.suite_diffenc import Job, read_contrasts
 
 LEVELS = {"vdmv": 5.0, "diffenc": 5.0, "diffenc:short": 0.0}
 
@@ -78,6 +79,36 @@ def test_differences_are_those_of_the_columns(runs):
     assert float(total["paired p"]) < float(total["Welch p"])
     assert rows[3][-1] == "–"
     assert "Welch" in tables.difference_table(summary).caption
+
+
+def test_an_unfinished_suite_pairs_the_seeds_that_both_models_have(runs):
+    some = {key: folder for key, folder in runs.items() if key != ("diffenc", 2)}
+    summary = compare.summarise(some)
+    total = next(d for d in summary["differences"] if d["term"] == "bits_per_dim")
+    values = {(r["model"], r["seed"]): r["bits_per_dim"] for r in summary["rows"]}
+    pairs = [values["diffenc", seed] - values["vdmv", seed] for seed in (0, 1)]
+    assert total["seeds"] == 2
+    assert total["difference"] == pytest.approx(np.mean(pairs))
+    alone = {key: folder for key, folder in runs.items() if key in [("vdmv", 0), ("diffenc", 1)]}
+    assert compare.summarise(alone)["differences"] == []
+
+
+def differences(summary, model):
+    named = summary | {"contrasts": [["vdmv", model]]}
+    return cells(render(tables.difference_table(named)))
+
+
+def test_only_named_contrasts_are_shown(runs):
+    summary = compare.summarise(runs)
+    assert len(differences(summary, "diffenc")) == 6
+    assert len(differences(summary, "nt")) == 2
+
+
+@pytest.mark.parametrize("given", ["vdmv", "vdmv/vdmv", "vdmv/nt", "diffenc/vdmv/vdmv"])
+def test_contrasts_are_pairs_of_the_models(given):
+    assert read_contrasts("diffenc/vdmv", ["vdmv", "diffenc"]) == [("diffenc", "vdmv")]
+    with pytest.raises(UserError, match="is not a pair"):
+        read_contrasts(given, ["vdmv", "diffenc"])
 
 
 def test_one_row_a_model_with_its_range_and_size(runs):
