@@ -54,7 +54,7 @@ def heat_map(name: str, names: Sequence[str], values: np.ndarray) -> Figure:
 
 def plane(name: str, names: Sequence[str], values: np.ndarray) -> Figure:
     """Classical scaling of the symmetrised matrix to the plane; similarities as 1 - value."""
-    known = S.PROPERTIES.get(name.removesuffix("_debiased"))
+    known = S.MEASURES.get(name)
     distance = 1 - values if known and known.grows_with == "similarity" else values
     distance = np.nan_to_num(0.5 * (distance + distance.T))
     squares = np.square(distance)

@@ -103,7 +103,7 @@ def _measures(measures: Record, resampled: Record) -> Table:
     """Each measure with its interval, its null, what it grows with, and its invariances."""
     rows: list[list[Cell]] = []
     for name, found in measures.items():
-        known = S.PROPERTIES.get(name.removesuffix("_debiased"))
+        known = S.MEASURES.get(name)
         drawn = resampled.get(name, {})
         interval = Value(found["value"], low=drawn.get("low"), high=drawn.get("high"))
         value = found["value"] if isinstance(found["value"], str) else interval
