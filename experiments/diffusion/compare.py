@@ -18,6 +18,7 @@ from experiments.runtime.manifest import environment
 from experiments.runtime.metrics import read_metrics
 
 Runs = Mapping[tuple[str, int], pathlib.Path]
+Contrasts = Sequence[tuple[str, str]]
 Summary = Mapping[str, Any]
 
 
