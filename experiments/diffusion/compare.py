@@ -1,7 +1,7 @@
 """Several evaluated runs side by side: one summary, one page, shared figures."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
