@@ -96,7 +96,7 @@ def run(
       Stopped: after a stop signal; what was finished is kept.
       UserError: something is refused, or the file system gave up.
     """
-    stop = stop or StopSignal()
+    stop = StopSignal() if stop is None else stop  # a signal that has not come is false
     plain = config.to_dict() if isinstance(config, ConfigDict) else config
     _check_request(study, request)
     prepared = study.prepare(plain)
