@@ -139,13 +139,13 @@ def floating(name: str, values: ArrayLike) -> Array:
     return jnp.asarray(given).astype(dtype)
 
 
-def value_range(array: ArrayLike) -> tuple[float, float] | None:
+def value_range(array: ArrayLike) -> tuple[int | float, int | float] | None:
     """Smallest and largest value; None where they are not known (under tracing) or do not exist."""
     if isinstance(array, jax.core.Tracer) or not np.size(array):
         return None
     # NumPy, because inside a trace JAX would stage even operations on known values.
     values = np.asarray(array)
-    return values.min(), values.max()
+    return values.min().item(), values.max().item()
 
 
 def _given(name: str, values: ArrayLike) -> Array | np.ndarray:

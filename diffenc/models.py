@@ -135,14 +135,15 @@ class Diffusion:
         """
         checks.same_batch(self.shape, codes=codes, eps=eps, eps_0=eps_0)
         codes = checks.integers("codes", codes, self.levels)
-        eps, eps_0 = checks.batch(self.shape, eps=eps, eps_0=eps_0)
         t = checks.times(t, len(codes))
-        process = self._process(params, self._classes(conditioning, len(codes)), dropout_key)
-        if volatility is not None:
-            process = process._replace(volatility=volatility)
+        eps, eps_0 = checks.batch(self.shape, eps=eps, eps_0=eps_0)
+        classes = self._classes(conditioning, len(codes))
         trained, for_variance = schedules.split(self.schedule, params.get("schedule", {}))
         gamma = lambda t: self._gamma(trained, t)
         x = dequantise(codes, self.levels)
+        process = self._process(params, classes, dropout_key)
+        if volatility is not None:
+            process = process._replace(volatility=volatility)
         terms = elbo.elbo_terms(
             process,
             x,
