@@ -1,7 +1,6 @@
 """Checks and conversions of what callers pass in: once, at the methods of a model.
 
-Shapes and types are checked always, values where they are concrete: under tracing they are unknown.
-What is narrower than float32 becomes float32 before anything is computed from it.
+Shapes and types are checked always, values where they are concrete (`repgeo.inputs`).
 """
 
 import jax
@@ -9,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
+
+from repgeo import inputs
 
 
 def same_batch(shape: tuple[int, ...], **arrays: ArrayLike) -> None:
@@ -74,22 +75,15 @@ def level(gamma: ArrayLike, num: int) -> Float[Array, " b"]:
     return jnp.broadcast_to(floating("gamma", gamma), (num,))
 
 
-def integers(name: str, values: ArrayLike, levels: int | None = None) -> Array:
-    """Integers, each in [0, levels) if given.
+def codes(name: str, values: ArrayLike, levels: int) -> Array:
+    """Integers in [0, levels).
 
     Raises:
         ValueError: another type, or a value outside.
     """
-    wanted = "integers" if levels is None else f"integers in [0, {levels})"
-    given = _given(name, values)
-    if not jnp.issubdtype(given.dtype, jnp.integer):
-        raise ValueError(f"{name} must be {wanted}, not {given.dtype}")
-    if (span := value_range(given)) and levels and not 0 <= span[0] <= span[1] < levels:
-        raise ValueError(
-            f"{name} range from {span[0]} to {span[1]}; they must lie in [0, {levels}): "
-            "rescale them or build the model with more levels"
-        )
-    return jnp.asarray(given)
+    checked = inputs.labels(name, values, levels, np.ndim(values))
+    # An array of JAX keeps its dtype.
+    return values if isinstance(values, jax.Array) else checked
 
 
 def class_scalars(
@@ -108,16 +102,9 @@ def class_scalars(
         raise ValueError(
             f"the model has num_classes={num_classes}: pass conditioning, one class each"
         )
-    classes = _given("conditioning", conditioning)
-    if classes.shape != (num,) or not jnp.issubdtype(classes.dtype, jnp.integer):
-        raise ValueError(
-            f"conditioning is {classes.dtype} of shape {classes.shape}; expected integers ({num},)"
-        )
-    if (span := value_range(classes)) and not 0 <= span[0] <= span[1] < num_classes:
-        raise ValueError(
-            f"conditioning ranges from {span[0]} to {span[1]}; it must lie in [0, {num_classes})"
-        )
-    return jnp.asarray(classes).astype(jnp.result_type(float))
+    if np.shape(conditioning) != (num,):
+        raise ValueError(f"conditioning has shape {np.shape(conditioning)}; expected ({num},)")
+    return codes("conditioning", conditioning, num_classes).astype(jnp.result_type(float))
 
 
 def floating(name: str, values: ArrayLike) -> Array:
@@ -126,36 +113,16 @@ def floating(name: str, values: ArrayLike) -> Array:
     Raises:
         ValueError: no real numbers, NaN or infinity, also where they leave float32's range.
     """
-    given = _given(name, values)
-    if not any(jnp.issubdtype(given.dtype, kind) for kind in (jnp.floating, jnp.integer)):
-        raise ValueError(f"{name} has dtype {given.dtype}; accepted are real numbers")
-    known = isinstance(given, np.ndarray) or not isinstance(given, jax.core.Tracer)
-    dtype = jax.dtypes.canonicalize_dtype(jnp.promote_types(given.dtype, jnp.float32))
-    if known and not np.isfinite(np.asarray(given, np.float64).astype(dtype)).all():
-        raise ValueError(
-            f"{name} of shape {given.shape} holds NaN or infinite entries in {dtype}; every entry "
-            "must be finite"
-        )
-    return jnp.asarray(given).astype(dtype)
+    return inputs.single(name, inputs.array(name, values))
 
 
 def value_range(array: ArrayLike) -> tuple[int | float, int | float] | None:
     """Smallest and largest value; None where they are not known (under tracing) or do not exist."""
-    if isinstance(array, jax.core.Tracer) or not np.size(array):
+    if inputs.is_traced(array) or not np.size(array):
         return None
     # NumPy, because inside a trace JAX would stage even operations on known values.
     values = np.asarray(array)
     return values.min().item(), values.max().item()
-
-
-def _given(name: str, values: ArrayLike) -> Array | np.ndarray:
-    """An array of JAX as it is; anything else as one of NumPy, of native byte order."""
-    if isinstance(values, jax.Array):
-        return values
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} is a masked array; accepted are arrays without masked entries")
-    array = np.asarray(values)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _within_unit(name: str, t: ArrayLike) -> Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer
 
-from diffenc.checks import integers
+from diffenc import checks
 from diffenc.noising import wide
 
 
@@ -23,7 +23,7 @@ def dequantise(codes: Integer[ArrayLike, "*b"], levels: int) -> Float[Array, "*b
     Raises:
         ValueError: the codes are no integers in [0, levels).
     """
-    known = integers("codes", codes, levels)
+    known = checks.codes("codes", codes, levels)
     return 2 * (known.astype(jnp.result_type(float)) + 0.5) / levels - 1
 
 
@@ -48,7 +48,7 @@ def discretised_log_prob(
     Raises:
         ValueError: the codes are no integers in [0, levels).
     """
-    codes, z = integers("codes", codes, levels), wide(z)
+    codes, z = checks.codes("codes", codes, levels), wide(z)
     precision = jnp.exp(-wide(gamma_0))
     nearest = dequantise(quantise(jax.lax.stop_gradient(z), levels), levels).astype(z.dtype)
 

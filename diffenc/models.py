@@ -134,7 +134,7 @@ class Diffusion:
         (`diffenc.volatility_choice`).
         """
         checks.same_batch(self.shape, codes=codes, eps=eps, eps_0=eps_0)
-        codes = checks.integers("codes", codes, self.levels)
+        codes = checks.codes("codes", codes, self.levels)
         t = checks.times(t, len(codes))
         eps, eps_0 = checks.batch(self.shape, eps=eps, eps_0=eps_0)
         classes = self._classes(conditioning, len(codes))

@@ -46,6 +46,7 @@ def inspect(
     label = batch["label"] if run.model.options.num_classes else None
     x = np.asarray(dequantise(batch["codes"], run.source.levels))
     key = jax.random.key(run.config.eval.seed)
+    k_volatility = jax.random.fold_in(key, 1)
     measured = inspection.by_time(run.model, state.ema, x, TIMES.tolist(), key, label)
     result = {
         "model": run.config.model.name,
@@ -54,7 +55,7 @@ def inspect(
         "data": run.source.facts(),
         "by_time": measured,
         "path_cost_bits_per_dim": inspection.path_costs(measured),
-        "volatility": volatility.measure(run, state.ema, x, jax.random.fold_in(key, 1), label),
+        "volatility": volatility.measure(run.model, state.ema, x, k_volatility, label),
         "environment": environment(),
     }
     write_json(workdir / "inspect.json", result)
@@ -72,9 +73,7 @@ def inspect(
         drawn["encodings"] = encoder_figures.moved_points(x, offsets(MAPPED), MAPPED.tolist())
     else:
         drawn |= _pictures(x[shown], offsets, step)
-    for name, figure in drawn.items():
-        figures.save(figure, workdir / "figures" / f"{name}.png")
-    page.write(workdir)
+    page.add_figures(drawn, workdir)
     return result
 
 

@@ -17,18 +17,20 @@ CHOICES = ("optimal",)
 LEVELS = 65
 
 
-def measure(run: Run, params: Any, x: np.ndarray, key: jax.Array, label: Any = None) -> dict:
+def measure(
+    model: diffenc.Diffusion, params: Any, x: np.ndarray, key: jax.Array, label: Any = None
+) -> dict[str, Any]:
     """By level gamma: `optimal` u*, the model's `own` u, and the loss with u = 1, own and optimal.
 
     Losses in bits/dim per unit of gamma, means over x with fresh noise at each level.
     """
-    gamma = run.model.gamma(params, jnp.linspace(0.0, 1.0, LEVELS))
-    process = run.model.bind(params, label)
+    gamma = model.gamma(params, jnp.linspace(0.0, 1.0, LEVELS))
+    process = model.bind(params, label)
 
     def measured(key, x):
         found = estimate(key, process, x, gamma)
         best, own = jax.vmap(Moments.optimal)(found), forms.at(process.volatility, gamma)
-        bits = lambda u: diffenc.bits_per_dim(found.loss(u), run.model.shape)
+        bits = lambda u: diffenc.bits_per_dim(found.loss(u), model.shape)
         losses = {"published_loss": bits(1.0), "own_loss": bits(own), "optimal_loss": bits(best)}
         return {"gamma": gamma, "optimal": best, "own": own, **losses}
 
@@ -47,7 +49,7 @@ def from_training(run: Run, params: Any, num: int = 1024) -> dict[str, Any]:
     label = batch["label"] if run.model.options.num_classes else None
     x = np.asarray(dequantise(batch["codes"], run.source.levels))
     key = jax.random.fold_in(jax.random.key(run.config.eval.seed), 1)
-    return {"images": len(x), **measure(run, params, x, key, label)}
+    return {"images": len(x), **measure(run.model, params, x, key, label)}
 
 
 def chosen(measured: dict[str, Any]) -> forms.Volatility:

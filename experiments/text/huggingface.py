@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
+from experiments import arrays
 from experiments.runtime.errors import UserError, nearest
 from experiments.text.bert import ACTIVATIONS, Encoder, EncoderConfig
 
@@ -133,19 +134,10 @@ def read_tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
     Raises:
       UserError: where the file is missing, truncated or no safetensors file.
     """
-    import safetensors
-    from safetensors.numpy import load_file
-
-    if not path.exists():
-        raise UserError(f"{path} does not exist")
-    try:
-        tensors = load_file(path)
-    except safetensors.SafetensorError as error:
-        raise UserError(f"{path} is truncated or no safetensors file: {error}") from error
     # NumPy's own issubdtype does not know bfloat16.
     return {
         name: t.astype(np.float32) if jnp.issubdtype(t.dtype, jnp.floating) else t
-        for name, t in tensors.items()
+        for name, t in arrays.load(path).items()
     }
 
 
