@@ -68,7 +68,7 @@ def _published(**options: Any) -> Preset:
 
 
 def _laptop(image: Trainable | Fixed, vector: Trainable | Fixed, **options: Any) -> Preset:
-    sizes = dict(num_layers=2, dropout=0.0, **options)
+    sizes: dict[str, Any] = {"num_layers": 2, "dropout": 0.0} | options
     return Preset(
         # An encoder given by its name in place of these has their sizes.
         Options(width=32, encoder=image, encoder_width=16, encoder_layers=1, **sizes),

@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
 from jaxtyping import Array, Float
 
 from diffenc.networks import counts
@@ -45,7 +46,7 @@ class Upsample(nn.Module):
         shape = (2, 2, channels, self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         # Flipped, as nn.ConvTranspose orders its kernel.
         patches = jnp.einsum("bhwc,ijcf->bhiwjf", x, kernel[::-1, ::-1])
         out = patches.reshape(batch, 2 * height, 2 * width, self.features)
