@@ -30,6 +30,7 @@ UNSET = {
     "fourier": tuple,
     "dtype": str,
     "remat": bool,
+    "group_channels": int,
 }
 
 

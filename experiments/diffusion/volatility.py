@@ -25,11 +25,11 @@ def measure(
     Losses in bits/dim per unit of gamma, means over x with fresh noise at each level.
     """
     gamma = model.gamma(params, jnp.linspace(0.0, 1.0, LEVELS))
-    parts = model.parts(params, label)
+    process = model.bind(params, label)
 
     def measured(key, x):
-        found = estimate(key, x, gamma, **parts)
-        best, own = jax.vmap(Moments.optimal)(found), forms.at(parts["volatility"], gamma)
+        found = estimate(key, process, x, gamma)
+        best, own = jax.vmap(Moments.optimal)(found), forms.at(process.volatility, gamma)
         bits = lambda u: diffenc.bits_per_dim(found.loss(u), model.shape)
         losses = {"published_loss": bits(1.0), "own_loss": bits(own), "optimal_loss": bits(best)}
         return {"gamma": gamma, "optimal": best, "own": own, **losses}
