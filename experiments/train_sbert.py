@@ -31,7 +31,8 @@ from experiments.runtime.progress import Progress
 from experiments.runtime.state import StateFactory, TrainState
 from experiments.runtime.step import make_step
 from experiments.text import huggingface, sentence, sources, spaces, sts, tiny
-from experiments.text.bert import Encoder, mean_pool
+from experiments.text.bert import Encoder
+from experiments.text.pooling import pool
 from experiments.text.sbert import pair_losses
 
 
@@ -54,7 +55,8 @@ def make_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
         data = str(tiny.write_sts(workdir / "tiny-sts", {"train": 64, "dev": 32, "test": 32}))
     # The objective has its own normalisation: embeddings are trained and judged from the pooled.
     model = sentence.load(folder or spaces.minilm_folder(), max_length=config.model.max_length)
-    model = dataclasses.replace(model, normalise=False)
+    settings = dataclasses.replace(model.settings, normalise=False)
+    model = dataclasses.replace(model, settings=settings)
     splits = {split: sts.read_split(data, split) for split in ("train", "dev", "test")}
     facts = {
         "model": {"name": model.family, "sha256": model.sha256},
@@ -92,7 +94,11 @@ def make_loss(run: Run):
         # Both sides of all pairs in one pass.
         ids, mask = (batch[name].reshape(-1, batch[name].shape[-1]) for name in ("ids", "mask"))
         hidden = encoder.apply({"params": params}, ids, mask, False, rngs={"dropout": key})
-        u, v = mean_pool(hidden, mask).reshape(len(batch["score"]), 2, -1).swapaxes(0, 1)
+        u, v = (
+            pool(hidden, mask, run.model.settings.pooling)
+            .reshape(len(batch["score"]), 2, -1)
+            .swapaxes(0, 1)
+        )
         losses = pair_losses(
             u, v, batch["score"], loss=options.loss, normalisation=options.normalisation
         )
@@ -221,8 +227,8 @@ def _make_loop(
 def compare(run: Run, workdir: pathlib.Path) -> dict[str, Any]:
     """STS test ρ and hubness of the starting and the best encoder, written to result.json."""
     objective, where = run.config.objective, run.config.data
-    best = sentence.load(workdir / "best", max_length=run.model.max_length)
-    models = {"before": run.model, "after": dataclasses.replace(best, normalise=False)}
+    best = sentence.load(workdir / "best", max_length=run.model.settings.max_length)
+    models = {"before": run.model, "after": best}
     # Equal sentences would be each other's nearest neighbours: each counts once.
     spaces_of = {"sts": list(dict.fromkeys(run.test.first + run.test.second))}
     if where.ag_news:
