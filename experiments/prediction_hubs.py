@@ -20,7 +20,7 @@ from experiments.lmhubs.config import parse_corpora
 from experiments.lmhubs.neighbourhoods import Neighbourhood, Sample, Space, search_all
 from experiments.runtime import cli
 from experiments.runtime.manifest import claim_workdir, environment, write_json
-from experiments.text import contexts, corpora, lm, progress, states, tiny
+from experiments.text import contexts, corpora, language_model, lm, progress, states, tiny
 
 OPTIONS = {"record": (str, "Also write the results, without histograms, to this file.")}
 Say = Callable[[str], None]
@@ -41,10 +41,12 @@ def read_space(config: ConfigDict, revision: str, workdir: pathlib.Path) -> Spac
         made = contexts.make(word, model, n=n, seed=config.seed, **config.window)
         if not samples:
             first = np.array([ids for ids in made.ids if len(ids) == len(made.ids[0])][:16])
-            error = lm.check_head(model, first)
+            error = language_model.check_head(model, first)
         folder = workdir / "states" / (revision or "main") / made.name
         line = progress.line(f"{model.name} {made.name}")
-        hidden = lm.extract(model, made.ids, folder, batch_size=config.batch_size, say=line)
+        hidden = language_model.extract(
+            model, made.ids, folder, batch_size=config.batch_size, say=line
+        )
         texts = [model.decode(ids) for ids in made.ids]
         samples.append(Sample(made.name, hidden, made.answers, made.counts, texts, made.facts))
     facts = {"sha256": model.sha256, "head_relative_error": error, "spec": spec + suffix}

@@ -49,7 +49,7 @@ def folder(encoder, tmp_path):
 
 def write(folder, pooling, modules=NEW[:2], **files):
     places = ("", "1_Pooling", "2_Normalize")
-    kinds = [{"idx": i, "path": p, "type": m} for i, (m, p) in enumerate(zip(modules, places))]
+    kinds = [{"path": p, "type": m} for m, p in zip(modules, places, strict=False)]
     (folder / "modules.json").write_text(json.dumps(kinds))
     (folder / "1_Pooling").mkdir(exist_ok=True)
     (folder / "1_Pooling/config.json").write_text(json.dumps(pooling))
