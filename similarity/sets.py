@@ -6,8 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, ArrayLike, Int, Key
 
 from similarity import checks
 

@@ -21,7 +21,7 @@ from jaxtyping import install_import_hook  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Every shape annotation is checked while testing, and costs nothing in production.
-install_import_hook(["diffenc", "similarity", "hubness", "distill"], "beartype.beartype")
+install_import_hook(["repgeo", "diffenc", "similarity", "hubness", "distill"], "beartype.beartype")
 
 
 @pytest.fixture

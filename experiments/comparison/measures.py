@@ -109,7 +109,7 @@ def resample(name: str, a: Entry, b: Entry, options: Options) -> Value:
     def run() -> dict[str, Any]:
         k_bootstrap, k_null = jax.random.split(options.key)
         interval = S.bootstrap(one, k_bootstrap, a.f, b.f, num=options.draws)
-        entry = S.PROPERTIES[name.removesuffix("_debiased")]
+        entry = S.MEASURES[name]
         null = S.permutation_null(
             one,
             k_null,

@@ -44,7 +44,7 @@ def measures_section(
     """Each measure with its interval, its null, what it grows with, and its invariances."""
     rows = []
     for name, found in measures.items():
-        known = S.PROPERTIES.get(name.removesuffix("_debiased"))
+        known = S.MEASURES.get(name)
         drawn = resampled.get(name, {})
         interval = f"{_number(drawn['low'])} to {_number(drawn['high'])}" if "low" in drawn else ""
         null = (
@@ -116,7 +116,7 @@ def _heat_map(name: str, names: Sequence[str], values: np.ndarray):
 
 def _embedding(name: str, names: Sequence[str], values: np.ndarray):
     """Classical scaling of the symmetrised matrix to the plane; similarities as 1 - value."""
-    known = S.PROPERTIES.get(name.removesuffix("_debiased"))
+    known = S.MEASURES.get(name)
     distance = 1 - values if known and known.grows_with == "similarity" else values
     distance = np.nan_to_num(0.5 * (distance + distance.T))
     squares = np.square(distance)
