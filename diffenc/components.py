@@ -1,9 +1,13 @@
-"""The parts that a model's options name: its schedule and its networks."""
+"""The parts that a model's options name: its schedule, its networks, and the form of its loss."""
+
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jaxtyping import Array, Key
 
-from diffenc import schedules
+from diffenc import schedules, volatility
+from diffenc.elbo import Counterterm
 from diffenc.networks.encoders import EncoderUNet, mult_res_levels
 from diffenc.networks.mlp import EncoderMLP, ScoreMLP
 from diffenc.networks.unet import ScoreUNet
@@ -75,6 +79,47 @@ def encoder_network(options: Options, shape: tuple[int, ...]) -> nn.Module | Non
         dtype=_dtype(options),
         remat=options.remat,
     )
+
+
+COUNTERTERM_WAVES = 8  # cosines in gamma of the learned counterterm
+
+
+def init_form(options: Options, key: Key[Array, ""]) -> dict[str, Any]:
+    """Parameters of what is learned of the loss's form: at first it is the published one."""
+    params: dict[str, Any] = {}
+    if options.counterterm == "learned":
+        params["counterterm"] = jnp.zeros((COUNTERTERM_WAVES,))
+    if options.volatility == "learned":
+        params["volatility"] = jnp.zeros((volatility.WAVES,))
+    elif options.volatility == "network":
+        params["volatility"] = volatility.init_network(key)
+    if options.step_variance == "learned":
+        params["log_ratio"] = jnp.zeros((options.depth,))
+    return params
+
+
+def counterterm_of(options: Options, params: dict[str, Any]) -> Counterterm:
+    """The multiplier of sigma^2 x_hat: a number, or learned as 1 plus a cosine series in gamma."""
+    if options.counterterm != "learned":
+        return float(options.counterterm == "on")
+    weights, ends = params["counterterm"], _ends(options)
+    return lambda gamma: 1.0 + volatility.cosine_series(weights, gamma, *ends)
+
+
+def volatility_of(options: Options, params: dict[str, Any]) -> volatility.Volatility:
+    """u of the model: 1, or learned as a series or as a network of gamma."""
+    match options.volatility:
+        case "published":
+            return volatility.PUBLISHED
+        case "learned":
+            return volatility.series(params["volatility"], *_ends(options))
+        case "network":
+            return volatility.network(params["volatility"], *_ends(options))
+
+
+def _ends(options: Options) -> tuple[float, float]:
+    assert options.gamma_min is not None  # `resolve` has filled it in
+    return options.gamma_min, options.gamma_max
 
 
 def _dtype(options: Options):

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Shaped
 from diffenc import process
 from diffenc.encoder import Encoder
 from diffenc.process import per_example
+from diffenc.volatility import PUBLISHED, Volatility, at
 
 Parametrisation = Literal["v", "eps"]
 # The multiplier of the counterterm sigma^2 x_hat: 0 is VDM, 1 is DiffEnc, or a function of gamma.
@@ -43,6 +44,7 @@ def elbo_terms(
     conditioning: Float[Array, " b"] | None = None,
     parametrisation: Parametrisation = "v",
     counterterm: Counterterm = 0.0,
+    volatility: Volatility = PUBLISHED,
     x_0_every: int = 1,
 ) -> ElboTerms:
     """Single-sample estimates of the three terms, at times t and with noise eps and eps_0.
@@ -50,9 +52,10 @@ def elbo_terms(
     `gamma(t)` is the schedule, `denoiser(z, gamma)` the network's v or eps, and
     `decoder(target, z_0 / alpha_0, gamma_0)` is log p(target | z_0) per example; the target is x
     unless given, as when the decoder speaks of codes. The bound is exact for every encoder,
-    denoiser and counterterm: the counterterm only chooses the mean of the generative process. An
-    identity encoder equals VDM without the counterterm, or with it when x_hat is divided by
-    1 + sigma^2. For `x_0_every` see `reconstruction_nll`.
+    denoiser, counterterm and volatility: the counterterm only chooses the mean of the generative
+    process, the volatility its noise and the posterior's. An identity encoder equals VDM without
+    the counterterm, or with it when x_hat is divided by 1 + sigma^2. For `x_0_every` see
+    `reconstruction_nll`.
     """
     gamma_t, rate = jax.jvp(gamma, (t,), (jnp.ones_like(t),))
     gamma_0, gamma_1 = gamma(jnp.array([0.0, 1.0], t.dtype))
@@ -67,6 +70,7 @@ def elbo_terms(
         eps,
         parametrisation=parametrisation,
         counterterm=counterterm,
+        volatility=volatility,
     )
 
     def nll(rows, x_0):
@@ -114,18 +118,44 @@ def denoising_residual(
     *,
     parametrisation: Parametrisation = "v",
     counterterm: Counterterm = 0.0,
+    volatility: Volatility = PUBLISHED,
 ) -> Float[Array, "b *shape"]:
     """r with diffusion loss (1/2) gamma'(t) |r|^2, from the network's output for z.
 
-    r = alpha [v - v_hat + sigma (counterterm x_hat + d)], d = (dx_t/dgamma) / sigma^2, which is
-    -e^(-gamma/2) [x_t - x_hat + dx_t/dlambda - counterterm sigma^2 x_hat] without its large factor.
-    In the eps form, r = eps - eps_hat + sigma (counterterm alpha x_hat + alpha d). Neither divides.
+    With u = 1, r = alpha [v - v_hat + sigma (counterterm x_hat + d)], d = (dx_t/dgamma) / sigma^2,
+    which is -e^(-gamma/2) [x_t - x_hat + dx_t/dlambda - counterterm sigma^2 x_hat] without its
+    large factor. In the eps form, r = eps - eps_hat + sigma (counterterm alpha x_hat + alpha d).
+    Neither divides. Another volatility weighs the error by (1 + u)/2 and r by u^(-1/2).
+    """
+    error, motion = error_and_motion(
+        output, z, x_t, drift, gamma, eps, parametrisation=parametrisation, counterterm=counterterm
+    )
+    if not callable(volatility) and volatility == PUBLISHED:
+        return error + motion
+    u = per_example(at(volatility, gamma), z)
+    return (0.5 * (1 + u) * error + motion) / jnp.sqrt(u)
+
+
+def error_and_motion(
+    output: Float[Array, "b *shape"],
+    z: Float[Array, "b *shape"],
+    x_t: Float[Array, "b *shape"],
+    drift: Float[Array, "b *shape"],
+    gamma: Float[Array, " b"],
+    eps: Float[Array, "b *shape"],
+    *,
+    parametrisation: Parametrisation = "v",
+    counterterm: Counterterm = 0.0,
+) -> tuple[Float[Array, "b *shape"], Float[Array, "b *shape"]]:
+    """-e/sigma, the prediction's error, and m/sigma, what the counterterm leaves of x_t's motion.
+
+    e = alpha (x_t - x_hat) and m = alpha (dx_t/dgamma + counterterm sigma^2 x_hat).
     """
     error, scaled_x_hat = prediction_error(output, z, x_t, gamma, eps, parametrisation)
     weight = per_example(counterterm(gamma) if callable(counterterm) else counterterm, z)
     level = per_example(gamma, z)
     a, s = process.alpha(level), process.sigma(level)
-    return error + s * (weight * scaled_x_hat + a * drift)
+    return error, s * (weight * scaled_x_hat + a * drift)
 
 
 def prediction_error(

@@ -23,6 +23,7 @@ from diffenc import process
 from diffenc.elbo import Counterterm, Parametrisation, per_example_sum, prediction_error
 from diffenc.encoder import Encoder
 from diffenc.process import per_example
+from diffenc.volatility import PUBLISHED, Volatility, over_step
 
 Network = Callable[[Array, Array], Array]
 
@@ -53,22 +54,25 @@ def mean_difference(
     *,
     parametrisation: Parametrisation = "v",
     counterterm: Counterterm = 0.0,
+    volatility: Volatility = PUBLISHED,
 ) -> Float[Array, "b *shape"]:
     """(mu_Q - mu_P) / sigma_Q, from the network's output for z.
 
     `shift` is x_s - x_t. Written with alpha (v - v_hat) in place of x_t - x_hat, so that float32
     does not lose the error of a small step beside the large SNR:
-    -(e^h / c)^(1/2) [c alpha (v - v_hat) + sigma h counterterm alpha x_hat - (alpha/sigma) shift],
-    h = gamma_t - gamma_s, c = 1 - e^-h.
+    -(e^h / c)^(1/2) [b alpha (v - v_hat) + sigma h counterterm alpha x_hat - (alpha/sigma) shift],
+    h = gamma_t - gamma_s, c = 1 - e^-U, b = 1 - e^(-(h + U)/2), U the volatility's integral over
+    the step: h, and so b = c, as published.
     """
     error, scaled_x_hat = prediction_error(output, z, x_t, gamma_t, eps, parametrisation)
     weight = counterterm(gamma_t) if callable(counterterm) else counterterm
     width = gamma_t - gamma_s
-    fraction = process.step_fraction(gamma_s, gamma_t)
+    mixing = over_step(volatility, gamma_s, gamma_t)
+    fraction, share = -jnp.expm1(-mixing), -jnp.expm1(-0.5 * (width + mixing))
     level = per_example(gamma_t, z)
     a, s = process.alpha(level), process.sigma(level)
     difference = (
-        per_example(fraction, z) * error
+        per_example(share, z) * error
         + s * per_example(weight * width, z) * scaled_x_hat
         - a / s * shift
     )
@@ -93,7 +97,7 @@ def sampled_step_cost(
 ) -> Float[Array, " b"]:
     """l of one step per example, from gamma_t to gamma_s, for data x and noise eps.
 
-    `form` is the parametrisation and the counterterm of `mean_difference`.
+    `form` is the parametrisation, the counterterm and the volatility of `mean_difference`.
     """
     at_s, at_t = (encoder.offset(x, g, conditioning) for g in (gamma_s, gamma_t))
     x_t = x + at_t

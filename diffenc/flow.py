@@ -38,8 +38,13 @@ def velocity(
     *,
     parametrisation: Parametrisation = "v",
     counterterm: Counterterm = 0.0,
+    volatility: object = None,
 ) -> Float[Array, "b *shape"]:
-    """dz/dgamma of the probability-flow ODE, from the network's output for z."""
+    """dz/dgamma of the probability-flow ODE, from the network's output for z.
+
+    The marginals, and so the ODE, do not depend on the volatility of the process.
+    """
+    del volatility
     weight = per_example(counterterm(gamma) if callable(counterterm) else counterterm, z)
     level = per_example(gamma, z)
     a, s = process.alpha(level), process.sigma(level)

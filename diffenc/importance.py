@@ -18,6 +18,7 @@ from diffenc import process
 from diffenc.elbo import per_example_sum
 from diffenc.encoder import Encoder
 from diffenc.finite_depth import Network, mean_difference
+from diffenc.volatility import PUBLISHED, Volatility, over_step
 
 Decoder = Callable[[Array, Array, Array], Array]
 
@@ -37,6 +38,7 @@ def path_log_weight(
     decoder: Decoder,
     target: Shaped[Array, "b *shape"] | None = None,
     conditioning: Float[Array, " b"] | None = None,
+    volatility: Volatility = PUBLISHED,
     log_ratio: float | Float[Array, " m"] = 0.0,
     **form: Any,
 ) -> Float[Array, " b"]:
@@ -62,12 +64,14 @@ def path_log_weight(
         at_s, ends = encode(gamma_s), (full(gamma_s), full(gamma_t))
         z = process.diffuse(x + at_t, gamma_t, eps_t)
         output = denoiser(z, ends[1])
-        apart = mean_difference(output, z, x + at_t, at_s - at_t, *ends, eps_t, **form)
+        apart = mean_difference(
+            output, z, x + at_t, at_s - at_t, *ends, eps_t, volatility=volatility, **form
+        )
         eps = jax.random.normal(k_step, x.shape, x.dtype)
         gained = eps**2 + ratio - jnp.exp(ratio) * (eps + apart) ** 2
         # The noise of z_s about alpha_s x_s: q(z_s | z_t, x) without x.
-        kept = jnp.exp((gamma_s - gamma_t) / 2)
-        eps_s = kept * eps_t + jnp.sqrt(process.step_fraction(gamma_s, gamma_t)) * eps
+        mixing = over_step(volatility, gamma_s, gamma_t)
+        eps_s = jnp.exp(-mixing / 2) * eps_t + jnp.sqrt(-jnp.expm1(-mixing)) * eps
         return (eps_s, at_s, total + 0.5 * per_example_sum(gained)), None
 
     steps = levels[:-1], levels[1:], ratios, jax.random.split(k_steps, len(ratios))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Key
 
-from diffenc import checks, components, elbo, process, sampling, schedules
+from diffenc import checks, components, elbo, finite_depth, process, sampling, schedules
 from diffenc.elbo import ElboTerms
 from diffenc.encoder import (
     Encoder,
@@ -21,10 +21,9 @@ from diffenc.encoder import (
 )
 from diffenc.likelihood import dequantise, discretised_log_prob, quantise
 from diffenc.options import Options, resolve
+from diffenc.volatility import Volatility
 
 Params = dict[str, Any]
-
-COUNTERTERM_WAVES = 8  # cosines in gamma of the learned counterterm
 
 
 class Diffusion(NamedTuple):
@@ -55,8 +54,9 @@ def build(name: str, shape: Sequence[int], levels: int, **options) -> Diffusion:
 
     The functions:
       init(key) -> params
-      elbo_terms(params, codes, *, t, eps, eps_0, conditioning=None, dropout_key=None)
-        -> ElboTerms, per example in nats; without `dropout_key` deterministic
+      elbo_terms(params, codes, *, t, eps, eps_0, conditioning=None, dropout_key=None,
+        volatility=None) -> ElboTerms, per example in nats; without `dropout_key` deterministic;
+        a `volatility` takes the place of the model's own (`diffenc.volatility_choice`)
       encode(params, x, gamma, conditioning=None) -> (x_gamma, dx_gamma/dgamma)
       denoise(params, z, gamma, conditioning=None) -> x_hat, the prediction of x_gamma
       gamma(params, t) -> the schedule's level
@@ -108,9 +108,8 @@ def _init(model: _Model, key: Key[Array, ""]) -> Params:
         params["encoder"] = model.inner.init(k_encoder, x, level, level)["params"]
     if schedule := model.schedule.init(k_schedule):
         params["schedule"] = schedule
-    if model.options.counterterm == "learned":
-        params["counterterm"] = jnp.zeros((COUNTERTERM_WAVES,))
-    return params
+    # A fold, not a fourth split: the published parts keep the values they had.
+    return params | components.init_form(model.options, jax.random.fold_in(key, 3))
 
 
 def _elbo_terms(
@@ -123,6 +122,7 @@ def _elbo_terms(
     eps_0: Float[ArrayLike, "b *shape"],
     conditioning: Integer[ArrayLike, " b"] | None = None,
     dropout_key: Key[Array, ""] | None = None,
+    volatility: Volatility | None = None,
 ) -> ElboTerms:
     codes, t, eps, eps_0 = map(jnp.asarray, (codes, t, eps, eps_0))
     checks.check_batch(model.shape, codes=codes, eps=eps, eps_0=eps_0)
@@ -130,17 +130,24 @@ def _elbo_terms(
     checks.check_codes(codes, model.levels)
     classes = _classes(model, conditioning, len(codes))
     trained, for_variance = _split_schedule(model, params)
+    x, level = dequantise(codes, model.levels), partial(_gamma, model, trained)
+    form = _keywords(model, params, classes, dropout_key)
+    form |= {} if volatility is None else {"volatility": volatility}
     terms = elbo.elbo_terms(
-        dequantise(codes, model.levels),
-        gamma=partial(_gamma, model, trained),
+        x,
+        gamma=level,
         decoder=partial(discretised_log_prob, levels=model.levels),
         target=codes,
         t=t,
         eps=eps,
         eps_0=eps_0,
         x_0_every=1 if dropout_key is None else model.options.x_0_every,
-        **_keywords(model, params, classes, dropout_key),
+        **form,
     )
+    if model.options.depth is not None:
+        steps = dict(num_steps=model.options.depth, log_ratio=params.get("log_ratio", 0.0))
+        loss = finite_depth.diffusion_loss(x, gamma=level, t=t, eps=eps, **steps, **form)
+        return terms._replace(diffusion=loss)
     if for_variance is None:
         return terms
     gamma = partial(_gamma, model, for_variance)
@@ -172,7 +179,14 @@ def _keywords(model: _Model, params: Params, classes, dropout_key=None) -> dict[
         denoiser=partial(_output, model, params, classes=classes, key=k_score),
         conditioning=classes,
         parametrisation=model.options.parametrisation,
-        counterterm=_counterterm(model, params),
+        **_form(model, params),
+    )
+
+
+def _form(model: _Model, params: Params) -> dict[str, Any]:
+    return dict(
+        counterterm=components.counterterm_of(model.options, params),
+        volatility=components.volatility_of(model.options, params),
     )
 
 
@@ -205,20 +219,6 @@ def _output(model: _Model, params: Params, z, gamma, *, classes, key=None) -> Ar
     rngs = {} if key is None else {"dropout": key}
     classes = jnp.zeros_like(gamma) if classes is None else classes
     return model.score.apply({"params": params["score"]}, z, gamma, classes, rngs=rngs)
-
-
-def _counterterm(model: _Model, params: Params) -> elbo.Counterterm:
-    if model.options.counterterm != "learned":
-        return float(model.options.counterterm == "on")
-    low, high = model.options.gamma_min, model.options.gamma_max
-
-    def weight(gamma):
-        waves = [
-            jnp.cos(k * jnp.pi * (gamma - low) / (high - low)) for k in range(COUNTERTERM_WAVES)
-        ]
-        return 1.0 + sum(w * wave for w, wave in zip(params["counterterm"], waves, strict=True))
-
-    return weight
 
 
 def _encode(
@@ -263,9 +263,7 @@ def _sample_step(
     checks.check_batch(model.shape, z=z, eps=eps)
     gamma_t, gamma_s = _gamma(model, params, t), _gamma(model, params, s)
     x_hat = _denoise(model, params, z, gamma_t, conditioning)
-    return sampling.generative_step(
-        z, x_hat, gamma_s, gamma_t, eps, counterterm=_counterterm(model, params)
-    )
+    return sampling.generative_step(z, x_hat, gamma_s, gamma_t, eps, **_form(model, params))
 
 
 def _sample(
@@ -284,6 +282,8 @@ def _sample(
         partial(_gamma, model, params),
         (num, *model.shape),
         num_steps,
-        counterterm=_counterterm(model, params),
+        # A learned variance is that of the model's own number of steps.
+        log_ratio=params.get("log_ratio", 0.0) if num_steps == model.options.depth else 0.0,
+        **_form(model, params),
     )
     return quantise(z, model.levels)

@@ -26,6 +26,9 @@ class Options:
     parametrisation: Literal["v", "eps"] = "v"
     encoder: Literal["identity", "nt", "unet", "mult_res"] = "identity"
     counterterm: Literal["off", "on", "learned"] | None = None  # on exactly with an encoder
+    volatility: Literal["published", "learned", "network"] = "published"  # diffenc.volatility
+    depth: int | None = None  # T of the bound and of the sampler; None: continuous time
+    step_variance: Literal["posterior", "learned"] = "posterior"  # of the generative steps at depth
     num_classes: int | None = None  # None: unconditional
     width: int = 128
     num_layers: int = 8
@@ -39,6 +42,8 @@ class Options:
     unroll: bool | None = None  # write the score network's scans out; up to 8 layers unless given
 
 
+# All that continuous time leaves free beside the encoder: the counterterm and the volatility.
+_FREE: dict[str, Any] = {"counterterm": "learned", "volatility": "learned"}
 _PUBLISHED: dict[str, dict[str, Any]] = {
     "vdm-8": {"parametrisation": "eps"},
     "vdm-32": {"parametrisation": "eps", "num_layers": 32},
@@ -48,6 +53,7 @@ _PUBLISHED: dict[str, dict[str, Any]] = {
     "diffenc-32-nt": {"encoder": "nt", "num_layers": 32},
     "diffenc-8-2": {"encoder": "unet", "encoder_layers": 2},
     "diffenc-8-4": {"encoder": "mult_res", "encoder_layers": 4},
+    "diffenc-free": {"encoder": "unet", "encoder_layers": 2} | _FREE,
     "diffenc-32-2": {"encoder": "unet", "encoder_layers": 2, "num_layers": 32},
     "diffenc-32-4": {"encoder": "mult_res", "encoder_layers": 4, "num_layers": 32},
     "vdmv-32-imagenet": {"num_layers": 32, "width": 256},
@@ -62,6 +68,7 @@ _LAPTOP = {
     "vdmv": {},
     "nt": {"encoder": "nt"},
     "diffenc": {"encoder": "unet"},
+    "free": {"encoder": "unet"} | _FREE,
 }
 _LAPTOP_IMAGE = {
     "width": 32,
@@ -134,6 +141,8 @@ def _check(options: Options, levels: int) -> None:
         "parametrisation": ("v", "eps"),
         "encoder": ("identity", "nt", "unet", "mult_res"),
         "counterterm": ("off", "on", "learned", None),
+        "volatility": ("published", "learned", "network"),
+        "step_variance": ("posterior", "learned"),
         "dtype": ("float32", "bfloat16"),
     }
     for field, accepted in choices.items():
@@ -147,6 +156,7 @@ def _check(options: Options, levels: int) -> None:
             f"learn_endpoints=True belongs to schedule='monotone', not {options.schedule!r}; "
             "the end points of 'learned_linear' are always learned"
         )
+    _check_depth(options)
     for field in ("width", "encoder_width"):
         if getattr(options, field) < 2 or getattr(options, field) % 2:
             raise ValueError(f"{field}={getattr(options, field)} must be even and at least 2")
@@ -161,3 +171,20 @@ def _check(options: Options, levels: int) -> None:
         raise ValueError(f"x_0_every={options.x_0_every} must be at least 1")
     if options.num_classes is not None and options.num_classes < 1:
         raise ValueError(f"num_classes={options.num_classes} must be at least 1, or None")
+
+
+def _check_depth(options: Options) -> None:
+    if options.depth is None:
+        if options.step_variance != "posterior":
+            raise ValueError(
+                f"step_variance={options.step_variance!r} needs a finite depth: in continuous time "
+                "only the posterior's variance gives a finite bound; set depth to a number of steps"
+            )
+        return
+    if options.depth < 1:
+        raise ValueError(f"depth={options.depth} must be at least 1, or None for continuous time")
+    if (options.schedule, options.interior) == ("monotone", "variance"):
+        raise ValueError(
+            f"depth={options.depth} with schedule='monotone': at finite depth the bound itself "
+            "depends on the schedule; set interior='elbo'"
+        )

@@ -54,13 +54,14 @@ def shift(
     conditioning: Float[Array, " b"] | None = None,
     parametrisation: Parametrisation = "v",
     counterterm: object = None,
+    volatility: object = None,
 ) -> Shift:
     """The encoding's slope beside the counterterm's prediction of it, for data x and noise eps.
 
-    Takes the keywords of a model's `parts`; its own counterterm is not used, as `Shift.cost` is
-    told which.
+    Takes the keywords of a model's `parts`; its own counterterm and volatility are not used, as
+    `Shift.cost` is told which counterterm.
     """
-    del counterterm
+    del counterterm, volatility
     level = per_example(gamma, x)
     a, s = process.alpha(level), process.sigma(level)
     x_t, drift = encoder.with_drift(x, gamma, conditioning)

@@ -95,22 +95,35 @@ def v_from_eps(z: Batch, eps: Batch, gamma: Level) -> Float[Array, "b *shape"]:
 
 
 def transition_variance(
-    gamma_s: Float[ArrayLike, "*b"], gamma_t: Float[ArrayLike, "*b"]
+    gamma_s: Float[ArrayLike, "*b"],
+    gamma_t: Float[ArrayLike, "*b"],
+    mixing: Float[ArrayLike, "*b"] | None = None,
 ) -> Float[Array, "*b"]:
-    """sigma_Q^2 = sigma_s^2 c_ts, the variance of q(z_s | z_t, x)."""
-    return jax.nn.sigmoid(jnp.asarray(gamma_s)) * step_fraction(gamma_s, gamma_t)
+    """sigma_Q^2 = sigma_s^2 (1 - e^-U), the variance of q(z_s | z_t, x).
+
+    `mixing` is U, the integral of the volatility over the step (`diffenc.volatility`); by default
+    gamma_t - gamma_s, which makes it sigma_s^2 c_ts.
+    """
+    if mixing is None:
+        return jax.nn.sigmoid(jnp.asarray(gamma_s)) * step_fraction(gamma_s, gamma_t)
+    return jax.nn.sigmoid(jnp.asarray(gamma_s)) * -jnp.expm1(-jnp.asarray(mixing))
 
 
 def posterior_mean(
-    z: Batch, x_t: Batch, x_s: Batch, gamma_s: Level, gamma_t: Level
+    z: Batch,
+    x_t: Batch,
+    x_s: Batch,
+    gamma_s: Level,
+    gamma_t: Level,
+    mixing: Level | None = None,
 ) -> Float[Array, "b *shape"]:
-    """Mean of q(z_s | z_t, x) when the encoding depends on depth.
+    """Mean of q(z_s | z_t, x) when the encoding depends on depth, U = `mixing`.
 
-    mu_Q = (alpha_s/alpha_t) e^(gamma_s-gamma_t) z_t + alpha_s c_ts x_t + alpha_s (x_s - x_t).
+    mu_Q = alpha_s x_s + sigma_s e^(-U/2) (z_t - alpha_t x_t)/sigma_t, which is
+    (alpha_s/alpha_t) e^(gamma_s-gamma_t) z_t + alpha_s c_ts x_t + alpha_s (x_s - x_t) by default.
     """
-    g_s, g_t = per_example(gamma_s, z), per_example(gamma_t, z)
-    carried = alpha(g_s) / alpha(g_t) * jnp.exp(g_s - g_t) * z
-    return carried + alpha(g_s) * (step_fraction(g_s, g_t) * x_t + (x_s - x_t))
+    share, carried = _mixed(z, gamma_s, gamma_t, mixing)
+    return carried + alpha(per_example(gamma_s, z)) * (share * x_t + (x_s - x_t))
 
 
 def generative_mean(
@@ -119,14 +132,25 @@ def generative_mean(
     gamma_s: Level,
     gamma_t: Level,
     counterterm: Level = 0.0,
+    mixing: Level | None = None,
 ) -> Float[Array, "b *shape"]:
     """Mean of p(z_s | z_t), with `counterterm` times DiffEnc's correction of the mean shift.
 
     mu_P = (alpha_s/alpha_t) e^(gamma_s-gamma_t) z_t
            + alpha_s [c_ts + counterterm (gamma_t - gamma_s) sigma_t^2] x_hat.
-    A counterterm of 0 is VDM, 1 is DiffEnc.
+    A counterterm of 0 is VDM, 1 is DiffEnc. With `mixing` = U both exponents gamma_s - gamma_t,
+    that in c_ts too, are halfway between it and -U; U -> 0 without counterterm is DDIM.
     """
     g_s, g_t = per_example(gamma_s, z), per_example(gamma_t, z)
     shift = per_example(counterterm, z) * (g_t - g_s) * jax.nn.sigmoid(g_t)
-    carried = alpha(g_s) / alpha(g_t) * jnp.exp(g_s - g_t) * z
-    return carried + alpha(g_s) * (step_fraction(g_s, g_t) + shift) * x_hat
+    share, carried = _mixed(z, gamma_s, gamma_t, mixing)
+    return carried + alpha(g_s) * (share + shift) * x_hat
+
+
+def _mixed(z: Batch, gamma_s: Level, gamma_t: Level, mixing: Level | None) -> tuple[Array, Array]:
+    """(1 - e^-k, (alpha_s/alpha_t) e^-k z), k the mean of gamma_t - gamma_s and of the mixing."""
+    g_s, g_t = per_example(gamma_s, z), per_example(gamma_t, z)
+    back = g_s - g_t
+    if mixing is not None:
+        back = 0.5 * (back - per_example(mixing, z))
+    return -jnp.expm1(back), alpha(g_s) / alpha(g_t) * jnp.exp(back) * z

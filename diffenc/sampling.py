@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from diffenc import process
 from diffenc.elbo import Counterterm
+from diffenc.volatility import PUBLISHED, Volatility, over_step
 
 Predict = Callable[[Any, Any], Any]
 
@@ -21,16 +22,20 @@ def generative_step(
     eps: Float[Array, "b *shape"],
     *,
     counterterm: Counterterm = 0.0,
+    volatility: Volatility = PUBLISHED,
     log_ratio: float | Float[Array, ""] = 0.0,
 ) -> Float[Array, "b *shape"]:
     """z_s = mu_P(z_t, x_hat) + sigma_P eps, from depth t to the shallower s.
 
     DiffEnc, https://arxiv.org/abs/2310.19789; with `counterterm` 0 the VDM step. sigma_P^2 is
     sigma_Q^2 / w, `log_ratio` = ln w (`finite_depth.optimal_log_ratio`); 0 is the published step.
+    A `volatility` near 0, without counterterm, is the deterministic step of DDIM.
     """
     weight = counterterm(gamma_t) if callable(counterterm) else counterterm
-    mean = process.generative_mean(z, x_hat, gamma_s, gamma_t, weight)
-    scale = jnp.sqrt(process.transition_variance(gamma_s, gamma_t))
+    published = not callable(volatility) and volatility == PUBLISHED
+    mixing = None if published else over_step(volatility, gamma_s, gamma_t)
+    mean = process.generative_mean(z, x_hat, gamma_s, gamma_t, weight, mixing)
+    scale = jnp.sqrt(process.transition_variance(gamma_s, gamma_t, mixing))
     return mean + scale * jnp.exp(-log_ratio / 2) * eps
 
 
@@ -42,13 +47,16 @@ def ancestral_sample(
     num_steps: int,
     *,
     counterterm: Counterterm = 0.0,
+    volatility: Volatility = PUBLISHED,
+    log_ratio: float | Float[Array, " m"] = 0.0,
 ) -> Float[Array, "..."]:
     """z_0 / alpha_0 after `num_steps` equal steps in t from z_1 ~ N(0, I), of `shape` [b, ...].
 
     `predict(z, gamma)` is x_hat for levels [b]. The marginals' bias is O(1/num_steps).
     """
     levels = gamma(jnp.linspace(0.0, 1.0, num_steps + 1))
-    return sample_along(key, predict, levels, shape, counterterm=counterterm)
+    form = dict(counterterm=counterterm, volatility=volatility, log_ratio=log_ratio)
+    return sample_along(key, predict, levels, shape, **form)
 
 
 def sample_along(
@@ -58,6 +66,7 @@ def sample_along(
     shape: tuple[int, ...],
     *,
     counterterm: Counterterm = 0.0,
+    volatility: Volatility = PUBLISHED,
     log_ratio: float | Float[Array, " m"] = 0.0,
 ) -> Float[Array, "..."]:
     """z_0 / alpha_0 after stepping down through increasing `levels` of gamma, m = n - 1 steps.
@@ -74,10 +83,8 @@ def sample_along(
         gamma_s, gamma_t, ratio, k_step = inputs
         x_hat = predict(z, jnp.full(shape[:1], gamma_t))
         eps = jax.random.normal(k_step, shape)
-        z = generative_step(
-            z, x_hat, gamma_s, gamma_t, eps, counterterm=counterterm, log_ratio=ratio
-        )
-        return z, None
+        form = dict(counterterm=counterterm, volatility=volatility, log_ratio=ratio)
+        return generative_step(z, x_hat, gamma_s, gamma_t, eps, **form), None
 
     keys = jax.random.split(k_steps, num_steps)
     inputs = levels[:-1], levels[1:], ratios, keys

@@ -29,7 +29,7 @@ def pair_costs(
     """Expected cost l of the step from level t down to level s, [t, s], in nats per example.
 
     Infinite where s is not below t. The network runs once a level, the encoder n times a level.
-    `form` is the parametrisation and the counterterm of `finite_depth.mean_difference`.
+    `form` is the parametrisation, counterterm and volatility of `finite_depth.mean_difference`.
     """
     full = lambda gamma: jnp.full((len(x),), gamma)
 

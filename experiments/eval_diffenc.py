@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from matplotlib.figure import Figure
 
 from diffenc.likelihood import dequantise
 from experiments.diffusion import figures, page
@@ -59,18 +60,20 @@ def evaluate(workdir: pathlib.Path, times_per_image: int | None = None) -> dict[
     }
     write_json(workdir / "eval.json", result)
     per_image.save(workdir / PER_IMAGE)
-    _draw(workdir, run, state.ema, result)
-    page.write(workdir)
+    page.add_figures(_draw(workdir, run, state.ema, result), workdir)
     return result
 
 
-def _draw(workdir: pathlib.Path, run: Run, params: Any, result: dict[str, Any]) -> None:
-    folder, name = workdir / "figures", run.config.model.name
-    figures.save(figures.loss_by_time({name: result["by_time"]}), folder / "loss_by_time.png")
+def _draw(
+    workdir: pathlib.Path, run: Run, params: Any, result: dict[str, Any]
+) -> dict[str, Figure]:
+    name = run.config.model.name
+    drawn = {"loss_by_time": figures.loss_by_time({name: result["by_time"]})}
     if history := read_metrics(workdir / "metrics.jsonl"):  # an imported run has none yet
-        figures.save(figures.training_curves({name: history}), folder / "training.png")
+        drawn["training"] = figures.training_curves({name: history})
     if len(run.source.shape) == 3:
-        figures.save(draw_encodings(run, params), folder / "encodings.png")
+        drawn["encodings"] = draw_encodings(run, params)
+    return drawn
 
 
 def draw_encodings(run: Run, params: Any, num: int = 4):

@@ -69,9 +69,7 @@ def inspect(
         drawn["encodings"] = encoder_figures.moved_points(x, offsets(MAPPED), MAPPED.tolist())
     else:
         drawn |= _pictures(x[shown], offsets, step)
-    for name, figure in drawn.items():
-        figures.save(figure, workdir / "figures" / f"{name}.png")
-    page.write(workdir)
+    page.add_figures(drawn, workdir)
     return result
 
 

@@ -52,8 +52,7 @@ def sample(
     codes = np.asarray(draw(state.ema))
     np.savez_compressed(workdir / "samples.npz", codes=codes)
     shown = {f"{run.config.model.name}, {num_steps} steps": codes}
-    figures.save(figures.samples(shown, run.source.levels), workdir / "figures" / "samples.png")
-    page.write(workdir)
+    page.add_figures({"samples": figures.samples(shown, run.source.levels)}, workdir)
     return codes
 
 

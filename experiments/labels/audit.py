@@ -1,6 +1,5 @@
-"""The audit of a user's unembedding matrix, as numbers and as a table."""
+"""The audit of a user's unembedding matrix, as numbers."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -53,28 +52,3 @@ def summarise(W: np.ndarray, b: np.ndarray) -> Record:
             np.linalg.norm(W.mean(0)) / max(float(audit.row_scale), np.finfo(np.float32).tiny)
         ),
     }
-
-
-def table(record: Mapping[str, Any]) -> str:
-    """The audit in Markdown."""
-    needed = record["translation_to_cosine_zero"]
-    rows = [
-        ("labels × dimension", f"{record['labels']} × {record['dim']}"),
-        ("pairs whose cosine no translation moves", f"{record['pairs_no_translation_moves']}"),
-        ("mean cosine, as stored", f"{record['mean_cosine']:.4f}"),
-        ("mean cosine, centred", f"{record['mean_centred_cosine']:.4f}"),
-        ("pairs whose sign changes on centring", f"{record['sign_changes_on_centring']:.1%}"),
-        (
-            "labels whose nearest changes on centring",
-            f"{record['nearest_changes_on_centring']:.1%}",
-        ),
-        (
-            "labels whose nearest survives every translation",
-            f"{record['nearest_that_survive_every_translation']}",
-        ),
-        (
-            "translation that makes a cosine 0, in row scales (least, median, greatest)",
-            ", ".join(f"{needed[name]:.3g}" for name in ("least", "median", "greatest")),
-        ),
-    ]
-    return "\n".join(["| statement | value |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])

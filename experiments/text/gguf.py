@@ -127,7 +127,8 @@ def _config(path: pathlib.Path, fields: dict[str, Any], tensors: dict[str, Any])
     kv_heads = value("attention.head_count_kv", heads)
     if hidden % heads or heads % kv_heads:
         raise UserError(
-            f"{path}: {heads} heads do not divide the width {hidden}, or {kv_heads} of keys the heads"
+            f"{path}: {heads} heads do not divide the width {hidden}, or {kv_heads} heads of keys do "
+            "not divide them"
         )
     if value("rope.dimension_count", head_size) != head_size:
         raise UserError(f"{path}: rotary embedding of a part of each head is not supported")
@@ -197,8 +198,8 @@ def _tokenizer(path: pathlib.Path, fields: dict[str, Any]):
     missing = [name for name in names if f"tokenizer.ggml.{name}" not in fields]
     if missing:
         raise UserError(
-            f"{path} has no metadata 'tokenizer.ggml.{missing[0]}', without which texts cannot be cut "
-            "into its tokens: convert the model again with today's llama.cpp"
+            f"{path} has no metadata 'tokenizer.ggml.{missing[0]}', without which texts cannot be "
+            "cut into its tokens: convert the model again with today's llama.cpp"
         )
     tokens, merges, types, split = (fields[f"tokenizer.ggml.{name}"] for name in names)
     return bpe.build(tokens, merges, types, split)

@@ -1,7 +1,6 @@
 """A causal language model as its last hidden states and its unembedding; how states are kept."""
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from experiments.runtime.errors import UserError
-from experiments.text.chunks import array_digest, compute_in_chunks
+from experiments.runtime.store import Store
+from experiments.text.digests import array_digest
 from experiments.text.states import check_states
 
 
@@ -80,19 +80,18 @@ def check_head(
 def extract(
     model: LanguageModel,
     contexts: Sequence[Sequence[int]],
-    folder: pathlib.Path,
+    store: Store,
     *,
     batch_size: int = 64,
     chunk_rows: int = 256,
     say: Callable[[int, int], None] = lambda done, total: None,
 ) -> Float[np.ndarray, "n d"]:
-    """Last hidden states of `contexts`, kept in `folder` so that an interrupted call continues.
+    """Last hidden states of `contexts`, kept in `store` so that an interrupted call continues.
 
     Contexts of one length share a batch, so that nothing is ever padded.
 
     Raises:
-      UserError: for contexts beyond the model's length or vocabulary, NaN in the result, or where
-        `folder` holds those of another model or other contexts.
+      UserError: for contexts beyond the model's length or vocabulary, or NaN in the result.
     """
     lengths = np.array([len(context) for context in contexts])
     _check_contexts(model, contexts, lengths)
@@ -111,8 +110,8 @@ def extract(
         return {"hidden": np.concatenate(parts).astype(np.float32)}
 
     digest = array_digest(lengths, np.concatenate([np.asarray(c, np.int32) for c in contexts]))
-    key = {"model": model.sha256, "contexts": digest, "dtype": "float32"}
-    found = compute_in_chunks(folder, key, len(order), compute, chunk_rows=chunk_rows, say=say)
+    inputs = {"model": model.sha256, "contexts": digest, "dtype": "float32"}
+    found = store.rows(inputs, len(order), compute, chunk_rows=chunk_rows, say=say)
     hidden = np.empty_like(found["hidden"])
     hidden[order] = found["hidden"]
     check_states(hidden, model.unembedding, model.bias, what=model.name)

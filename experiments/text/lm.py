@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.runtime.errors import UserError, nearest
 from experiments.text import transformers_lm
-from experiments.text.chunks import file_digest
+from experiments.text.digests import file_digest
 from experiments.text.language_model import LanguageModel
 from experiments.text.packages import data_path
 

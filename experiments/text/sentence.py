@@ -13,9 +13,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from experiments.runtime.errors import UserError
+from experiments.runtime.store import Store
 from experiments.text import huggingface, sentence_settings
 from experiments.text.bert import Encoder, EncoderConfig
-from experiments.text.chunks import compute_in_chunks, file_digest, text_digest
+from experiments.text.digests import file_digest, text_digest
 from experiments.text.pooling import pool
 from experiments.text.sentence_settings import Settings
 
@@ -149,7 +150,7 @@ def encode(
     model: SentenceModel,
     texts: Sequence[str],
     *,
-    folder: pathlib.Path | None = None,
+    store: Store | None = None,
     batch_tokens: int = 4096,
     chunk_rows: int = 512,
     say: Callable[[int, int], None] = lambda done, total: None,
@@ -157,11 +158,11 @@ def encode(
     """Embeddings of `texts` in their order.
 
     Texts are sorted by length and padded to one of a few lengths, so that few programs are
-    compiled and little padding is computed. With `folder`, finished rows are kept there and an
-    interrupted call continues (`chunks.compute_in_chunks`).
+    compiled and little padding is computed. With `store`, finished rows are kept there and an
+    interrupted call continues.
 
     Raises:
-      UserError: for an empty list, or where `folder` holds embeddings of another model or text.
+      UserError: for an empty list.
     """
     if not texts:
         raise UserError("no text to encode")
@@ -172,24 +173,22 @@ def encode(
         chosen = [rows[i] for i in order[start:stop]]
         return {"embedding": _encode_sorted(model, chosen, batch_tokens)}
 
-    if folder is None:
-        starts = range(0, len(rows), chunk_rows)
+    if store is None:
         parts = []
-        for start in starts:
+        for start in range(0, len(rows), chunk_rows):
             stop = min(start + chunk_rows, len(rows))
             parts.append(compute(start, stop)["embedding"])
             say(stop, len(rows))
         sorted_rows = np.concatenate(parts)
     else:
-        key = {
+        inputs = {
             "model": model.sha256,
             "texts": text_digest(texts),
             "settings": dataclasses.asdict(model.settings) | {"encoder": ""},
             "dtype": "float32",
         }
-        sorted_rows = compute_in_chunks(
-            folder, key, len(rows), compute, chunk_rows=chunk_rows, say=say
-        )["embedding"]
+        found = store.rows(inputs, len(rows), compute, chunk_rows=chunk_rows, say=say)
+        sorted_rows = found["embedding"]
     result = np.empty_like(sorted_rows)
     result[order] = sorted_rows
     return result

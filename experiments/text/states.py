@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from experiments.arrays import load
 from experiments.runtime.errors import UserError, nearest
-from experiments.text.chunks import file_digest
+from experiments.text.digests import file_digest
 
 
 def check_states(

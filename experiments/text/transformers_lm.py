@@ -45,8 +45,8 @@ def load(value: str, *, dtype: str = "float32") -> LanguageModel:
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise UserError(
-            f"hf:{value} has no tensor {missing[0]!r} ({len(missing)} missing), and its config.json "
-            "does not tie it to another: the folder is incomplete or of another architecture"
+            f"hf:{value} has no tensor {missing[0]!r} ({len(missing)} missing), and its "
+            "config.json ties it to no other: the folder is incomplete or of another architecture"
         )
     if not tokenizer.is_fast:
         raise UserError(f"hf:{value} has no fast tokenizer (tokenizer.json)")

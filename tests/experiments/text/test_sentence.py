@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from experiments.runtime.errors import UserError
+from experiments.runtime.store import Store
 from experiments.text import sentence, sources, spaces, tiny
 from experiments.text.sentence import SentenceModel
 
@@ -48,16 +49,18 @@ def test_an_interrupted_encoding_continues_and_equals_a_straight_one(model, text
         if done >= 32:
             raise KeyboardInterrupt
 
+    store = Store(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        sentence.encode(model, texts, folder=tmp_path, chunk_rows=16, say=stop)
+        sentence.encode(model, texts, store=store, chunk_rows=16, say=stop)
     seen = []
     again = sentence.encode(
-        model, texts, folder=tmp_path, chunk_rows=16, say=lambda done, _: seen.append(done)
+        model, texts, store=store, chunk_rows=16, say=lambda done, _: seen.append(done)
     )
     assert seen[0] == 32
     np.testing.assert_array_equal(again, sentence.encode(model, texts, chunk_rows=16))
-    with pytest.raises(UserError, match="texts"):
-        sentence.encode(model, texts[::-1], folder=tmp_path, chunk_rows=16)
+    # Rows of other texts are not used.
+    other = sentence.encode(model, texts[::-1], store=store, chunk_rows=16)
+    np.testing.assert_array_equal(other, sentence.encode(model, texts[::-1], chunk_rows=16))
 
 
 def test_long_texts_are_cut_at_max_length(texts, tmp_path):

@@ -17,22 +17,22 @@ def test_names_stand_for_their_spaces(folder):
     texts = tiny.sentences(5)
     model = sentence.load(folder)
     np.testing.assert_array_equal(
-        spaces.embed(f"model:{folder}", texts), sentence.encode(model, texts)
+        spaces.embedder(f"model:{folder}")(texts), sentence.encode(model, texts)
     )
     np.testing.assert_array_equal(
-        spaces.embed(f"static:{folder}", texts), sentence.static_embeddings(model, texts)
+        spaces.embedder(f"static:{folder}")(texts), sentence.static_embeddings(model, texts)
     )
     with pytest.raises(UserError, match="Did you mean 'minilm'"):
-        spaces.embed("minilms", texts)
+        spaces.embedder("minilms")(texts)
 
 
 def test_lsa_rows_of_the_same_words_are_equal_and_stop_words_do_not_count():
     texts = ["red cat runs", "runs red the cat", "blue dog eats", "dog eats", "blue cat dog"]
-    found = spaces.embed("lsa", texts)
+    found = spaces.embedder("lsa")(texts)
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
     assert found.shape == (5, 4) and found.dtype == np.float32
     with pytest.raises(UserError, match="no word occurs in two"):
-        spaces.embed("lsa", ["a", "b"])
+        spaces.embedder("lsa")(["a", "b"])
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors"])
@@ -45,6 +45,6 @@ def test_files_are_read(tmp_path, suffix):
         np.savez(path, other=np.zeros(2), embeddings=matrix)
     else:
         save_file({"embeddings": matrix}, path)
-    np.testing.assert_array_equal(spaces.embed(f"file:{path}", ["x"] * 4), matrix)
+    np.testing.assert_array_equal(spaces.embedder(f"file:{path}")(["x"] * 4), matrix)
     with pytest.raises(UserError, match="4 rows for 5 texts"):
-        spaces.embed(f"file:{path}", ["x"] * 5)
+        spaces.embedder(f"file:{path}")(["x"] * 5)

@@ -1,4 +1,4 @@
-"""Oracle: each family's own logits, through `language_model.check_head`. Needs torch and transformers."""
+"""Oracle: each family's own logits, through `check_head`. Needs torch and transformers."""
 
 import importlib.util
 import json

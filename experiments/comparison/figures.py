@@ -1,0 +1,69 @@
+"""The figures of a comparison: matrices as pictures, and how a pair spreads over inputs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import similarity as S
+from experiments.comparison.entries import Entry
+from experiments.reporting.figures import new
+from experiments.reporting.record import Record
+
+
+def figures(record: Record, entries: Sequence[Entry]) -> dict[str, Figure]:
+    """The spread of two entries; of more, each matrix as a heat map and as points of the plane."""
+    if len(entries) == 2:
+        return {"spread": spread(*entries)}
+    names, drawn = list(record["entries"]), {}
+    for name, rows in record["matrices"].items():
+        values = np.array(rows, float)  # float("nan"), where JSON has a string
+        drawn[f"{name}_matrix"] = heat_map(name, names, values)
+        drawn[f"{name}_plane"] = plane(name, names, values)
+    return drawn
+
+
+def spread(a: Entry, b: Entry) -> Figure:
+    """The canonical correlations, and of models how the logit distance spreads over inputs."""
+    g, g2 = a.g, b.g
+    models = g is not None and g2 is not None
+    text = "**Canonical correlations** in falling order"
+    text += ", and the distance of centred logits of every input." if models else "."
+    figure, axes = new((9, 3), columns=2 if models else 1, caption=text)
+    correlations = np.asarray(S.canonical_correlations(a.f, b.f))
+    axes[0].plot(np.arange(1, correlations.size + 1), correlations, "o-", ms=3)
+    axes[0].set_ylim(0, 1.02)
+    axes[0].set_xlabel("canonical correlation of f, in order")
+    if g is not None and g2 is not None:
+        per_input = np.asarray(S.squared_logit_distances(a.f, g, b.f, g2))
+        axes[1].hist(np.sqrt(per_input), bins=50, color="#4c72b0")
+        axes[1].set_xlabel("‖ũ(x) - ũ'(x)‖, over inputs")
+    return figure
+
+
+def heat_map(name: str, names: Sequence[str], values: np.ndarray) -> Figure:
+    """A matrix of a measure as colours."""
+    size = (1.6 + 0.5 * len(names), 1.2 + 0.5 * len(names))
+    figure, (axis,) = new(size, caption=f"**{name}** of every pair.")
+    shown = axis.imshow(values, cmap="viridis")
+    axis.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=8)
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    figure.colorbar(shown, ax=axis, label=name)
+    return figure
+
+
+def plane(name: str, names: Sequence[str], values: np.ndarray) -> Figure:
+    """Classical scaling of the symmetrised matrix to the plane; similarities as 1 - value."""
+    known = S.MEASURES.get(name)
+    distance = 1 - values if known and known.grows_with == "similarity" else values
+    distance = np.nan_to_num(0.5 * (distance + distance.T))
+    squares = np.square(distance)
+    centred = squares - squares.mean(0) - squares.mean(1)[:, None] + squares.mean()
+    eigenvalues, vectors = np.linalg.eigh(-0.5 * centred)
+    points = vectors[:, -2:] * np.sqrt(np.maximum(eigenvalues[-2:], 0))
+    text = f"**{name} as a map**: entries lie as far apart as a plane allows."
+    figure, (axis,) = new((4.5, 4), caption=text)
+    axis.plot(points[:, 1], points[:, 0], "o")
+    for label, (y, x) in zip(names, points, strict=True):
+        axis.annotate(label, (x, y), fontsize=8, xytext=(4, 4), textcoords="offset points")
+    return figure
