@@ -127,8 +127,8 @@ def _config(path: pathlib.Path, fields: dict[str, Any], tensors: dict[str, Any])
     kv_heads = value("attention.head_count_kv", heads)
     if hidden % heads or heads % kv_heads:
         raise UserError(
-            f"{path}: {heads} heads do not divide the width {hidden}, or {kv_heads} heads of keys do "
-            "not divide them"
+            f"{path}: {heads} heads do not divide the width {hidden}, or {kv_heads} heads of keys "
+            "do not divide them"
         )
     if value("rope.dimension_count", head_size) != head_size:
         raise UserError(f"{path}: rotary embedding of a part of each head is not supported")
