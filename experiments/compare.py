@@ -5,120 +5,151 @@ python -m experiments.compare --models=layers.npz:* --measures=cka,mcca --workdi
 
 A model is a file with f (inputs, dim), g (labels, dim) and perhaps b (labels). FILE:NAME is one
 array as a representation, FILE:* all of a file; arrays of more axes are flattened to one row an
-input. Row i is the same input throughout. Two entries get every measure and bound; more get the
-matrix of each of --measures. DIR receives compare.html and compare.json.
+input, and --stacked takes the first axis of every array for seeds. Files are of any format that
+`experiments.arrays` reads. Row i is the same input throughout, or inputs are matched by an array
+`ids` in every file. Two entries get every measure and bound; more get the matrix of each of
+--measures. DIR receives config.json, manifest.json, parts/, record.json, tables.md, figures/ and
+report.html.
 """
 
-import math
-import pathlib
-from collections.abc import Sequence
+import dataclasses
 from typing import Any
 
 import jax
-import numpy as np
 
-import similarity as S
-from experiments.comparison import page
-from experiments.comparison.entries import Entry, read_entries
+from experiments.comparison import tables
+from experiments.comparison.entries import Entry, align, read_entries, shared_labels
+from experiments.comparison.figures import figures
 from experiments.comparison.measures import (
+    FIRST,
+    FIRST_OF_REPRESENTATIONS,
     MEASURES,
     REPRESENTATIONS,
-    RESAMPLED,
     Options,
     bounds,
     matrix,
     measure,
     resample,
 )
-from experiments.runtime import cli
+from experiments.runtime import cli, study
 from experiments.runtime.errors import UserError, nearest
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import digest_of
+from experiments.runtime.store import Store
+from experiments.runtime.study import Config, Study
+from experiments.runtime.workspace import Workspace
 
 OPTIONS = {
     "models": (str, "Files, or FILE:NAME, or FILE:*, separated by commas."),
     "measures": (str, "Measures of the matrix, separated by commas; default mcca,cka."),
     "draws": (int, "Bootstrap and permutation draws for two entries; default 200, 0 for none."),
+    "sets": (int, "Input sets of the log-likelihood variance; default 200."),
     "seed": (int, "Seed of the sets and draws; default 0."),
+    "stacked": (bool, "The first axis of every array is a seed, each an entry."),
 }
+DEFAULTS = {"measures": "mcca,cka", "draws": 200, "sets": 200, "seed": 0, "stacked": False}
 
 
-def compare(
-    references: Sequence[str], workdir: pathlib.Path, measures: Sequence[str], options: Options
-) -> dict[str, Any]:
-    """Measures the entries, writes the page and its numbers, and returns the numbers."""
-    entries = read_entries(references)
-    for name in measures:
+@dataclasses.dataclass(frozen=True)
+class Prepared(study.Prepared):
+    """The entries, what was done to align them, and how their measures are estimated."""
+
+    entries: tuple[Entry, ...] = ()
+    notes: tuple[str, ...] = ()
+    options: Options = Options(jax.random.key(0))
+
+
+def prepare(config: Config) -> Prepared:
+    """Reads the entries of `models`, and checks that they have the `measures`."""
+    references = config["models"].split(",")
+    entries, notes = align(read_entries(references, stacked=config["stacked"]))
+    for name in config["measures"].split(","):
         if name not in MEASURES:
             raise nearest(name, MEASURES, "measure")
         if name not in REPRESENTATIONS and any(entry.g is None for entry in entries):
             raise UserError(f"{name} needs models with f and g; some entries have f alone")
+    shared_labels(entries)
+    if config["draws"] < 0:
+        raise UserError(f"--draws={config['draws']}; accepted: 0 or more")
+    if config["sets"] < 1:
+        raise UserError(f"--sets={config['sets']}; accepted: 1 or more")
+    key = jax.random.key(config["seed"])
+    options = Options(key, num_input_sets=config["sets"], draws=config["draws"])
+    return Prepared(
+        config=config,
+        digests={entry.name: digest_of([entry.f, entry.g, entry.b]) for entry in entries},
+        entries=tuple(entries),
+        notes=tuple(notes),
+        options=options,
+    )
+
+
+def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
+    """The entries, and their measures and bounds, or their matrices."""
+    entries, parts = list(prepared.entries), space.at("parts").store
     facts = {e.name: {"f": e.f.shape, "g": None if e.g is None else e.g.shape} for e in entries}
-    results: dict[str, Any] = {"environment": environment(), "entries": facts}
-    sections = [_entries_section(entries)]
+    found: dict[str, Any] = {"entries": facts, "alignment": prepared.notes}
+    found |= {"matrices": {}, "notes": {}}
     if len(entries) == 2:
-        sections += _pair(*entries, options, results)
-    results["matrices"] = {}
-    for name in measures if len(entries) > 2 else ():
-        values, notes = matrix(name, entries, options)
-        sections.append(page.matrix_section(name, [e.name for e in entries], values, notes))
-        results["matrices"][name] = [[_json_number(v) for v in row] for row in values]
-    workdir.mkdir(parents=True, exist_ok=True)
-    title = "Similarity of " + ", ".join(entry.name for entry in entries)
-    (workdir / "compare.html").write_text(page.render(title, sections))
-    write_json(workdir / "compare.json", results)
-    return results
+        return found | _pair(prepared, parts)
+    for name in prepared.config["measures"].split(","):
+
+        def compute(name: str = name) -> dict[str, Any]:
+            values, notes = matrix(name, entries, prepared.options)
+            return {"values": values.tolist(), "notes": notes}
+
+        part = parts.part(f"matrix-{name}", _inputs(prepared), compute)
+        found["matrices"][name], found["notes"][name] = part["values"], part["notes"]
+    return found
 
 
-def _pair(a: Entry, b: Entry, options: Options, results: dict[str, Any]) -> list[str]:
+def _inputs(prepared: Prepared) -> dict[str, Any]:
+    options = {k: v for k, v in prepared.config.items() if k not in ("models", "measures")}
+    return {"entries": list(prepared.digests.values()), "options": options}
+
+
+def _pair(prepared: Prepared, parts: Store) -> dict[str, Any]:
+    a, b = prepared.entries
+    options, inputs = prepared.options, _inputs(prepared)
     models = a.g is not None and b.g is not None
     names = list(MEASURES if models else REPRESENTATIONS)
-    found = {name: measure(name, a, b, options) for name in names}
-    drawn = {}
-    if options.draws:
-        drawn = {name: resample(name, a, b, options) for name in RESAMPLED if name in names}
-    results["measures"] = _json_numbers(found)
-    results["resampled"] = _json_numbers(drawn)
-    sections = [page.measures_section(found, drawn)]
-    if models:
-        held = bounds(a, b, options)
-        results["bounds"] = _json_numbers(held)
-        sections.append(page.bounds_section(held))
-    per_input = S.squared_logit_distances(a.f, a.g, b.f, b.g) if models else None
-    correlations = np.asarray(S.canonical_correlations(a.f, b.f))
-    sections.append(page.spectrum_section(correlations, per_input))
-    return sections
-
-
-def _entries_section(entries: Sequence[Entry]) -> str:
-    rows = [
-        (e.name, *(str(n) for n in e.f.shape), "–" if e.g is None else str(len(e.g)))
-        for e in entries
-    ]
-    return page.table(("entry", "inputs", "dimension", "labels"), rows)
-
-
-def _json_numbers(found: dict[str, Any]) -> dict[str, Any]:
-    """Numbers that JSON lacks as strings: inf and nan."""
-    return {
-        name: {k: _json_number(v) if isinstance(v, float) else v for k, v in entry.items()}
-        for name, entry in found.items()
+    drawn = (FIRST if models else FIRST_OF_REPRESENTATIONS) if options.draws else ()
+    one = lambda kind, make, name: parts.part(
+        f"{kind}-{name}", inputs, lambda: make(name, a, b, options)
+    )
+    found = {
+        "measures": {name: one("measure", measure, name) for name in names},
+        "resampled": {name: one("resampled", resample, name) for name in drawn},
     }
+    if not models:
+        return found
+    return found | {"bounds": parts.part("bounds", inputs, lambda: bounds(a, b, options))}
 
 
-def _json_number(value: float) -> float | str:
-    return float(value) if math.isfinite(value) else str(value)
+STUDY = Study(
+    name="compare",
+    prepare=prepare,
+    run=run,
+    figures=lambda record, prepared, space: figures(record, prepared.entries),
+    reporting=tables,
+)
 
 
-def main(models: str | None, measures: str | None, draws: int | None, seed: int | None) -> None:
+def main(
+    models: str | None,
+    measures: str | None,
+    draws: int | None,
+    sets: int | None,
+    seed: int | None,
+    stacked: bool | None,
+    **publishing: Any,
+) -> int:
     if not models:
         raise UserError("--models is missing: FILE,FILE or FILE:NAME,FILE:NAME or FILE:*")
-    options = Options(jax.random.key(seed or 0), draws=200 if draws is None else draws)
-    names = (measures or "mcca,cka").split(",")
-    results = compare(models.split(","), cli.workdir(), names, options)
-    for name, found in results.get("measures", {}).items():
-        print(f"{name:24} {found['value']}")
-    print(cli.workdir() / "compare.html")
+    given = dict(models=models, measures=measures, draws=draws, sets=sets, seed=seed)
+    given |= {"stacked": stacked}
+    config = DEFAULTS | {name: value for name, value in given.items() if value is not None}
+    return study.command(STUDY, config, **publishing)
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS, needs_config=False)
+    cli.run(main, options=OPTIONS | study.OPTIONS, needs_config=False)

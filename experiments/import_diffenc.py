@@ -23,11 +23,12 @@ from ml_collections import ConfigDict
 from experiments.diffusion import page, published
 from experiments.diffusion.run import make_run
 from experiments.runtime import cli
-from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Window, saved_with
-from experiments.runtime.manifest import claim_workdir, environment, write_json, write_manifest
+from experiments.runtime.manifest import environment
+from experiments.runtime.preemption import StopSignal
 from experiments.runtime.state import TrainState
+from experiments.runtime.workspace import CHECKPOINTS, opened
 
 OPTIONS = {
     "checkpoint": (str, "File of the published code, such as checkpoint_8000000."),
@@ -46,25 +47,28 @@ def import_checkpoint(
     run = make_run(config)
     found = published.read(checkpoint, weights)
     state = published.to_state(found, run)
-    folder = workdir / "checkpoints"
+    folder = workdir / CHECKPOINTS
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{workdir} holds a trained run; import into another --workdir")
-    claim_workdir(workdir, config.to_dict())
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    write_manifest(workdir, data=run.source.facts(), parameters=parameters)
-    checkpointer = Checkpointer(folder, config.train.keep)
-    try:
-        checkpointer.save(found.step, state, saved_with(Window(), evaluated=True))
-    finally:
-        checkpointer.close()
     facts = {
         "file": checkpoint.name,
         "sha256": found.sha256,
         "step": found.step,
         "weights": weights or "params for training, ema_params for evaluation",
     }
-    write_json(workdir / "imported.json", facts | {"environment": environment()})
-    page.write(workdir)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    data = run.source.facts()
+    with opened(
+        workdir,
+        config.to_dict(),
+        StopSignal(),
+        digests={run.source.name: run.source.sha256},
+        facts={"study": "diffenc", "data": data, "parameters": parameters},
+    ) as space:
+        with space.checkpoints(config.train.keep) as checkpointer:
+            checkpointer.save(found.step, state, saved_with(Window(), evaluated=True))
+        space.write_json("imported.json", facts | {"environment": environment()})
+        page.write(workdir)
     return state
 
 

@@ -4,76 +4,78 @@ python -m experiments.label_cosine --config=experiments/configs/label_cosine/pap
     --workdir=DIR [--config.matrix=FILE:NAME --config.bias=FILE:NAME]
 
 FILE is .npz, .npy or .safetensors; rows of the matrix are labels. DIR receives config.json,
-manifest.json, summary.json, tables.md and figures/.
+manifest.json, parts/, record.json, tables.md, figures/ and report.html.
 """
 
-import pathlib
-from collections.abc import Iterable, Mapping
+import dataclasses
 from typing import Any
 
 import jax
-from ml_collections import ConfigDict
+import numpy as np
 
-from experiments.labels import examples
-from experiments.labels.audit import read_matrix, summarise, table
-from experiments.labels.figures import write_figures
-from experiments.runtime import cli
-from experiments.runtime.manifest import claim_workdir, environment, write_json, write_manifest
+from experiments.labels import examples, tables
+from experiments.labels.audit import read_matrix, summarise
+from experiments.labels.figures import figures
+from experiments.runtime import study
+from experiments.runtime.files import digest_of
+from experiments.runtime.study import Config, Study
+from experiments.runtime.workspace import Workspace
 
-OPTIONS = {"record": (str, "Also write the summary to this file.")}
+
+@dataclasses.dataclass(frozen=True)
+class Prepared(study.Prepared):
+    """The matrix to audit and its bias, where one is given."""
+
+    audited: tuple[np.ndarray, np.ndarray] | None = None
 
 
-def label_cosine(
-    config: ConfigDict, workdir: pathlib.Path, *, allowed_changes: Iterable[str] = ()
-) -> dict[str, Any]:
-    """Runs the examples and the audit; returns the summary that it writes."""
-    given = config.to_dict()
-    matrix = None
-    if config.matrix:
-        matrix = read_matrix(config.matrix, config.bias, config.max_labels, config.seed)
-    claim_workdir(workdir, given, allowed_changes)
-    write_manifest(workdir)
-    keys = jax.random.split(jax.random.key(config.seed), 3)
-    summary: dict[str, Any] = {
-        "environment": environment(),
-        "config": given,
-        "translations": examples.translations(given["cosines"], keys[0]),
-        "competing": examples.competing_labels(),
-        "lengths": examples.lengths(),
-        "signs_and_ranks": examples.signs_and_ranks(keys[1], given["num_inputs"]),
-        "regions": examples.regions_from_cosines(given["cases"], given["seeds"], keys[2]),
+def prepare(config: Config) -> Prepared:
+    """Reads the matrix, where there is one."""
+    if not config["matrix"]:
+        return Prepared(config)
+    audited = read_matrix(config["matrix"], config["bias"], config["max_labels"], config["seed"])
+    return Prepared(config, {"matrix and bias": digest_of(audited)}, audited=audited)
+
+
+def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
+    """The examples, and the audit."""
+    config, parts = prepared.config, space.at("parts")
+    keys = jax.random.split(jax.random.key(config["seed"]), 3)
+    seeded = lambda *names: {name: config[name] for name in ("seed", *names)}
+    part = lambda name, inputs, make: parts.part(name, inputs, make)
+    found = {
+        "translations": part(
+            "translations",
+            seeded("cosines"),
+            lambda: examples.translations(config["cosines"], keys[0]),
+        ),
+        "competing": part("competing", {}, examples.competing_labels),
+        "lengths": part("lengths", {}, examples.lengths),
+        "signs_and_ranks": part(
+            "signs_and_ranks",
+            seeded("num_inputs"),
+            lambda: examples.signs_and_ranks(keys[1], config["num_inputs"]),
+        ),
+        "regions": part(
+            "regions",
+            seeded("cases", "seeds"),
+            lambda: examples.regions_from_cosines(config["cases"], config["seeds"], keys[2]),
+        ),
     }
-    if matrix is not None:
-        summary["audit"] = summarise(*matrix)
-    write_json(workdir / "summary.json", summary)
-    (workdir / "tables.md").write_text(tables(summary))
-    write_figures(workdir / "figures", None if matrix is None else matrix[0])
-    return summary
+    if prepared.audited is not None:
+        audited = prepared.audited
+        found["audit"] = part("audit", list(audited), lambda: summarise(*audited))
+    return found
 
 
-def tables(summary: Mapping[str, Any]) -> str:
-    """The summary in Markdown."""
-    lines = ["| asked cosine | cosine | largest change of a probability |", "|---|---|---|"]
-    for row in summary["translations"]["rows"]:
-        lines.append(f"| {row['target']} | {row['cosine']:z.6f} | {row['largest_change']:.1e} |")
-    lines += ["", "| labels | dimension | from rows | from differences |", "|---|---|---|---|"]
-    for row in summary["regions"]["rows"]:
-        right = [f"{row[name]}/{row['of']}" for name in ("rows", "differences")]
-        lines.append(f"| {row['labels']} | {row['dim']} | {right[0]} | {right[1]} |")
-    if "audit" in summary:
-        lines += ["", table(summary["audit"])]
-    return "\n".join(lines) + "\n"
-
-
-def main(record: str | None) -> None:
-    workdir = cli.workdir()
-    summary = label_cosine(cli.config(), workdir, allowed_changes=cli.allowed_changes())
-    if record:
-        path = pathlib.Path(record)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, summary)
-    print((workdir / "tables.md").read_text())
+STUDY = Study(
+    name="label_cosine",
+    prepare=prepare,
+    run=run,
+    figures=lambda record, prepared, space: figures(prepared.audited and prepared.audited[0]),
+    reporting=tables,
+)
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS)
+    study.main(STUDY)

@@ -8,32 +8,37 @@ Several hosts run the same command each (docs/tpu.md), sharing DIR: with --multi
 
 The config's argument is <model>, or <model>:smoke for a run of seconds. --then_evaluate adds what
 eval_diffenc and sample_diffenc write, with one page, DIR/report.html. DIR receives config.json,
-manifest.json, metrics.jsonl (bits/dim) and checkpoints/.
+manifest.json, metrics.jsonl (bits/dim), checkpoints/, record.json and report.html.
 """
 
+import dataclasses
+import functools
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import jax
+from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
 import diffenc
+from experiments.diffusion import figures, page, training
+from experiments.diffusion.checks import check_values
 from experiments.diffusion.evaluation import make_evaluator
-from experiments.diffusion.run import Run, draw_noise, elbo_loss, make_run
+from experiments.diffusion.run import Run, draw_noise, elbo_loss, load_trained, make_run
 from experiments.eval_diffenc import evaluate, table
-from experiments.runtime import cli, distributed
+from experiments.runtime import cli, distributed, study
 from experiments.runtime.batches import batch_indices, batches
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import UserError
-from experiments.runtime.loop import Loop, Schedule
-from experiments.runtime.manifest import claim_workdir, write_manifest
-from experiments.runtime.metrics import MetricsWriter, check_trackers, make_sinks
-from experiments.runtime.preemption import StopSignal
+from experiments.runtime.loop import SCHEDULE, Loop, Schedule
+from experiments.runtime.metrics import MetricsWriter, read_metrics
 from experiments.runtime.profiling import profiled
 from experiments.runtime.progress import Progress
 from experiments.runtime.state import TrainState
 from experiments.runtime.step import make_step
+from experiments.runtime.study import Config, Record, Request, Study
 from experiments.runtime.utilisation import peak_flops
+from experiments.runtime.workspace import METRICS, Workspace
 from experiments.sample_diffenc import sample
 
 OPTIONS = {
@@ -44,55 +49,61 @@ OPTIONS = {
 }
 
 
-def train(
-    config: ConfigDict,
-    workdir: pathlib.Path,
-    *,
-    allowed_changes: Iterable[str] = (),
-    trackers: Iterable[str] = (),
-    profile: bool = False,
-    peak_tflops: float | None = None,
-) -> TrainState:
-    """Trains, or goes on training, the run of `config` in `workdir`; returns the last state."""
-    run, plan = make_run(config), config.train
-    run.state_factory().abstract()  # refuses values that cannot be before the folder is taken
-    check_trackers(trackers)
-    claim_workdir(workdir, config.to_dict(), allowed_changes)
-    write_manifest(workdir, data=run.source.facts(), parameters=_count(run))
-    with StopSignal() as stop:
-        writer = MetricsWriter(
-            workdir / "metrics.jsonl", make_sinks(list(trackers), workdir, config.to_dict())
+@dataclasses.dataclass(frozen=True)
+class Prepared(study.Prepared):
+    """Everything that a config determines."""
+
+    run: Run | None = None
+
+
+def prepare(config: Config) -> Prepared:
+    """Data, model and optimiser. Raises `UserError` for names and values that cannot be."""
+    given = ConfigDict(config)
+    check_values(given)
+    run = make_run(given)
+    factory = run.state_factory()
+    factory.abstract()  # refuses what shapes and shardings rule out
+    return Prepared(
+        config=config,
+        digests={run.source.name: run.source.sha256},
+        facts=run.source.facts(),
+        stated={"parameters": _count(run)},
+        layouts={"": factory.abstract},
+        run=run,
+    )
+
+
+def train(prepared: Prepared, space: Workspace, *, profile: bool, peak: float | None) -> Record:
+    """Trains what is left; the last lines of metrics.jsonl."""
+    run = prepared.run
+    plan = run.config.train
+    with space.metrics() as writer, space.checkpoints(plan.keep) as checkpointer:
+        loop = _make_loop(run, space, writer, checkpointer, peak_flops(peak))
+        loop.say(_introduce(run))
+        if profile:
+            loop.train_step = profiled(loop.train_step, space.path / "profile")
+        state, start = loop.resume(space.starting(run.state_factory()))
+        stream = batches(
+            run.source.train.take,
+            run.source.train.size,
+            seed=run.config.seed,
+            batch_size=plan.batch_size,
+            mesh=run.mesh,
+            start=start,
+            stop=plan.num_steps,
         )
-        checkpointer = Checkpointer(workdir / "checkpoints", plan.keep)
-        try:
-            loop = _make_loop(run, workdir, writer, checkpointer, stop, peak_flops(peak_tflops))
-            loop.say(_introduce(run))
-            if profile:
-                loop.train_step = profiled(loop.train_step, workdir / "profile")
-            state, start = loop.resume(run.state_factory())
-            stream = batches(
-                run.source.train.take,
-                run.source.train.size,
-                seed=config.seed,
-                batch_size=plan.batch_size,
-                mesh=run.mesh,
-                start=start,
-                stop=plan.num_steps,
-            )
-            return loop.run(state, start, stream, stop)[0]
-        finally:
-            checkpointer.close()
-            writer.close()
+        loop.run(state, start, stream)
+    last = {line["split"]: line for line in read_metrics(space.path / METRICS)}
+    return {"model": run.config.model.name, "parameters": _count(run), "last": last}
 
 
 def _make_loop(
     run: Run,
-    workdir: pathlib.Path,
+    space: Workspace,
     writer: MetricsWriter,
     checkpointer: Checkpointer,
-    stop: StopSignal,
     peak: float | None,
-) -> Loop:
+) -> Loop[TrainState]:
     plan, evaluation = run.config.train, run.config.eval
     evaluator = make_evaluator(
         run.model,
@@ -101,7 +112,7 @@ def _make_loop(
         batch_size=evaluation.batch_size,
         key=jax.random.key(evaluation.seed),
         mesh=run.mesh,
-        interrupted=lambda: stop,
+        interrupted=lambda: space.stop,
     )
     train_step = make_step(
         elbo_loss(run.model),
@@ -112,12 +123,13 @@ def _make_loop(
         mesh=run.mesh,
         accumulate=plan.accumulate,
         draw=draw_noise,
+        total="bits_per_dim",
     )
     size, seed = run.source.train.size, run.config.seed
     return Loop(
         train_step,
-        Schedule(plan.num_steps, plan.log_every, plan.eval_every, plan.save_every),
-        workdir=workdir,
+        Schedule(*(plan[name] for name in SCHEDULE)),
+        workspace=space,
         writer=writer,
         checkpointer=checkpointer,
         progress=Progress(
@@ -149,7 +161,49 @@ def _count(run: Run) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
-def main(then_evaluate: bool, profile: bool, peak_tflops: float | None, **cluster) -> None:
+def draw(record: Record, prepared: Prepared, space: Workspace) -> Mapping[str, Figure]:
+    """The training curves, as far as they go."""
+    history = read_metrics(space.path / METRICS)
+    return {"training": figures.training_curves({record["model"]: history})} if history else {}
+
+
+STUDY = Study(
+    name="diffenc",
+    prepare=prepare,
+    run=functools.partial(train, profile=False, peak=None),
+    figures=draw,
+    reporting=training,
+    page=lambda space: page.write(space.path),
+    fixed={
+        "seed": "the order of the data and the noise would change within a run",
+        "train.batch_size": "the data position is counted in batches",
+    },
+    trains=True,
+    no_weights="",
+)
+
+
+def trained(
+    config: ConfigDict,
+    workdir: pathlib.Path,
+    *,
+    allowed_changes: Iterable[str] = (),
+    trackers: Iterable[str] = (),
+) -> TrainState:
+    """Trains, or goes on training, the run of `config` in `workdir`; returns the last state."""
+    study.run(STUDY, config, Request(workdir, tuple(allowed_changes), tuple(trackers)))
+    return load_trained(workdir)[1]
+
+
+def main(
+    then_evaluate: bool,
+    profile: bool,
+    peak_tflops: float | None,
+    record: str | None,
+    json: bool,
+    init_from: str | None,
+    **cluster,
+) -> int:
     workdir = cli.workdir()
     distributed.start(**cluster)
     if then_evaluate and jax.process_count() > 1:
@@ -157,19 +211,16 @@ def main(then_evaluate: bool, profile: bool, peak_tflops: float | None, **cluste
             "--then_evaluate runs in one process: train first, then "
             "`python -m experiments.eval_diffenc --workdir=DIR` on one host"
         )
-    state = train(
-        cli.config(),
-        workdir,
-        allowed_changes=cli.allowed_changes(),
-        trackers=cli.trackers(),
-        profile=profile,
-        peak_tflops=peak_tflops,
-    )
-    if then_evaluate and int(state.step) == cli.config().train.num_steps:
+    run = functools.partial(train, profile=profile, peak=peak_tflops)
+    made = STUDY._replace(run=run)
+    publishing = {"record": record, "json": json, "init_from": init_from}
+    done, code = study.finished(made, cli.config(), **publishing)
+    if then_evaluate and done:
         print(table(evaluate(workdir)["summary"]))
         sample(workdir)
         print(f"all of it, with pictures: {workdir / 'report.html'}")
+    return code
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS)
+    cli.run(main, options=OPTIONS | study.OPTIONS)

@@ -5,98 +5,134 @@ python -m experiments.train_sbert --config=experiments/configs/sbert/sts.py:cos-
 
 The config's argument is <loss>-<normalisation>, or <loss>-<normalisation>:smoke for a run of
 seconds on made-up data. DIR receives config.json, manifest.json, metrics.jsonl, checkpoints/, the
-best encoder on the development set in best/, and result.json: STS and hubness before and after.
+best encoder on the development set in best/, result.json (STS and hubness before and after),
+tables.md, figures/ and report.html.
 """
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Iterable
+import tempfile
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh
-from ml_collections import ConfigDict
+from matplotlib.figure import Figure
 
-from experiments.runtime import cli
+from experiments.arrays import flatten
+from experiments.runtime import study
 from experiments.runtime.batches import batch_indices, batches, check_batch_size
-from experiments.runtime.checkpoint import Checkpointer
-from experiments.runtime.loop import Loop, Schedule
-from experiments.runtime.manifest import claim_workdir, environment, write_json, write_manifest
+from experiments.runtime.errors import UserError
+from experiments.runtime.loop import SCHEDULE, Loop, Schedule
 from experiments.runtime.mesh import make_mesh
-from experiments.runtime.metrics import MetricsWriter, make_sinks
-from experiments.runtime.preemption import StopSignal
+from experiments.runtime.metrics import read_metrics
+from experiments.runtime.optimizers import adamw, check_training
 from experiments.runtime.progress import Progress
 from experiments.runtime.state import StateFactory, TrainState
 from experiments.runtime.step import make_step
+from experiments.runtime.study import Config, Record, Study
+from experiments.runtime.workspace import METRICS, Workspace
+from experiments.sbert import tables
+from experiments.sbert.figures import figures
 from experiments.text import huggingface, sentence, sources, spaces, sts, tiny
-from experiments.text.bert import Encoder, mean_pool
+from experiments.text.bert import Encoder
+from experiments.text.pooling import pool
 from experiments.text.sbert import pair_losses
 
 
-class Run(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Prepared(study.Prepared):
     """Everything that a config determines."""
 
-    config: ConfigDict
-    model: sentence.SentenceModel
-    train: sts.TrainingPairs
-    dev: sources.Pairs
-    test: sources.Pairs
-    facts: dict[str, Any]
+    model: Any = None
+    train: Any = None
+    dev: Any = None
+    test: Any = None
+    texts: tuple[str, ...] = ()
+    mesh: Any = None
+
+    def state_factory(self) -> "Pretrained":
+        """How the state at step 0 is made: the model's parameters, a fresh optimiser."""
+        # Zeros stand in while the state is laid out: compiled code need not hold the weights.
+        shapes = huggingface.param_shapes(self.model.config)
+        zeros = lambda _: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        key, train = jax.random.key(self.config["seed"]), self.config["train"]
+        factory = StateFactory(zeros, make_optimizer(train), key, self.mesh, train["sharding"])
+        return Pretrained(factory, self.model.params)
 
 
-def make_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
+def prepare(config: Config) -> Prepared:
     """Reads model and data. Raises `UserError` for what is missing or does not fit."""
-    folder, data = config.model.folder, config.data.folder
-    if config.data.smoke:
-        folder = tiny.write_encoder(workdir / "tiny-model")
-        data = str(tiny.write_sts(workdir / "tiny-sts", {"train": 64, "dev": 32, "test": 32}))
+    plan, where = config["train"], config["data"]
+    mesh = make_mesh()
+    check_batch_size(plan["batch_size"], mesh)
+    check_training(plan)
+    Schedule(*(plan[name] for name in SCHEDULE))
+    with tempfile.TemporaryDirectory() as folder:
+        model, splits = _read(config, pathlib.Path(folder))
+    texts = (
+        sources.ag_news(where["ag_news"]).texts[: where["max_texts"]] if where["ag_news"] else ()
+    )
+    digests = {f"STS {split}": pairs.sha256 for split, pairs in splits.items()}
+    prepared = Prepared(
+        config=config,
+        digests=digests | {"model": model.sha256},
+        facts={k: {"pairs": len(p.score), "sha256": p.sha256} for k, p in splits.items()},
+        model=model,
+        train=sts.training_pairs(model, splits["train"]),
+        dev=splits["dev"],
+        test=splits["test"],
+        texts=tuple(texts[: where["max_texts"]]),
+        mesh=mesh,
+    )
+    return dataclasses.replace(prepared, layouts={"": prepared.state_factory().abstract})
+
+
+def _read(config: Config, folder: pathlib.Path):
+    """The model and the splits; of a smoke run, made up in `folder`."""
+    where, data = config["model"]["folder"], config["data"]["folder"]
+    if config["data"]["smoke"]:
+        where = tiny.write_encoder(folder / "tiny-model")
+        data = str(tiny.write_sts(folder / "tiny-sts", {"train": 64, "dev": 32, "test": 32}))
     # The objective has its own normalisation: embeddings are trained and judged from the pooled.
-    model = sentence.load(folder or spaces.minilm_folder(), max_length=config.model.max_length)
-    model = dataclasses.replace(model, normalise=False)
+    most = config["model"]["max_length"]
+    model = sentence.load(where or spaces.minilm_folder(), max_length=most)
     splits = {split: sts.read_split(data, split) for split in ("train", "dev", "test")}
-    facts = {
-        "model": {"name": model.family, "sha256": model.sha256},
-        "data": {k: {"pairs": len(p.score), "sha256": p.sha256} for k, p in splits.items()},
-    }
-    train = sts.training_pairs(model, splits["train"])
-    return Run(config, model, train, splits["dev"], splits["test"], facts)
+    settings = dataclasses.replace(model.settings, normalise=False)
+    return dataclasses.replace(model, settings=settings), splits
 
 
-def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
+def make_optimizer(train: Config) -> optax.GradientTransformation:
     """AdamW with linear warm-up and linear decay to zero; no decay on biases and norm scales."""
-    warmup = max(1, round(train.warmup_fraction * train.num_steps))
+    peak, num_steps = train["learning_rate"], train["num_steps"]
+    warmup = max(1, round(train["warmup_fraction"] * num_steps))
     rate = optax.join_schedules(
         [
-            optax.linear_schedule(0.0, train.learning_rate, warmup),
-            optax.linear_schedule(train.learning_rate, 0.0, max(1, train.num_steps - warmup)),
+            optax.linear_schedule(0.0, peak, warmup),
+            optax.linear_schedule(peak, 0.0, max(1, num_steps - warmup)),
         ],
         [warmup],
     )
-
-    def decayed(params: Any) -> Any:
-        return jax.tree_util.tree_map_with_path(
-            lambda path, _: path[-1].key not in ("bias", "scale"), params
-        )
-
-    adamw = optax.adamw(rate, weight_decay=train.weight_decay, mask=decayed)
-    return optax.chain(optax.clip_by_global_norm(train.grad_clip), adamw)
+    return adamw(
+        rate,
+        weight_decay=train["weight_decay"],
+        undecayed=("bias", "scale"),
+        grad_clip=train["grad_clip"],
+    )
 
 
-def make_loss(run: Run):
-    """`loss(params, batch, key)`: mean loss of the pairs, with dropout."""
-    encoder, options = Encoder(run.model.config), run.config.objective
+def make_loss(prepared: Prepared):
+    """`loss(params, batch, key)`: the loss of each pair, with dropout."""
+    encoder, options = Encoder(prepared.model.config), prepared.config["objective"]
 
     def loss(params: Any, batch: dict[str, jax.Array], key: jax.Array):
         # Both sides of all pairs in one pass.
         ids, mask = (batch[name].reshape(-1, batch[name].shape[-1]) for name in ("ids", "mask"))
         hidden = encoder.apply({"params": params}, ids, mask, False, rngs={"dropout": key})
-        u, v = mean_pool(hidden, mask).reshape(len(batch["score"]), 2, -1).swapaxes(0, 1)
-        losses = pair_losses(
-            u, v, batch["score"], loss=options.loss, normalisation=options.normalisation
-        )
-        return losses.mean(), {"loss": losses.mean()}
+        pooled = pool(hidden, mask, prepared.model.settings.pooling)
+        u, v = pooled.reshape(len(batch["score"]), 2, -1).swapaxes(0, 1)
+        return {"loss": pair_losses(u, v, batch["score"], **options)}
 
     return loss
 
@@ -121,134 +157,131 @@ class Pretrained(NamedTuple):
         return state._replace(params=place(state.params), ema=place(state.ema))
 
 
-def state_factory(run: Run, optimizer: optax.GradientTransformation, mesh: Mesh) -> Pretrained:
-    """How the state at step 0 is made: the model's parameters, a fresh optimiser."""
-    # Zeros stand in while the state is laid out: compiled code need not hold the weights.
-    shapes = huggingface.param_shapes(run.model.config)
-    zeros = lambda _: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    key = jax.random.key(run.config.seed)
-    factory = StateFactory(zeros, optimizer, key, mesh, run.config.train.sharding)
-    return Pretrained(factory, run.model.params)
-
-
 class Judge:
-    """Evaluates on the development set and keeps the best encoder so far in best/."""
+    """Evaluates on the development set and keeps the best encoder so far.
 
-    def __init__(self, run: Run, workdir: pathlib.Path):
-        self.run, self.folder = run, workdir / "best"
+    best.npz holds its parameters; best/ is a copy of it that other programs read.
+    """
 
-    def spearman(self, params: Any, pairs: sources.Pairs) -> float:
-        model = dataclasses.replace(self.run.model, params=params)
-        return sts.sts_spearman(model, pairs, **self.run.config.objective)
+    def __init__(self, prepared: Prepared, space: Workspace, start: int):
+        self.prepared, self.space = prepared, space
+        self.inputs = {"model": prepared.model.sha256, **prepared.digests}
+        try:
+            best = space.store.read("best")
+            # A run that resumed at an earlier step has not seen this one.
+            self.best = best["dev_spearman"] if best["step"] <= start else -1.0
+        except UserError:
+            self.best = -1.0
 
     def __call__(self, state: TrainState) -> dict[str, float]:
         params = jax.device_get(state.params)
-        found, record = self.spearman(params, self.run.dev), self.folder / "best.json"
-        best = huggingface.read_json(record)["dev_spearman"] if record.exists() else -1.0
-        if found > best and jax.process_index() == 0:
-            sentence.save(self.folder, dataclasses.replace(self.run.model, params=params))
-            write_json(record, {"dev_spearman": found, "step": int(state.step)})
-        return {"spearman": found, "best_spearman": max(found, best)}
+        model = dataclasses.replace(self.prepared.model, params=params)
+        objective = self.prepared.config["objective"]
+        found = sts.sts_spearman(model, self.prepared.dev, **objective)
+        if found > self.best:
+            self.best = found
+            part = {"dev_spearman": found, "step": int(state.step)}
+            self.space.store.put("best", self.inputs, part | flatten(params))
+            sentence.save(self.space.path / "best", model)
+        return {"spearman": found, "best_spearman": self.best}
 
 
-def train(
-    config: ConfigDict,
-    workdir: pathlib.Path,
-    *,
-    allowed_changes: Iterable[str] = (),
-    trackers: Iterable[str] = (),
-) -> TrainState:
-    """Trains, or goes on training, the run of `config` in `workdir`; returns the last state."""
-    claim_workdir(workdir, config.to_dict(), allowed_changes)
-    run, plan = make_run(config, workdir), config.train
-    write_manifest(workdir, **run.facts)
-    mesh = make_mesh()
-    check_batch_size(plan.batch_size, mesh)
-    with StopSignal() as stop:
-        sinks = make_sinks(list(trackers), workdir, config.to_dict())
-        writer = MetricsWriter(workdir / "metrics.jsonl", sinks)
-        checkpointer = Checkpointer(workdir / "checkpoints", plan.keep)
-        try:
-            factory = state_factory(run, make_optimizer(plan), mesh)
-            loop = _make_loop(run, workdir, writer, checkpointer, factory.factory)
-            state, start = loop.resume(factory)
-            stream = batches(
-                run.train.take,
-                len(run.train.score),
-                seed=config.seed,
-                batch_size=plan.batch_size,
-                mesh=mesh,
-                start=start,
-                stop=plan.num_steps,
-            )
-            state, reached = loop.run(state, start, stream, stop)
-        finally:
-            checkpointer.close()
-            writer.close()
-    if reached == plan.num_steps:
-        compare(run, workdir)
-    return state
+def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
+    """Trains what is left; STS test ρ and hubness of the starting and the best encoder."""
+    plan, config = prepared.config["train"], prepared.config
+    factory = prepared.state_factory()
+    with space.metrics() as writer, space.checkpoints(plan["keep"]) as checkpointer:
+        loop = Loop(
+            _make_step(prepared, factory),
+            Schedule(*(plan[name] for name in SCHEDULE)),
+            workspace=space,
+            writer=writer,
+            checkpointer=checkpointer,
+            progress=Progress(plan["num_steps"], plan["batch_size"], "pairs"),
+            describe_batch=functools.partial(_indices, prepared),
+        )
+        state, start = loop.resume(space.starting(factory))
+        loop.evaluate = Judge(prepared, space, start)
+        stream = batches(
+            prepared.train.take,
+            len(prepared.train.score),
+            seed=config["seed"],
+            batch_size=plan["batch_size"],
+            mesh=prepared.mesh,
+            start=start,
+            stop=plan["num_steps"],
+        )
+        loop.run(state, start, stream)
+    return _compare(prepared, space)
 
 
-def _make_loop(
-    run: Run,
-    workdir: pathlib.Path,
-    writer: MetricsWriter,
-    checkpointer: Checkpointer,
-    factory: StateFactory,
-) -> Loop:
-    plan, seed, size = run.config.train, run.config.seed, len(run.train.score)
-    step = make_step(
-        make_loss(run),
-        factory.optimizer,
-        key=factory.key,
+def _make_step(prepared: Prepared, factory: Pretrained):
+    made = factory.factory
+    return make_step(
+        make_loss(prepared),
+        made.optimizer,
+        key=made.key,
         ema_decay=0.0,
         state=factory.abstract(),
-        mesh=factory.mesh,
-    )
-    return Loop(
-        step,
-        Schedule(plan.num_steps, plan.log_every, plan.eval_every, plan.save_every),
-        workdir=workdir,
-        writer=writer,
-        checkpointer=checkpointer,
-        progress=Progress(plan.num_steps, plan.batch_size, "pairs"),
-        evaluate=Judge(run, workdir),
-        describe_batch=lambda s: batch_indices(seed, s, size, plan.batch_size).tolist(),
+        mesh=prepared.mesh,
     )
 
 
-def compare(run: Run, workdir: pathlib.Path) -> dict[str, Any]:
-    """STS test ρ and hubness of the starting and the best encoder, written to result.json."""
-    objective, where = run.config.objective, run.config.data
-    best = sentence.load(workdir / "best", max_length=run.model.max_length)
-    models = {"before": run.model, "after": dataclasses.replace(best, normalise=False)}
+def _indices(prepared: Prepared, step: int) -> list[int]:
+    size, batch_size = len(prepared.train.score), prepared.config["train"]["batch_size"]
+    return batch_indices(prepared.config["seed"], step, size, batch_size).tolist()
+
+
+def _compare(prepared: Prepared, space: Workspace) -> dict[str, Any]:
+    objective, model = prepared.config["objective"], prepared.model
+    best = space.store.read("best")
+    names = flatten(model.params)
+    params = jax.tree.unflatten(jax.tree.structure(model.params), [best[name] for name in names])
+    models = {"before": model, "after": dataclasses.replace(model, params=params)}
+    sentence.save(space.path / "best", models["after"])
     # Equal sentences would be each other's nearest neighbours: each counts once.
-    spaces_of = {"sts": list(dict.fromkeys(run.test.first + run.test.second))}
-    if where.ag_news:
-        spaces_of["ag_news"] = list(sources.ag_news(where.ag_news).texts[: where.max_texts])
+    test = prepared.test
+    spaces_of = {"sts": list(dict.fromkeys(test.first + test.second))}
+    if prepared.texts:
+        spaces_of["ag_news"] = list(prepared.texts)
     result = {
-        "objective": objective.to_dict(),
-        "best": huggingface.read_json(workdir / "best/best.json"),
+        "objective": objective,
+        "model": {"name": model.family, "sha256": model.sha256},
+        "best": {name: best[name] for name in ("dev_spearman", "step")},
     }
-    for name, model in models.items():
-        result[name] = {"sts_test_spearman": sts.sts_spearman(model, run.test, **objective)}
-        for space, members in spaces_of.items():
-            found = sts.hubness_of(model, members, normalisation=objective.normalisation)
-            result[name][f"hubness_{space}"] = found
-    config = run.config.to_dict()
-    write_json(workdir / "result.json", environment() | run.facts | {"config": config} | result)
+    for name, one in models.items():
+
+        def judge(one: Any = one) -> dict[str, Any]:
+            found = {"sts_test_spearman": sts.sts_spearman(one, test, **objective)}
+            for where, members in spaces_of.items():
+                judged = sts.hubness_of(one, members, normalisation=objective["normalisation"])
+                found[f"hubness_{where}"] = judged
+            return found
+
+        inputs = [flatten(one.params), objective, prepared.digests, list(prepared.texts)]
+        result[name] = space.part(name, inputs, judge)
     return result
 
 
-def main() -> None:
-    train(
-        cli.config(),
-        cli.workdir(),
-        allowed_changes=cli.allowed_changes(),
-        trackers=cli.trackers(),
-    )
+def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figure]:
+    """The training curves."""
+    return figures(read_metrics(space.path / METRICS))
+
+
+STUDY = Study(
+    name="sbert",
+    prepare=prepare,
+    run=run,
+    figures=draw,
+    reporting=tables,
+    fixed={
+        "seed": "the order of the data and the noise would change within a run",
+        "train.batch_size": "the data position is counted in batches",
+    },
+    trains=True,
+    no_weights="",
+)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    study.main(STUDY)

@@ -8,13 +8,15 @@ scale that the caller's measure does not see are removed first, in the precision
     x = inputs.array("x", x, 2)
     (x,) = inputs.working(x=x, centre=True, scale=True)
 
-Inner functions need no further check. Under tracing only what is static, rank and dtype, is
-checked; values that are known although something else is traced are looked at. Every refusal is
-one sentence that says what was given, what is accepted and what to change.
+Inner functions check nothing. Under tracing only rank and dtype are checked; values that are known
+although something else is traced are looked at. A refusal says what was given, what is accepted
+and what to change.
 """
 
 import operator
 from collections.abc import Callable
+from types import ModuleType
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +26,11 @@ from jaxtyping import Array, Int
 
 Checked = np.ndarray | Array
 """A real array as `array` returns it: NumPy float32 or float64, or an array of JAX."""
+C = TypeVar("C", bound=np.ndarray | Array)
 
 # Integers up to here are exact in float32, and in float64.
 _EXACT_SINGLE, _EXACT_DOUBLE = 2**24, 2**53
-_SINGLE_RANGE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
-_RANKS = {0: "a scalar", 1: "a vector", 2: "a matrix, one row an item"}
+_RANKS = {0: "a scalar", 1: "a vector", 2: "a matrix of 2 dimensions, one row an item"}
 
 
 def is_traced(*values: object) -> bool:
@@ -48,7 +50,7 @@ def surely(claim: Callable[..., object], *values: object) -> bool:
 
 
 def array(
-    name: str, value: object, ndim: int | None = None, *, minus_infinity: bool = False
+    name: str, value: object, ndim: int | None = None, *, degree: int = 1, logarithms: bool = False
 ) -> Checked:
     """`value` as a checked array with all of its digits.
 
@@ -56,31 +58,31 @@ def array(
     what NumPy can read, of floating-point numbers, integers or booleans. float16, bfloat16,
     booleans and integers up to 2²⁴ become float32; other integers and extended precision become
     float64 on the host. Arrays of JAX, other than of 32- or 64-bit integers, do not leave
-    their device. Traced integers become float32, or float64 in x64 mode.
+    their device. Traced integers become float32, or float64 in x64 mode. A caller that forms
+    products of entries without scaling them gives their `degree`: 2 for squares.
 
     Raises:
         ValueError: complex, textual, ragged, masked or sparse values, another number of dimensions
-            than `ndim`, no entries, integers beyond 2⁵³, NaN or infinity (`minus_infinity` allows
-            -inf, the logarithm of 0).
+            than `ndim`, no entries, integers beyond 2⁵³, NaN or infinity (`logarithms` may be
+            -inf), or products of that degree that would overflow or vanish.
     """
     given = value if isinstance(value, jax.Array) else _on_host(name, value)
-    dtype = given.dtype
-    if not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)):
-        raise ValueError(f"{name} has dtype {dtype}; accepted are real numbers: convert it first")
-    if jnp.issubdtype(dtype, np.complexfloating):
+    if not any(jnp.issubdtype(given.dtype, kind) for kind in (np.floating, np.integer, np.bool_)):
         raise ValueError(
-            f"{name} has dtype {dtype}; accepted are real numbers: pass its real and imaginary "
-            "parts, or its magnitude"
+            f"{name} has dtype {given.dtype}; accepted are real numbers: convert it, or pass the "
+            "real and imaginary parts of complex ones as columns"
         )
     if ndim is not None and given.ndim != ndim:
         raise ValueError(
-            f"{name} has shape {given.shape}; accepted is {_RANKS.get(ndim, 'an array')} ({ndim} "
-            "dimensions). Reshape it, or vmap over the extra axes"
+            f"{name} has shape {given.shape}; accepted is "
+            f"{_RANKS.get(ndim, f'an array of {ndim} dimensions')}. Reshape it, or vmap over the "
+            "extra axes"
         )
     if given.size == 0:
         raise ValueError(f"{name} has shape {given.shape} and no entries; give at least one row")
     exact = _promoted(name, given)
-    _check_finite(name, exact, minus_infinity)
+    if not is_traced(exact):
+        _check_values(name, exact, degree, logarithms)
     return exact
 
 
@@ -88,14 +90,12 @@ def working(*, centre: bool = False, scale: bool = False, **arrays: Checked) -> 
     """Checked arrays as JAX arrays of one dtype: float32, or float64 where x64 mode keeps it.
 
     `centre` subtracts from the rows of all the column means of the first, `scale` divides all by
-    one power of two, so that the largest magnitude is in [½, 1). Both act where float64 is about
-    to become float32, in float64; float32 is left to the kernels, which can do no worse on it
-    (`scaled` is theirs for the scale). An array that takes part in another's frame is taken to it
-    even so. Pass representations with offsets or scales of their own one by one.
+    one power of two, so that the largest magnitude is in [½, 1). Both act in float64, where some
+    array is about to become float32; otherwise they are left to the kernels, which can do no worse
+    on float32 (`scaled` is theirs). Pass arrays with offsets or scales of their own one by one.
 
     Raises:
-        ValueError: after that the magnitudes lie outside float32's range, above 3e38 or all below
-            1e-38.
+        ValueError: magnitudes are then above 3e38, or all below 1e-38, which float32 cannot hold.
     """
     wide = any(isinstance(x, np.ndarray) and x.dtype == np.float64 for x in arrays.values())
     if not wide or jnp.result_type(float) == np.float64:
@@ -106,29 +106,36 @@ def working(*, centre: bool = False, scale: bool = False, **arrays: Checked) -> 
     if scale:
         top = max(_magnitude(x) for x in values if not is_traced(x))
         values = [_times_power(x, -int(np.frexp(top)[1])) for x in values]
-    return alike(*(_single(name, x) for name, x in zip(arrays, values, strict=True)))
+    return alike(*(_narrowed(name, x) for name, x in zip(arrays, values, strict=True)))
 
 
-def unit_rows(x: Checked) -> Checked:
-    """Rows of length 1 in the precision given, x / ‖x‖₂; a zero row stays zero.
+def module(x: Checked) -> ModuleType:
+    """NumPy or jax.numpy, for what is to be formed where, and as precisely as, x is."""
+    return np if isinstance(x, np.ndarray) else jnp
 
-    No square overflows or vanishes, whatever the scale.
-    """
-    xp = np if isinstance(x, np.ndarray) else jnp
+
+def single(name: str, x: Checked, *, centre: bool = False, scale: bool = False) -> Array:
+    """`working` of one array."""
+    return working(centre=centre, scale=scale, **{name: x})[0]  # pyright: ignore[reportArgumentType]
+
+
+def unit_rows(x: C) -> C:
+    """Rows of length 1 in the precision given, x / ‖x‖₂, at every scale; a zero row stays zero."""
+    xp = module(x)
     largest = xp.max(xp.abs(x), axis=-1, keepdims=True)
     x = x / xp.where(largest > 0, largest, 1)
     return x / xp.where(largest > 0, xp.sqrt(xp.sum(x * x, axis=-1, keepdims=True)), 1)
 
 
-def scaled(x: Array, axis: int | tuple[int, ...] | None = None) -> tuple[Array, Int[Array, "..."]]:
+def scaled(x: C, axis: int | None = None) -> tuple[C, np.ndarray | Int[Array, "..."]]:
     """(x / 2ᵉ, e) with the largest magnitude over `axis` in [½, 1): exact, also under tracing.
 
-    For kernels whose squares would overflow or vanish; `jnp.ldexp(y, e)` undoes it. e is 0 for
-    zeros.
+    For squares that would overflow or vanish; `jnp.ldexp(y, e)` undoes it.
     """
-    largest = jnp.max(jnp.abs(jax.lax.stop_gradient(x)), axis=axis, keepdims=axis is not None)
-    exponent = jnp.frexp(largest)[1]
-    return jnp.asarray(_times_power(x, -exponent)), exponent
+    xp, known = module(x), x if isinstance(x, np.ndarray) else jax.lax.stop_gradient(x)
+    largest = xp.max(xp.abs(known), axis=axis, keepdims=axis is not None)
+    exponent = xp.asarray(xp.frexp(largest)[1])
+    return _times_power(x, -exponent), exponent
 
 
 def alike(*arrays: Array) -> tuple[Array, ...]:
@@ -162,7 +169,7 @@ def labels(name: str, value: object, num_classes: int, ndim: int = 1) -> Int[Arr
 
     Raises:
         ValueError: not integers, another number of dimensions, no entries, or a class that does
-            not exist: JAX would clamp 10 of 10 to 9, and read -1 from the end.
+            not exist, which JAX would clamp or read from the end.
     """
     given = value if isinstance(value, jax.Array) else _on_host(name, value)
     if not jnp.issubdtype(given.dtype, np.integer):
@@ -178,8 +185,8 @@ def labels(name: str, value: object, num_classes: int, ndim: int = 1) -> Int[Arr
         low, high = known.min(), known.max()
         if low < 0 or high >= num_classes:
             raise ValueError(
-                f"{name} ranges from {low} to {high}; accepted are integers in [0, {num_classes}): "
-                "drop those examples, or renumber the classes"
+                f"{name}: classes must lie in 0..{num_classes - 1}; got {low}..{high}. Drop those "
+                "examples, or renumber the classes"
             )
     return jnp.asarray(given).astype(jnp.int32)
 
@@ -203,15 +210,10 @@ def _on_host(name: str, value: object) -> Checked:
         given = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
-            f"{name} is {_described(value)} that is no array of numbers ({error}); accepted are "
-            "arrays and nested lists whose rows have equal length"
+            f"{name} is no array of numbers ({error}); accepted are arrays, and nested lists whose "
+            "rows have equal length"
         ) from error
     return given.astype(given.dtype.newbyteorder("="), copy=False)
-
-
-def _described(value: object) -> str:
-    size = f" of {len(value)}" if isinstance(value, list | tuple) else ""
-    return f"a {type(value).__name__}{size}"
 
 
 def _promoted(name: str, given: Checked) -> Checked:
@@ -235,32 +237,36 @@ def _promoted(name: str, given: Checked) -> Checked:
     return known.astype(np.float32 if max(-least, most) <= _EXACT_SINGLE else np.float64)
 
 
-def _check_finite(name: str, x: Checked, minus_infinity: bool) -> None:
-    if is_traced(x):
-        return
-    top = _largest(x) if minus_infinity else _magnitude(x)
-    if np.isfinite(top) or (minus_infinity and top == -np.inf):
-        return
-    bad = ~np.isfinite(np.asarray(x))
-    first = np.unravel_index(np.argmax(bad), bad.shape)
-    raise ValueError(
-        f"{name} of shape {x.shape} holds NaN or infinite entries, the first at "
-        f"{tuple(int(i) for i in first)}; every entry must be finite. Drop those rows, or the "
-        "labels whose logits are -inf, from all arrays"
-    )
+def _check_values(name: str, x: Checked, degree: int, logarithms: bool) -> None:
+    top = _magnitude(module(x).where(x == -np.inf, 0, x) if logarithms else x)
+    if not np.isfinite(top):
+        bad = ~np.isfinite(np.asarray(x))
+        first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
+        raise ValueError(
+            f"{name} of shape {x.shape} holds NaN or infinite entries, the first at {first}; every "
+            "entry must be finite. Drop those rows, or the labels whose logits are -inf, from all "
+            "arrays"
+        )
+    if degree > 1:
+        kind = np.finfo(jax.dtypes.canonicalize_dtype(x.dtype))
+        least, most = (float(end) ** (1 / degree) for end in (kind.tiny / kind.eps, kind.max))
+        _check_range(name, top, least, most, f"products of {degree} of them leave {kind.dtype}")
+
+
+def _check_range(name: str, top: float, least: float, most: float, why: str) -> None:
+    if top > most or 0 < top < least:
+        raise ValueError(
+            f"{name} holds magnitudes up to {top:.1e}, outside {least:.1e} to {most:.1e}: {why}; "
+            "rescale it, or enable JAX's x64 mode and pass float64"
+        )
 
 
 def _magnitude(x: Checked) -> float:
-    """The largest |entry|, NaN where an entry is: one pass, on the device the array is on."""
+    """The largest |entry|, NaN where an entry is, found where the array is."""
     if isinstance(x, np.ndarray):
         return float(np.maximum(x.max(), -x.min()))
     with jax.ensure_compile_time_eval():
         return float(_largest_magnitude(x))
-
-
-def _largest(x: Checked) -> float:
-    with jax.ensure_compile_time_eval():
-        return float(np.max(x) if isinstance(x, np.ndarray) else jnp.max(x))
 
 
 @jax.jit
@@ -278,23 +284,17 @@ def _centred(*arrays: Checked) -> tuple[Checked, ...]:
     return tuple(x - mean for x in arrays)
 
 
-def _times_power(x: Checked, power: int | Array) -> Checked:
+def _times_power(x: C, power: int | np.integer | np.ndarray | Array) -> C:
     """x·2^power, by two factors: one alone may lie outside the range."""
-    xp = np if isinstance(x, np.ndarray) else jnp
-    half, one = power // 2, xp.ones((), x.dtype)
+    xp, half = module(x), power // 2
+    one = xp.ones((), x.dtype)
     return x * xp.ldexp(one, half) * xp.ldexp(one, power - half)
 
 
-def _single(name: str, x: Checked) -> Array:
+def _narrowed(name: str, x: Checked) -> Array:
     """x in float32; ValueError where that loses it altogether."""
     if not isinstance(x, np.ndarray):
         return x
-    top, (least, most) = _magnitude(x), _SINGLE_RANGE
-    if not np.isfinite(top):  # of logarithms, which are as well without the -inf
-        top = _magnitude(np.where(np.isfinite(x), x, 0))
-    if top > most or 0 < top < least:
-        raise ValueError(
-            f"{name} holds magnitudes up to {top:.1e}, outside the range of float32, "
-            f"{least:.1e} to {most:.1e}; rescale it, or enable JAX's x64 mode"
-        )
+    kind, top = np.finfo(np.float32), _magnitude(np.where(x == -np.inf, 0, x))
+    _check_range(name, top, float(kind.tiny), float(kind.max), "kernels run in float32")
     return jnp.asarray(x.astype(np.float32))

@@ -1,9 +1,10 @@
 """What training the paper's models costs on accelerators, by arithmetic alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import diffenc
+from experiments.reporting.markdown import Cell, Table, columns, render
 from experiments.runtime.utilisation import PEAK_FLOPS
 
 UTILISATION = 0.4  # assumed share of the peak; an open JAX diffusion trainer reports 0.3
@@ -39,40 +40,24 @@ def hours(name: str, device: str, count: int, steps: int) -> float:
 
 def table() -> str:
     """A Markdown table: FLOPs of an image and a step, and hours for a million steps."""
-    header = [f"{count} × {device}" for device, count in DEVICES.items()]
-    lines = [
-        "| model | batch | GFLOP/image | TFLOP/step | " + " | ".join(header) + " |",
-        "|---" * (4 + len(header)) + "|",
-    ]
+    rows = []
     for name in MODELS:
-        cells = [f"{hours(name, d, n, 1_000_000):.0f} h" for d, n in DEVICES.items()]
         flops, batch = _flops(name), _batch(name)
-        lines.append(
-            f"| {name} | {batch} | {flops / 1e9:.1f} | {batch * flops / 1e12:.1f} | "
-            + " | ".join(cells)
-            + " |"
-        )
-    return "\n".join(lines) + "\n"
+        of_flops = [batch, f"{flops / 1e9:.1f}", f"{batch * flops / 1e12:.1f}"]
+        rows.append([name, *of_flops, *_hours(name, 1_000_000)])
+    header = ["model", "batch", "GFLOP/image", "TFLOP/step", *_machines()]
+    return _markdown(header, rows)
 
 
 def reproduction_table() -> str:
     """A Markdown table of `REPORTED`: what one seed costs, and the figure that was published."""
-    header = [f"{count} × {device}" for device, count in DEVICES.items()]
-    lines = [
-        "| data | model | steps | seeds | EFLOP a seed | "
-        + " | ".join(header)
-        + " | published, bits/dim |",
-        "|---" * (6 + len(header)) + "|",
-    ]
+    rows = []
     for name, run in REPORTED.items():
-        cells = [f"{hours(name, d, n, run.steps):.0f} h" for d, n in DEVICES.items()]
         total = run.steps * _batch(name) * _flops(name) / 1e18
-        lines.append(
-            f"| {run.data} | {name} | {run.steps:,} | {run.seeds} | {total:.0f} | "
-            + " | ".join(cells)
-            + f" | {run.total} |"
-        )
-    return "\n".join(lines) + "\n"
+        sizes = [f"{run.steps:,}", run.seeds, f"{total:.0f}"]
+        rows.append([run.data, name, *sizes, *_hours(name, run.steps), run.total])
+    header = ["data", "model", "steps", "seeds", "EFLOP a seed", *_machines()]
+    return _markdown([*header, "published, bits/dim"], rows)
 
 
 def sharding_table(record: Mapping[str, Any]) -> str:
@@ -82,29 +67,39 @@ def sharding_table(record: Mapping[str, Any]) -> str:
         "eight_replicated": "8 devices, replicated",
         "eight_fsdp": "8 devices, FSDP",
     }
-    lines = [
-        "| | GFLOP a device | share | state and batch, MB | temporary, MB | exchanged, MB |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name, label in labels.items():
         found = record["sharding"][name]
-        lines.append(
-            f"| {label} | {found['gflop_per_device']:.2f} "
-            f"| {found.get('flop_share_of_one_device', 1.0):.4f} "
-            f"| {found['state_and_batch_mb']:.1f} | {found['temporary_mb']:.0f} "
-            f"| {sum(found['moved_mb'].values()):.1f} |"
-        )
-    return "\n".join(lines) + "\n"
+        share = found.get("flop_share_of_one_device", 1.0)
+        sizes = f"{found['state_and_batch_mb']:.1f}", f"{found['temporary_mb']:.0f}"
+        moved = sum(found["moved_mb"].values())
+        flops = f"{found['gflop_per_device']:.2f}"
+        rows.append([label, flops, f"{share:.4f}", *sizes, f"{moved:.1f}"])
+    header = ["", "GFLOP a device", "share", "state and batch, MB", "temporary, MB"]
+    return _markdown([*header, "exchanged, MB"], rows)
 
 
 def memory_table(record: Mapping[str, Any]) -> str:
     """A Markdown table of the same record: activations that DiffEnc-32-4 keeps, by option."""
-    lines = ["| | MB an image | GB at batch 128 | GB a chip of 8 |", "|---|---|---|---|"]
+    rows = []
     for name in ("float32", "bfloat16", "remat", "both"):
         image = record["saved"][name]
         batch = 128 * image / 1e3
-        lines.append(f"| {name} | {image:.0f} | {batch:.1f} | {batch / 8:.1f} |")
-    return "\n".join(lines) + "\n"
+        rows.append([name, f"{image:.0f}", f"{batch:.1f}", f"{batch / 8:.1f}"])
+    return _markdown(["", "MB an image", "GB at batch 128", "GB a chip of 8"], rows)
+
+
+def _markdown(titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    return render(Table(columns(*titles), rows)) + "\n"
+
+
+def _machines() -> list[str]:
+    return [f"{count} × {device}" for device, count in DEVICES.items()]
+
+
+def _hours(name: str, steps: int) -> list[str]:
+    """Hours on each of `DEVICES`."""
+    return [f"{hours(name, d, n, steps):.0f} h" for d, n in DEVICES.items()]
 
 
 def _flops(name: str) -> float:

@@ -1,11 +1,8 @@
 """The pictures of a diffusion run: samples, encodings over depth, loss per t, training curves."""
 
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,16 +13,9 @@ from matplotlib.ticker import (
     StrMethodFormatter,
 )
 
-matplotlib.use("agg")  # also where there is no display
+from experiments.reporting.figures import new
 
 DIFFERENCES = "RdBu_r"
-
-
-def save(figure: Figure, path: pathlib.Path) -> None:
-    """Writes the figure as PNG and frees it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-    plt.close(figure)
 
 
 def tile(images: np.ndarray, columns: int) -> np.ndarray:
@@ -44,8 +34,9 @@ def samples(rows: Mapping[str, np.ndarray], levels: int) -> Figure:
     flat = next(iter(rows.values())).ndim == 2
     lines = max(-(-len(codes) // 16) for codes in rows.values())
     height = 3.0 if flat else 0.6 * lines + 0.5
-    figure, axes = plt.subplots(len(rows), 1, figsize=(9, height * len(rows)), squeeze=False)
-    for axis, (name, codes) in zip(axes[:, 0], rows.items(), strict=True):
+    size = (3.6 if flat else 9, height * len(rows))
+    figure, axes = new(size, len(rows), caption="**Samples** of the ancestral sampler.")
+    for axis, (name, codes) in zip(axes, rows.items(), strict=True):
         axis.set_title(name, loc="left", fontsize=9)
         if flat:
             axis.scatter(*codes.T, s=1)
@@ -54,7 +45,6 @@ def samples(rows: Mapping[str, np.ndarray], levels: int) -> Figure:
         canvas = tile(codes / (levels - 1), columns=min(16, len(codes)))
         axis.imshow(canvas.squeeze(), cmap="gray", vmin=0, vmax=1)
         axis.axis("off")
-    figure.tight_layout()
     return figure
 
 
@@ -65,7 +55,11 @@ def encodings(x: np.ndarray, encoded: np.ndarray, t: Sequence[float]) -> Figure:
     """
     difference = encoded - x[None]
     limit = float(np.abs(difference).max()) or 1.0
-    figure, axes = plt.subplots(2, 1, figsize=(1.0 * len(t) + 2, 2.1 * len(x) + 1))
+    figure, axes = new(
+        (1.0 * len(t) + 2, 2.1 * len(x) + 1),
+        2,
+        caption="**Encodings over depth**, and below them their difference from the data.",
+    )
     views = (
         (encoded, "gray", (-1, 1), "x_t"),
         (difference, DIFFERENCES, (-limit, limit), "x_t − x"),
@@ -82,8 +76,8 @@ def encodings(x: np.ndarray, encoded: np.ndarray, t: Sequence[float]) -> Figure:
         axis.set_xticks([i * width + width / 2 - 1 for i in range(len(t))], [f"{s:.2f}" for s in t])
         axis.set_yticks([])
         axis.set(xlabel="t", title=name)
+        axis.spines[:].set_visible(False)
         figure.colorbar(shown, ax=axis, fraction=0.03)
-    figure.tight_layout()
     return figure
 
 
@@ -100,7 +94,8 @@ def plain_log(axis: Axes) -> None:
 
 def loss_by_time(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     """Diffusion loss in bits/dim against t for each named curve, with ±2 standard errors."""
-    figure, axis = plt.subplots(figsize=(6, 4))
+    text = "**Diffusion loss by time**, ± 2 standard errors over images."
+    figure, (axis,) = new((6, 4), caption=text)
     for name, curve in curves.items():
         t, mean, error = (np.asarray(curve[k]) for k in ("t", "diffusion", "error"))
         (line,) = axis.plot(t, mean, label=name, lw=1.2)
@@ -114,8 +109,9 @@ def loss_by_time(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
 def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """Bits/dim and its parts against the step; thin lines train, dots the test split (EMA)."""
     names = ("bits_per_dim", "diffusion", "prior", "reconstruction")
-    figure, axes = plt.subplots(2, 2, figsize=(10, 7))
-    for axis, part in zip(axes.flat, names, strict=True):
+    text = "**Training.** Thin lines are the training batches, dots the test split (EMA)."
+    figure, axes = new((10, 7), 2, 2, caption=text)
+    for axis, part in zip(axes, names, strict=True):
         for i, (name, records) in enumerate(histories.items()):
             for split, style in (("train", {"lw": 0.8, "alpha": 0.5}), ("test", {"marker": "o"})):
                 points = [(r["step"], r[part]) for r in records if r["split"] == split]
@@ -126,7 +122,6 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
         axis.set(xlabel="step", title=f"{title} (bits/dim)")
         axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         plain_log(axis)
-    if axes[0, 0].get_legend_handles_labels()[0]:  # none before the first evaluation
-        axes[0, 0].legend(fontsize=8)
-    figure.tight_layout()
+    if axes[0].get_legend_handles_labels()[0]:  # none before the first evaluation
+        axes[0].legend(fontsize=8)
     return figure

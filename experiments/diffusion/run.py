@@ -1,22 +1,26 @@
 """A config as live objects: data, model, optimiser, and the trained state of a work directory."""
 
-import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 import diffenc
 from experiments import data
+from experiments.diffusion.config import diffenc_config
 from experiments.runtime.batches import check_batch_size
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import CheckpointError, UserError
+from experiments.runtime.files import read_json
+from experiments.runtime.manifest import CONFIG
 from experiments.runtime.mesh import make_mesh
+from experiments.runtime.optimizers import adamw
 from experiments.runtime.state import StateFactory, TrainState
+from experiments.runtime.workspace import CHECKPOINTS
 
 
 class Run(NamedTuple):
@@ -68,14 +72,14 @@ def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
     else:
         raise UserError(f"train.decay is {train.decay!r}; accepted: 'constant', 'cosine'")
     rate = optax.join_schedules([optax.linear_schedule(0.0, peak, warm), tail], [warm])
-
-    def decayed(params: Any) -> Any:
-        return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key != "bias", params)
-
-    adamw = optax.adamw(rate, b1=0.9, b2=0.99, weight_decay=train.weight_decay, mask=decayed)
-    if train.grad_clip <= 0:
-        return adamw
-    return optax.chain(optax.clip_by_global_norm(train.grad_clip), adamw)
+    return adamw(
+        rate,
+        b1=0.9,
+        b2=0.99,
+        weight_decay=train.weight_decay,
+        undecayed=("bias",),
+        grad_clip=train.grad_clip,
+    )
 
 
 def draw_noise(batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
@@ -90,7 +94,7 @@ def draw_noise(batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Arr
 
 
 def elbo_loss(model: diffenc.Diffusion):
-    """`loss(params, batch, key)` after `draw_noise`: mean bits/dim, and its three parts."""
+    """`loss(params, batch, key)` after `draw_noise`: each example's three terms in bits/dim."""
 
     def loss(params: Any, batch: dict[str, jax.Array], key: jax.Array):
         terms = model.elbo_terms(
@@ -102,28 +106,39 @@ def elbo_loss(model: diffenc.Diffusion):
             conditioning=batch["label"] if model.options.num_classes else None,
             dropout_key=jax.random.split(key, 4)[3],
         )
-        parts = {
-            name: jnp.mean(diffenc.bits_per_dim(value, model.shape))
+        return {
+            name: diffenc.bits_per_dim(value, model.shape)
             for name, value in terms._asdict().items()
         }
-        total = sum(parts.values())
-        return total, {"bits_per_dim": total} | parts
 
     return loss
 
 
 def load_config(workdir: pathlib.Path) -> ConfigDict:
-    """The config of the run in `workdir`. Raises `UserError` where there is none."""
-    path = workdir / "config.json"
-    if not path.exists():
+    """The config of the run in `workdir`; keys that were added since have their defaults.
+
+    Raises:
+      UserError: there is none, or it is damaged.
+    """
+    if not (workdir / CONFIG).exists():
         raise UserError(f"{workdir} holds no run (no config.json); train one there first")
-    return ConfigDict(json.loads(path.read_text()))
+    stored = read_json(workdir / CONFIG)
+    if "name" not in stored.get("model", {}):
+        raise UserError(f"{workdir} is no diffusion run; its own command writes its page")
+    defaults = diffenc_config(stored["model"]["name"], stored["data"]["name"]).to_dict()
+    return ConfigDict(_filled(defaults, stored))
+
+
+def _filled(defaults: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """`stored`, with what it lacks of `defaults`."""
+    both = {k: v for k, v in defaults.items() if isinstance(v, Mapping) and k in stored}
+    return {**defaults, **stored, **{k: _filled(v, stored[k]) for k, v in both.items()}}
 
 
 def load_trained(workdir: pathlib.Path) -> tuple[Run, TrainState]:
     """The run in `workdir` and its newest intact state."""
     run = make_run(load_config(workdir))
-    checkpointer = Checkpointer(workdir / "checkpoints")
+    checkpointer = Checkpointer(workdir / CHECKPOINTS)
     try:
         restored = checkpointer.restore(run.state_factory().abstract())
     finally:

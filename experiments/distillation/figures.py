@@ -1,17 +1,15 @@
-"""The figures of a distillation run, as PNG files."""
+"""The figures of a distillation run."""
 
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from experiments.distillation.aggregate import (
-    Course,
-    Interval,
-    inverse_variance_mean,
-    teacher_interval,
-)
+from experiments.distillation.aggregate import Course, Interval, teacher_interval
+from experiments.reporting.figures import new
 
 COLOURS = {"kl": "#c44e52", "l1": "#4c72b0", "l2": "#55a868"}
 TITLES = {
@@ -27,39 +25,29 @@ TITLES = {
 LOGARITHMIC = ("kl", "d_logit", "median_d_rep", "min_probability")
 
 
-def write_figures(
-    courses: Mapping[str, Course], summary: Mapping[str, Any], folder: pathlib.Path
-) -> None:
-    """Measures against epochs, the d_rep bound, and (with a concept) the concept bars."""
-    folder.mkdir(parents=True, exist_ok=True)
-    epochs_figure(courses).savefig(folder / "epochs.png", dpi=110)
-    bound_figure(courses).savefig(folder / "bound.png", dpi=110)
-    if "concept_accuracy" in summary["teachers"]:
-        concept_figure(summary).savefig(folder / "concept.png", dpi=110)
+def figures(summary: Mapping[str, Any], courses: Mapping[str, Course]) -> dict[str, Figure]:
+    """With a concept its bars, measures against epochs, and two bounds."""
+    drawn = (
+        {"concept": concept_figure(summary)} if "concept_accuracy" in summary["teachers"] else {}
+    )
+    return drawn | {"epochs": epochs_figure(courses), "bound": bound_figure(courses)}
 
 
-def _new_figure(size: tuple[float, float], rows: int = 1, columns: int = 1):
-    # Not pyplot: no window system, and no global state.
-    from matplotlib.figure import Figure
+def epochs_figure(courses: Mapping[str, Course]) -> Figure:
+    """Published measures against epochs, averaged as in the table: all teachers weigh the same.
 
-    figure = Figure(size, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def epochs_figure(courses: Mapping[str, Course]):
-    """Published measures against epochs; a least probability is that of all models."""
+    A least probability is that of all models.
+    """
     names = [n for n in TITLES if n in next(iter(courses.values())).values]
-    figure, axes = _new_figure((12, 5.6), 2, 4)
+    text = "**Measures against epochs**: means over teachers with their 95 % intervals."
+    figure, axes = new((12, 5.6), 2, 4, caption=text)
     for axis, name in zip(axes, names, strict=False):
         for objective, course in courses.items():
             colour, values = _colour(objective), course.values[name]
             if name == "min_probability":
                 mean = low = high = values.min((1, 2))
             else:
-                mean, low, high = np.array([inverse_variance_mean(v) for v in values]).T
+                mean, low, high = np.array([teacher_interval(v) for v in values]).T
             axis.plot(course.epochs, mean, color=colour, label=objective.upper())
             axis.fill_between(course.epochs, low, high, color=colour, alpha=0.25, lw=0)
         axis.set_title(TITLES[name], fontsize=10)
@@ -69,14 +57,11 @@ def epochs_figure(courses: Mapping[str, Course]):
     for axis in axes[len(names) :]:
         axis.set_visible(False)
     axes[0].legend(frameon=False, fontsize=9)
-    figure.suptitle("Inverse-variance mean over teachers ± 2σ", fontsize=10)
     return figure
 
 
-def _logarithmic(axis) -> None:
+def _logarithmic(axis: Axes) -> None:
     """A logarithmic y axis: 1, 2 and 5 of each decade over few of them, plain decades over many."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     axis.set_yscale("log")
     low, high = axis.get_ylim()
     if low > 0 and high / low < 1e3:
@@ -85,9 +70,10 @@ def _logarithmic(axis) -> None:
     axis.yaxis.set_minor_formatter(NullFormatter())
 
 
-def bound_figure(courses: Mapping[str, Course]):
+def bound_figure(courses: Mapping[str, Course]) -> Figure:
     """Both sides of two bounds at the last epoch, a point a student; all lie below the line."""
-    figure, (left, right) = _new_figure((9, 4), 1, 2)
+    text = "**Both sides of two bounds**, a point a student, all of them below the line."
+    figure, (left, right) = new((9, 4), columns=2, caption=text)
     for axis, name, x_label, y_label in (
         (left, "d_rep_below_logit", "√(2m/(k−1)) · d_logit / σ_min", "d_rep"),
         (right, "cca_below_residual", "residual of regressing ũ on f′", "Σ (1−ρ²) λ"),
@@ -102,12 +88,13 @@ def bound_figure(courses: Mapping[str, Course]):
     return figure
 
 
-def concept_figure(summary: Mapping[str, Any]):
+def concept_figure(summary: Mapping[str, Any]) -> Figure:
     """Label and concept-probe accuracy of each objective at its end, beside the teachers' own.
 
     Bars are means with 95 % intervals over teachers; a recorded summary is enough to draw them.
     """
-    figure, axes = _new_figure((7.2, 3.4), 1, 2)
+    text = "**What students keep**: means with 95 % intervals over teachers, at each one's end."
+    figure, axes = new((7.2, 3.4), columns=2, caption=text)
     for axis, name, title in (
         (axes[0], "accuracy", "label accuracy"),
         (axes[1], "concept_accuracy", "concept accuracy of a linear probe"),
@@ -128,7 +115,7 @@ def concept_figure(summary: Mapping[str, Any]):
     return figure
 
 
-def _bar(axis, x: int, interval: Interval, colour: str) -> None:
+def _bar(axis: Axes, x: int, interval: Interval, colour: str) -> None:
     """A bar with its interval, where there is one, and its height in figures above both."""
     mean, low, high = interval
     top = mean

@@ -13,6 +13,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from experiments.runtime.mesh import AXIS, make_mesh
+from experiments.runtime.step import all_finite
 
 Example = Mapping[str, jax.Array]
 ExampleLoss = Callable[[tuple[jax.Array, ...], Example], jax.Array]
@@ -135,8 +136,8 @@ def make_epoch(
             population, losses = jax.vmap(lambda *each: step(each))(*together)
         else:
             population, losses = jax.lax.map(step, together, batch_size=group.together)
-        finite = jnp.isfinite(losses).all().astype(jnp.float32)
-        return population, {"loss": losses.mean(), "finite": finite}
+        finite = jnp.isfinite(losses).all() & all_finite(population.variables)
+        return population, {"loss": losses.mean(), "finite": finite.astype(jnp.float32)}
 
     sharding = population_sharding(group)
     compiled = jax.jit(epoch, donate_argnums=0, out_shardings=(sharding, None))

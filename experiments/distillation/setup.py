@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +17,8 @@ from experiments.distillation.population import ExampleLoss, Members, Plan, memb
 from experiments.distillation.task import Task, check_task
 from experiments.distillation.tasks import TASKS
 from experiments.runtime.errors import UserError, nearest
-from experiments.runtime.manifest import flatten
+from experiments.runtime.files import plain, read_json
+from experiments.runtime.manifest import CONFIG, MANIFEST, flatten
 from similarity.sets import all_label_sets, sample_label_sets
 
 OBJECTIVES = ("kl", "l1", "l2")
@@ -113,10 +113,9 @@ def check_finished_run(role: str, config: Mapping[str, Any], task: Task) -> path
         return None
     run = pathlib.Path(config[role][key])
     try:
-        theirs = json.loads((run / "config.json").read_text())
-        data = json.loads((run / "manifest.json").read_text())["data"]
+        theirs, data = read_json(run / CONFIG), read_json(run / MANIFEST)["data"]
         labels = data["labels"]
-    except (OSError, ValueError, KeyError) as error:
+    except (UserError, KeyError, TypeError) as error:
         raise UserError(
             f"{role}.{key}={str(run)!r} holds no run of experiments.distill ({error}); give the "
             "--workdir of one"
@@ -156,7 +155,7 @@ def _check_same_models(
                 role: {"num": run_config[role]["num"]},
             }
         )
-        for run_config in (json.loads(json.dumps(config)), theirs)
+        for run_config in (plain(config), theirs)
     )
     differing = [
         f"{key} is {there.get(key)} there and {value} here"
@@ -176,9 +175,12 @@ def _check_positive(config: Mapping[str, Any]) -> None:
         for role in ("teacher", "student")
         for key in ("num", "epochs", "batch_size")
     ]
-    for name in (*names, "eval.every", "log_every", "save_every"):
+    for name in (*names, "eval.every"):
         if values[name] < 1:
             raise UserError(f"{name} is {values[name]}; at least 1 is needed")
+    for role in ("teacher", "student"):
+        if not 0 <= (rate := config[role]["learning_rate"]) < float("inf"):
+            raise UserError(f"{role}.learning_rate is {rate}; it must be finite and not negative")
 
 
 def _plan(part: Mapping[str, Any]) -> Plan:

@@ -19,29 +19,25 @@ from experiments.distillation.population import (
 )
 from experiments.distillation.setup import Setup, teacher_loss
 from experiments.distillation.task import Examples, Task
+from experiments.runtime import files
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.loop import Loop, Schedule
-from experiments.runtime.metrics import MetricsWriter
-from experiments.runtime.preemption import StopSignal
 from experiments.runtime.progress import Progress
+from experiments.runtime.workspace import CHECKPOINTS, Workspace
 
 PER_MODEL = "per_model.jsonl"
+STAGE = "stage.json"
 
 Values = dict[str, np.ndarray]
 
 
-class Intervals(NamedTuple):
-    """How often a stage logs, measures and saves, in epochs."""
-
-    log: int
-    measure: int
-    save: int
-
-
 class Stage(NamedTuple):
-    """One population to train in one folder."""
+    """One population to train.
 
-    folder: pathlib.Path
+    Attributes:
+      inputs: what its training depends on beside the config, as `files.digest_of` reads it.
+    """
+
     group: Members
     plan: Plan
     loss: ExampleLoss
@@ -49,75 +45,85 @@ class Stage(NamedTuple):
     scale: float
     measure: Callable[[Population], Values]
     start_from: Any = None
+    inputs: Any = None
 
 
-def run_stage(stage: Stage, intervals: Intervals, stop: StopSignal) -> Population:
-    """Trains the stage's population to its last epoch, or to a stop signal.
+def run_stage(stage: Stage, schedule: Schedule, space: Workspace) -> Population:
+    """Trains the stage's population to its last epoch.
 
     The folder receives metrics.jsonl with means over models, per_model.jsonl with one value a
-    model, and checkpoints/. The loop's steps are epochs.
+    model, and checkpoints/. The loop's steps are epochs. A population that was trained on other
+    inputs is set aside.
     """
-    stage.folder.mkdir(parents=True, exist_ok=True)
-    per_model = MetricsWriter(stage.folder / PER_MODEL)
-    writer = MetricsWriter(stage.folder / "metrics.jsonl")
-    checkpointer = Checkpointer(stage.folder / "checkpoints", keep=1)
-    epochs = stage.plan.epochs
+    _check_inputs(space, files.digest_of(stage.inputs))
     reached = {"epoch": 0}
+    with (
+        space.metrics() as writer,
+        space.metrics(PER_MODEL) as per_model,
+        space.checkpoints() as checkpointer,
+    ):
 
-    def evaluate(population: Population) -> dict[str, float]:
-        values = stage.measure(population)
-        per_model.write(reached["epoch"], "test", {n: v.tolist() for n, v in values.items()})
-        return {name: float(np.mean(v)) for name, v in values.items()}
+        def evaluate(population: Population) -> dict[str, float | None]:
+            values = stage.measure(population)
+            per_model.write(reached["epoch"], "test", {n: v.tolist() for n, v in values.items()})
+            return {name: _mean(name, v) for name, v in values.items()}
 
-    def train_epoch(population: Population, index: int):
-        reached["epoch"] = index + 1
-        return epoch(population, index)
+        def train_epoch(population: Population, index: int):
+            reached["epoch"] = index + 1
+            return epoch(population, index)
 
-    try:
         epoch = make_epoch(stage.group, stage.plan, stage.loss, stage.data, stage.scale)
         loop = Loop(
             train_epoch,
-            Schedule(epochs, intervals.log, intervals.measure, intervals.save),
-            workdir=stage.folder,
+            schedule,
+            workspace=space,
             writer=writer,
             checkpointer=checkpointer,
-            progress=Progress(epochs, len(stage.data["x"]) * stage.group.size),
+            progress=Progress(schedule.num_steps, len(stage.data["x"]) * stage.group.size),
             evaluate=evaluate,
-            say=_said_briefly(stage.folder.name),
         )
-        factory = PopulationFactory(stage.group, stage.data["x"], stage.start_from)
-        population, start = loop.resume(factory)
+        # An evaluation's line is cut to its first values.
+        loop.say = lambda line: space.say("  ".join(line.split("  ")[:8]))
+        population, start = loop.resume(factory(stage))
         reached["epoch"] = start
         per_model.rewind(start)
-        return loop.run(population, start, range(start, epochs), stop)[0]
-    finally:
-        checkpointer.close()
-        writer.close()
-        per_model.close()
+        return loop.run(population, start, range(start, schedule.num_steps))
 
 
-def _said_briefly(name: str) -> Callable[[str], None]:
-    """A printer that names the stage and cuts an evaluation's line to its first values."""
+def factory(stage: Stage) -> PopulationFactory:
+    """How the stage's population at epoch 0 is made."""
+    return PopulationFactory(stage.group, stage.data["x"], stage.start_from)
 
-    def say(line: str) -> None:
-        words = line.split("  ")
-        print(f"[{name}] " + "  ".join(words[:8]), flush=True)
 
-    return say
+def _check_inputs(space: Workspace, inputs: str) -> None:
+    path = space.path / STAGE
+    if path.exists() and files.read_json(path)["inputs"] != inputs:
+        space.set_aside("it was trained on what other teachers say")
+    if not path.exists():
+        space.write_json(STAGE, {"inputs": inputs})
+
+
+def _mean(name: str, values: np.ndarray) -> float | None:
+    """The mean over models; None for the side of a bound that is not finite."""
+    mean = float(np.mean(values))
+    of_bound = name.endswith(("_lhs", "_rhs", "_slack"))
+    return None if of_bound and not np.isfinite(mean) else mean
 
 
 def restore_variables(folder: pathlib.Path, group: Members, example: np.ndarray) -> Any:
     """The variables of a finished population from its stage's folder."""
-    checkpointer = Checkpointer(folder / "checkpoints", keep=1)
+    checkpointer = Checkpointer(folder / CHECKPOINTS)
     try:
-        restored = checkpointer.restore(PopulationFactory(group, example).abstract())
+        # The last one or none: those before it are not finished.
+        last = checkpointer.steps()[-1]
+        restored = checkpointer.restore(PopulationFactory(group, example).abstract(), last)
     finally:
         checkpointer.close()
     assert restored is not None, "the run was checked to hold a checkpoint"
     return restored.state.variables
 
 
-def teacher_stage(setup: Setup, folder: pathlib.Path) -> Stage:
+def teacher_stage(setup: Setup) -> Stage:
     """Cross-entropy on labels, and on concepts where they are taught; all training examples."""
     task = setup.task
     forward = make_forward(setup.teacher_model, task.scale)
@@ -132,7 +138,6 @@ def teacher_stage(setup: Setup, folder: pathlib.Path) -> Stage:
         return scores
 
     return Stage(
-        folder,
         setup.teachers,
         setup.teacher_plan,
         teacher_loss(task.teach_concept),
@@ -150,22 +155,29 @@ class Taught(NamedTuple):
     models: Models
 
 
-def teach(setup: Setup, variables: Any, cache: pathlib.Path) -> Taught:
-    """`Taught` for teachers of these variables, computed once and kept in the file `cache`."""
+def teach(setup: Setup, variables: Any, space: Workspace) -> Taught:
+    """`Taught` for teachers of these variables, kept as teacher_outputs.npz."""
     task = setup.task
-    if not cache.exists():
+
+    def compute() -> dict[str, np.ndarray]:
         forward = make_forward(setup.teacher_model, task.scale)
         logits = forward(variables, _distilled(setup).x)[1]
         models = models_of(forward(variables, task.test.x), variables)
         arrays = {"logits": logits, "f": models.f, "g": models.g}
         if models.concept_head is not None:
             arrays["concept_head"] = models.concept_head
-        temporary = cache.with_suffix(".tmp.npz")
-        np.savez(temporary, **arrays)
-        temporary.replace(cache)
-    with np.load(cache, allow_pickle=False) as stored:
-        models = Models(stored["f"], stored["g"], stored.get("concept_head"))
-        return Taught(stored["logits"], models)
+        return arrays
+
+    data = {"distilled": _distilled(setup).x, "test": task.test.x, "scale": task.scale}
+    inputs = {"variables": _named(variables), "data": data}
+    found = space.part("teacher_outputs", inputs, compute)
+    return Taught(found["logits"], Models(found["f"], found["g"], found.get("concept_head")))
+
+
+def _named(variables: Any) -> list[Any]:
+    """The leaves of a tree with their paths, for a digest."""
+    leaves = jax.tree_util.tree_flatten_with_path(jax.device_get(variables))[0]
+    return [[jax.tree_util.keystr(path), leaf] for path, leaf in leaves]
 
 
 def student_stage(
@@ -173,7 +185,6 @@ def student_stage(
     objective: str,
     taught: Taught,
     measure: Measure,
-    folder: pathlib.Path,
     start_from: Any = None,
 ) -> Stage:
     """Students of one objective, on the teachers' cached logits (dropout off, as published)."""
@@ -187,7 +198,6 @@ def student_stage(
         return measure(students, taught.models, owner)
 
     return Stage(
-        folder,
         setup.students,
         setup.student_plan,
         setup.objectives[objective],
@@ -195,6 +205,7 @@ def student_stage(
         task.scale,
         of_population,
         start_from,
+        inputs=[taught.logits, None if start_from is None else _named(start_from)],
     )
 
 

@@ -1,6 +1,5 @@
 """Is my embedding hubby? What it costs, and which reduction to use."""
 
-import pathlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -156,28 +155,3 @@ def _timed(run: Callable[[], Any]) -> tuple[float, Any]:
         spent.append(time.perf_counter() - start)
         if sum(spent) > TIMED or len(spent) == 5:
             return min(spent), found
-
-
-def read_labels(path: str) -> Int[np.ndarray, "n"]:
-    """Labels from .npy or from the lines of a text file, numbered in sorted order.
-
-    Raises:
-      UserError: where there is no such file, or it holds no vector.
-    """
-    if not pathlib.Path(path).is_file():
-        raise UserError(f"there is no file {path}")
-    try:
-        if path.endswith(".npy"):
-            values = np.load(path, allow_pickle=False)
-        else:
-            values = np.array(pathlib.Path(path).read_text(encoding="utf-8").splitlines())
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(
-            f"{path}: labels are a vector in a .npy file of numbers or strings, or the lines of a "
-            f"text file ({error})"
-        ) from error
-    if values.ndim != 1 or not len(values):
-        raise UserError(f"labels {path} have shape {values.shape}; one label a row is needed")
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        raise UserError(f"labels {path}: {np.isnan(values).sum():,} are NaN; give each row a class")
-    return np.unique(values, return_inverse=True)[1]

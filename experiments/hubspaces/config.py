@@ -37,7 +37,7 @@ def hubness_config(arg: str, *, texts: str = "", train_texts: str = "") -> Confi
     """The config of one data set.
 
     Args:
-      arg: an embedding of `experiments.text.spaces.embed` (minilm, static, lsa, model:FOLDER or
+      arg: an embedding of `experiments.text.spaces.embedder` (minilm, static, lsa, model:FOLDER or
         file:FILE), or with ":smoke" after it a run of seconds on a made-up space.
       texts: as `experiments.text.sources.load` reads them: the queries, or all rows if split here.
       train_texts: the points, where the data set has its own split.

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
+from experiments.hubspaces.evaluate import Outcome
 from experiments.hubspaces.methods import parse
-from experiments.hubspaces.summary import value_of
+from experiments.hubspaces.summary import best, value_of
+from experiments.hubspaces.tables import PUBLISHED
+from experiments.reporting.figures import new
+from hubness import tokens
 
 Row = Mapping[str, Any]
 TITLES = {"error": "error", "skewness": "skewness", "robin_hood": "Robin Hood"}
@@ -17,14 +20,43 @@ FLOOR = -100.0  # per cent; what is worse stands at the edge
 KINDS = ("vectors changed", "distances changed", "both")
 
 
+def figures(
+    record: Row, outcomes: Mapping[str, Outcome], labels: np.ndarray | None
+) -> dict[str, Figure]:
+    """The figures by name; `outcomes` and `labels` are those of the first split's points."""
+    rows, names = record["rows"], detailed(record)
+    drawn = {"occurrence": occurrence({n: outcomes[n].counts for n in names}, "First split.")}
+    if len(record["summary"]) > 1:
+        drawn["reductions"] = reductions(rows)
+    drawn["graphs"] = neighbour_graphs({n: outcomes[n].index for n in names}, labels)
+    if len(record["summary"]) > 1:
+        drawn["paired"] = paired(rows, names[1:])
+    if labels is not None and len(record["summary"]) > 3:
+        drawn["correlation"] = hubness_against_error(rows)
+    return drawn
+
+
+def detailed(record: Row) -> list[str]:
+    """The methods of the detailed figures: plain, least error, least Robin Hood, the paper's."""
+    found = [s["method"] for s in record["summary"]]
+    wanted = ["none", *(best(record["summary"], name) for name in ("error", "robin_hood"))]
+    wanted += [PUBLISHED, "f-norm+mp_gauss", "f-norm"]
+    return [name for name in dict.fromkeys(wanted) if name in found][:4]
+
+
 def label(name: str) -> str:
     """A method as figures call it."""
     return "plain space" if name == "none" else name
 
 
-def occurrence(counts: Mapping[str, np.ndarray]) -> Figure:
+def occurrence(counts: Mapping[str, np.ndarray], note: str = "") -> Figure:
     """The share of points with each count N_10, and what chance gives."""
-    figure, axis = plt.subplots(figsize=(7, 4.4), layout="constrained")
+    text = (
+        "**How often points are neighbours**: the share of points that stand in 0, 1, 2, … lists "
+        "of ten neighbours. The more of a curve lies right of the dotted one, the more hubs; left "
+        "of it, the more points are found by no query."
+    )
+    figure, (axis,) = new((7, 4.4), caption=f"{text} {note}".strip())
     for name, values in counts.items():
         heights = np.bincount(values) / len(values)
         seen = np.flatnonzero(heights)
@@ -50,8 +82,13 @@ def reductions(rows: Sequence[Row]) -> Figure:
     names = [n for n in dict.fromkeys(row["method"] for row in rows) if n != "none"]
     columns = [c for c in ("error", "skewness", "robin_hood") if value_of(rows[0], c) is not None]
     size = (3.4 * len(columns) + 1.6, 0.24 * len(names) + 1)
-    figure, axes = plt.subplots(1, len(columns), figsize=size, sharey=True, squeeze=False)
-    for axis, column in zip(axes[0], columns, strict=True):
+    text = (
+        "**What each method takes away**: one dot a split, right of the line where the figure "
+        "falls, that is, improves; red where it grows on average; arrows where it more than "
+        "doubles."
+    )
+    figure, axes = new(size, columns=len(columns), caption=text, sharey=True)
+    for axis, column in zip(axes, columns, strict=True):
         for place, name in enumerate(names):
             cut = _cuts([row for row in rows if row["method"] == name], base, column)
             jitter = place + np.linspace(-0.18, 0.18, len(cut) + 2)[1:-1]
@@ -65,7 +102,6 @@ def reductions(rows: Sequence[Row]) -> Figure:
         axis.set(xlabel=f"{TITLES[column]} falls by %", yticks=range(len(names)))
         axis.set_yticklabels(names, fontsize=7)
         axis.set_ylim(len(names) - 0.4, -0.6)
-    figure.tight_layout()
     return figure
 
 
@@ -79,8 +115,13 @@ def neighbour_graphs(
     place = np.empty(n, int)
     place[order] = np.arange(n)
     width = 4 * len(indices) + 0.4
-    figure, axes = plt.subplots(1, len(indices), figsize=(width, 4.3), squeeze=False)
-    for axis, (name, index) in zip(axes[0], indices.items(), strict=True):
+    text = (
+        "**Neighbour graphs: hubs are vertical lines.** A dot where the point of the row has the "
+        "point of the column among its ten nearest; points in the order of their classes, which "
+        f"lines part where there are labels. Points of the first split, at most {most} rows."
+    )
+    figure, axes = new((width, 4.3), columns=len(indices), caption=text)
+    for axis, (name, index) in zip(axes, indices.items(), strict=True):
         near = place[index[rows, :10]]
         axis.plot(near.ravel(), np.repeat(place[rows], near.shape[1]), ",k", alpha=0.5)
         axis.set(title=label(name), xlim=(0, n), ylim=(n, 0), xlabel="neighbour", aspect="equal")
@@ -88,8 +129,7 @@ def neighbour_graphs(
         for edge in [] if labels is None else np.flatnonzero(np.diff(labels[order])) + 1:
             axis.axvline(edge, color="C3", lw=0.4)
             axis.axhline(edge, color="C3", lw=0.4)
-    axes[0][0].set_ylabel("point")
-    figure.tight_layout()
+    axes[0].set_ylabel("point")
     return figure
 
 
@@ -98,7 +138,9 @@ def paired(rows: Sequence[Row], names: Sequence[str]) -> Figure:
     columns = [c for c in ("error", "skewness", "robin_hood") if value_of(rows[0], c) is not None]
     shape = len(columns), len(names)
     size = (2 * shape[1] + 0.8, 2.3 * shape[0])
-    figure, axes = plt.subplots(*shape, figsize=size, sharey="row", squeeze=False)
+    text = "**Split by split**: one line a split; a method that always helps has lines that fall."
+    figure, flat = new(size, *shape, caption=text, sharey="row")
+    axes = flat.reshape(shape)
     base = {row["seed"]: row for row in rows if row["method"] == "none"}
     for line, column in zip(axes, columns, strict=True):
         for axis, name in zip(line, names, strict=True):
@@ -111,14 +153,14 @@ def paired(rows: Sequence[Row], names: Sequence[str]) -> Figure:
         line[0].set_ylabel(TITLES[column] + (" %" if column == "error" else ""))
     for axis, name in zip(axes[0], names, strict=True):
         axis.set_title(name.replace("+", "\n+ "), fontsize=8)
-    figure.tight_layout()
     return figure
 
 
 def hubness_against_error(rows: Sequence[Row]) -> Figure:
     """Does less hubness mean less error? Each dot is a method on a split."""
     base = {row["seed"]: row for row in rows if row["method"] == "none"}
-    figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), sharey=True)
+    text = "**Less hubness, less error?** One dot a method and split."
+    figure, axes = new((8.4, 3.8), columns=2, caption=text, sharey=True)
     for axis, column in zip(axes, ("skewness", "robin_hood"), strict=True):
         changed = [r for r in rows if r["method"] != "none"]
         x, y = (_cuts(changed, base, c) for c in (column, "error"))
@@ -126,14 +168,13 @@ def hubness_against_error(rows: Sequence[Row]) -> Figure:
         for place, kind in enumerate(KINDS):
             own = kinds == place
             axis.plot(x[own], y[own], "osD"[place], ms=3, alpha=0.6, label=kind)
-        rho, r = stats.spearmanr(x, y).statistic, stats.pearsonr(x, y).statistic
+        rho, r = float(tokens.spearman(x, y)), float(np.corrcoef(x, y)[0, 1])
         axis.set(title=f"Spearman {rho:.2f}, Pearson {r:.2f}")
         axis.set_xlabel(f"{TITLES[column]} falls by %")
         axis.axhline(0, color="0.6", lw=0.8)
         axis.axvline(0, color="0.6", lw=0.8)
     axes[0].set_ylabel("error falls by %")
     axes[0].legend(fontsize=8)
-    figure.tight_layout()
     return figure
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.text.chunks import array_digest
+from experiments.text.digests import array_digest
 from experiments.text.sources import Texts
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from experiments.hubspaces.evaluate import K_HUBNESS
 from experiments.hubspaces.methods import parse
-from experiments.hubspaces.tables import markdown
+from experiments.hubspaces.tables import COLUMNS
+from experiments.reporting.markdown import Cell, Column, Table, block
 
 Row = Mapping[str, Any]
 # Robin Hood above chance. Sentence encoders on news: 0.15; mean word vectors: 0.4 (spec 7).
@@ -18,10 +19,10 @@ SPACES = {
 }
 
 
-def paragraphs(found: Row) -> list[str]:
-    """How hubby the space is, what that costs, and what to do about it."""
+def meaning(found: Row) -> list[str]:
+    """What hubness costs, and what to do about it."""
     tried, name = found["methods"], found["recommended"]
-    out = [_degree(found)]
+    out = []
     if found["duplicates"]:
         out.append(
             f"{found['duplicates']:,} of the rows used are exact duplicates of others: remove them "
@@ -74,7 +75,8 @@ def _excess(row: Row) -> float:
     return row["robin_hood"] - row["robin_hood_null"]
 
 
-def _degree(found: Row) -> str:
+def verdict(found: Row) -> str:
+    """How hubby the space is."""
     plain, excess = found["methods"][0], _excess(found["methods"][0])
     degree = "Little" if excess < LITTLE else "Moderate" if excess < STRONG else "Strong"
     hubs = ", ".join(f"{row:,} (in {count:,})" for row, count in found["hubs"])
@@ -145,29 +147,30 @@ def title(found: Row) -> str:
     return f"{used}, {found['width']} dimensions, metric {found['metric']}"
 
 
-def table(found: Row) -> str:
+def tables(found: Row) -> list[Table]:
     """Everything that was tried."""
-    labelled = "error" in found["methods"][0]
-    head = ["method", "Robin Hood", "skewness", "anti-hubs %", "largest N", "search s", "slower"]
-    lines = [head + (["bad neighbours %", "error %", "p"] if labelled else [])]
+    header = [COLUMNS[n] for n in ("robin_hood", "skewness", "antihub_rate")]
+    header += [Column("largest N", format=","), Column("search s", format=".3g", better="lower")]
+    header.append(Column("slower", "×", format=".1f", better="lower"))
+    names = ["robin_hood", "skewness", "antihub_rate", "largest", "seconds", "slowdown"]
+    if "error" in found["methods"][0]:
+        header += [Column("bad neighbours %", format=".2f", better="lower"), COLUMNS["error"]]
+        header.append(Column("p", format=".1e", better="lower", missing=""))
+        names += ["bad_rate", "error", "p_value"]
+    rows: list[list[Cell]] = []
     for row in found["methods"]:
-        line = [
-            f"`{row['method']}`",
-            f"{row['robin_hood']:.3f}",
-            f"{row['skewness']:.2f}",
-            f"{100 * row['antihub_rate']:.1f}",
-            f"{row['largest']:,}",
-            f"{row['seconds']:.3g}",
-            f"{row['slowdown']:.1f}x",
-        ]
-        if labelled:
-            line += [f"{100 * row[name]:.2f}" for name in ("bad_rate", "error")]
-            line.append("" if row is found["methods"][0] else f"{row['p_value']:.1e}")
-        lines.append(line)
-    return markdown(lines)
+        values = [_percent(name) * row[name] for name in names]
+        if row is found["methods"][0] and "error" in row:
+            values[-1] = None  # the plain space is not tested against itself
+        rows.append([f"`{row['method']}`", *values])
+    return [Table([Column("method"), *header], rows, "What was tried", _legend(found))]
 
 
-def legend(found: Row) -> str:
+def _percent(name: str) -> int:
+    return 100 if name in ("antihub_rate", "bad_rate", "error") else 1
+
+
+def _legend(found: Row) -> str:
     """What the columns are."""
     plain = found["methods"][0]
     text = (
@@ -187,4 +190,4 @@ def legend(found: Row) -> str:
 
 def as_markdown(found: Row) -> str:
     """Everything above, one after the other."""
-    return "\n\n".join([title(found), *paragraphs(found), table(found), legend(found)]) + "\n"
+    return "\n\n".join([title(found), verdict(found), *meaning(found), block(tables(found))])

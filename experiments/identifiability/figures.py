@@ -1,52 +1,37 @@
-"""The figures of a closeness run, as PNG files."""
+"""The figures of a closeness run."""
 
-import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.identifiability.task import Task
+from experiments.reporting.figures import COLOURS, new
 
 Summary = Mapping[str, Any]
-COLOURS = ("#4c72b0", "#c44e52", "#55a868", "#8172b3", "#ccb974", "#64b5cd")
 
 
-def write_figures(summary: Summary, workdir: pathlib.Path, task: Task) -> list[pathlib.Path]:
-    """All figures that the run has data for, under <workdir>/figures."""
-    folder = workdir / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    makers: dict[str, Callable[[], Any]] = {
-        "bound_constructed.png": lambda: bounds_constructed(summary),
-        "kl_to_zero.png": lambda: kl_to_zero(summary),
-        "representations.png": lambda: representations(summary, workdir, task),
-    }
+def figures(summary: Summary, task: Task, f: np.ndarray, g: np.ndarray) -> dict[str, Figure]:
+    """All figures that the run has data for; f and g are those of the widest models of `task`."""
+    drawn = {}
     if any(cell["pairs"] for cell in summary["cells"]):
-        makers["width.png"] = lambda: against_width(summary)
-        makers["bound_trained.png"] = lambda: bounds_trained(summary)
-        makers["sorted_distances.png"] = lambda: sorted_distances(summary)
-        makers["loss_gap.png"] = lambda: loss_gap(summary)
+        drawn["width"] = against_width(summary)
+        drawn["bound_trained"] = bounds_trained(summary)
+        drawn["sorted_distances"] = sorted_distances(summary)
+        drawn["loss_gap"] = loss_gap(summary)
+    drawn["representations"] = representations(summary, task, f, g)
+    drawn["bound_constructed"] = bounds_constructed(summary)
+    drawn["kl_to_zero"] = kl_to_zero(summary)
     if task.name == "radial":
-        makers["data.png"] = lambda: training_data(task)
-    for name, make in makers.items():
-        make().savefig(folder / name, dpi=110)
-    return [folder / name for name in makers]
+        drawn["data"] = training_data(task)
+    return drawn
 
 
-def new_figure(size: tuple[float, float], rows: int = 1, columns: int = 1):
-    """A figure and its axes in reading order. Not pyplot: no window system, no global state."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(size, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def against_width(summary: Summary):
+def against_width(summary: Summary) -> Figure:
     """Mean and standard deviation over pairs of d_LLV and d_{f,g}, against width."""
-    figure, axes = new_figure((8.4, 3.4), 1, 2)
+    text = "**Distances against width**: mean and standard deviation over pairs of seeds."
+    figure, axes = new((8.4, 3.4), columns=2, caption=text)
     cells = [cell for cell in summary["cells"] if cell["pairs"]]
     for i, k in enumerate(sorted({cell["labels"] for cell in cells})):
         own = [cell for cell in cells if cell["labels"] == k]
@@ -91,9 +76,10 @@ def _bound_lines(axis, m: int, largest: float) -> None:
     axis.set_ylabel("d_{f,g}")
 
 
-def bounds_constructed(summary: Summary):
+def bounds_constructed(summary: Summary) -> Figure:
     """d_{f,g} against d_LLV for perturbed models, and each side against its own term."""
-    figure, axes = new_figure((12, 3.6), 1, 3)
+    text = "**Bounds, constructed pairs**: every point is a perturbed model, below its bound."
+    figure, axes = new((12, 3.6), columns=3, caption=text)
     panels = (("d_llv", "d_fg"), ("t1", "d_svd_f"), ("t2", "d_svd_g"))
     for axis, (x, y) in zip(axes, panels, strict=True):
         for i, (k, values) in enumerate(summary["perturbed"].items()):
@@ -110,11 +96,12 @@ def bounds_constructed(summary: Summary):
     return figure
 
 
-def bounds_trained(summary: Summary):
+def bounds_trained(summary: Summary) -> Figure:
     """d_{f,g} against d_LLV for every kept pair of trained models."""
     cells = [cell for cell in summary["cells"] if cell["pairs"]]
     labels = sorted({cell["labels"] for cell in cells})
-    figure, axes = new_figure((4.4 * len(labels), 3.6), 1, len(labels))
+    text = "**Bounds, trained pairs**: every point is a pair of seeds, below both bounds."
+    figure, axes = new((4.4 * len(labels), 3.6), columns=len(labels), caption=text)
     for axis, k in zip(axes, labels, strict=True):
         own = [cell for cell in cells if cell["labels"] == k]
         for i, cell in enumerate(own):
@@ -126,9 +113,10 @@ def bounds_trained(summary: Summary):
     return figure
 
 
-def sorted_distances(summary: Summary):
+def sorted_distances(summary: Summary) -> Figure:
     """d_LLV of the pairs of each cell, ascending."""
-    figure, (axis,) = new_figure((5.2, 3.6))
+    text = "**d_LLV of all pairs**, in rising order."
+    figure, (axis,) = new((5.2, 3.6), caption=text)
     for cell, colour, order in _measured(summary):
         values = np.sort(cell["pairs"]["d_llv"])
         label = f"{cell['labels']} labels, width {cell['width']}"
@@ -140,9 +128,10 @@ def sorted_distances(summary: Summary):
     return figure
 
 
-def loss_gap(summary: Summary):
+def loss_gap(summary: Summary) -> Figure:
     """Mean CCA of embeddings against the difference of test losses: no relation is to be seen."""
-    figure, (axis,) = new_figure((5.2, 3.6))
+    text = "**Mean CCA against the difference of two models' test losses.**"
+    figure, (axis,) = new((5.2, 3.6), caption=text)
     for cell, colour, order in _measured(summary):
         label = f"{cell['labels']} labels, width {cell['width']}"
         pairs, mark = cell["pairs"], "ox^s"[order % 4]
@@ -153,10 +142,11 @@ def loss_gap(summary: Summary):
     return figure
 
 
-def kl_to_zero(summary: Summary):
+def kl_to_zero(summary: Summary) -> Figure:
     """KL falls to 0 with the length of the unembeddings; d_LLV and d_SVD do not."""
     table = summary["kl_table"]
-    figure, (axis,) = new_figure((5.2, 3.4))
+    text = "**KL falls to 0** with the length of the unembeddings; d_LLV and d_SVD do not."
+    figure, (axis,) = new((5.2, 3.4), caption=text)
     for i, (name, label) in enumerate(
         (("kl", "KL, nats"), ("d_llv", "d_LLV"), ("d_svd_f", "max d_SVD(f)"))
     ):
@@ -166,21 +156,21 @@ def kl_to_zero(summary: Summary):
     return figure
 
 
-def training_data(task: Task):
+def training_data(task: Task) -> Figure:
     """The wedges of the plane, coloured by label."""
-    figure, (axis,) = new_figure((4, 4))
+    figure, (axis,) = new((4, 4), caption="**Training data**, coloured by label.")
     shown = task.x[:4000]
     axis.scatter(shown[:, 0], shown[:, 1], c=task.label[:4000], s=3, cmap="tab20", linewidths=0)
     axis.set_aspect("equal")
     return figure
 
 
-def representations(summary: Summary, workdir: pathlib.Path, task: Task):
-    """First two coordinates of f (points) and g (lines) for three seeds of the widest models."""
+def representations(summary: Summary, task: Task, f: np.ndarray, g: np.ndarray) -> Figure:
+    """First two coordinates of f [n, inputs, m] (points) and g [n, k, m] (lines) of three seeds."""
     cell = [c for c in summary["cells"] if c["labels"] == task.num_labels][-1]
-    with np.load(workdir / f"k{cell['labels']}_w{cell['width']}" / "models.npz") as stored:
-        f, g = stored["f"][:3, :1000], stored["g"][:3]
-    figure, axes = new_figure((9, 3.2), 1, len(f))
+    f, g = f[:3, :1000], g[:3]
+    text = "**Representations**: embeddings (points) and unembeddings (lines) of the widest models."
+    figure, axes = new((9, 3.2), columns=len(f), caption=text)
     for axis, points, lines, loss in zip(axes, f, g, cell["loss"], strict=False):
         axis.scatter(*points[:, :2].T, c=task.test_label[: len(points)], s=3, cmap="tab20")
         reach = np.linalg.norm(points, axis=1).max() / np.linalg.norm(lines, axis=1).max()

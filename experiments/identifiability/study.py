@@ -1,64 +1,89 @@
 """Trains every number of labels and width of a config and measures all pairs of seeds."""
 
-import pathlib
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from matplotlib.figure import Figure
 
+from experiments.identifiability import tables
+from experiments.identifiability.constructed import kl_table, perturbed_models
+from experiments.identifiability.figures import figures
 from experiments.identifiability.networks import make_model
 from experiments.identifiability.pairs import all_pairs
 from experiments.identifiability.task import Task, make_task
-from experiments.identifiability.training import Trained, train_seeds
+from experiments.identifiability.training import Training, train_seeds
+from experiments.runtime import study
 from experiments.runtime.errors import UserError
-from experiments.runtime.preemption import StopSignal
+from experiments.runtime.study import Config, Record, Study
+from experiments.runtime.workspace import Workspace
 
 Cell = dict[str, Any]
 
 
-def run_cells(
-    config: Mapping[str, Any], workdir: pathlib.Path, stop: StopSignal
-) -> list[Cell] | None:
-    """One record for each number of labels and width, in order; None if a signal stopped it.
+@dataclasses.dataclass(frozen=True)
+class Prepared(study.Prepared):
+    """The task of each number of labels, and what is trained in each folder of the run."""
 
-    Trained models are kept in <workdir>/k<labels>_w<width>/models.npz, pairs in pairs.npz.
-    """
-    if config["train"]["num_seeds"] < 2:
+    tasks: tuple[Task, ...] = ()
+    trainings: Mapping[str, Training] = dataclasses.field(default_factory=dict)
+
+
+def prepare(config: Config) -> Prepared:
+    """Data, networks and plans of every cell. Raises `UserError` for values that cannot be."""
+    train = config["train"]
+    if train["num_seeds"] < 2:
         raise UserError("train.num_seeds must be at least 2: distances are between seeds")
-    cells = []
-    for num_labels in config["labels"]:
-        task = make_task(config["data"], num_labels)
-        for width in config["widths"]:
-            folder = workdir / f"k{num_labels}_w{width}"
-            trained = _train(config, task, width, folder, stop)
-            if trained is None:
-                return None
-            cells.append(_measure(config, task, width, trained, folder))
-    return cells
+    for name in ("num_steps", "batch_size"):
+        if train[name] < 1:
+            raise UserError(f"train.{name} is {train[name]}; at least 1 is needed")
+    if not train["learning_rate"] > 0:
+        raise UserError(f"train.learning_rate is {train['learning_rate']}; it must be positive")
+    tasks = tuple(make_task(config["data"], k) for k in config["labels"])
+    trainings = {
+        f"k{task.num_labels}_w{width}": _training(config, task, width)
+        for task in tasks
+        for width in config["widths"]
+    }
+    return Prepared(
+        config=config,
+        digests={f"{task.name} of {task.num_labels} labels": task.sha256 for task in tasks},
+        facts=[task.facts() for task in tasks],
+        layouts={name: training.abstract for name, training in trainings.items()},
+        tasks=tasks,
+        trainings=trainings,
+    )
 
 
-def _train(
-    config: Mapping[str, Any], task: Task, width: int, folder: pathlib.Path, stop: StopSignal
-) -> Trained | None:
-    images = task.name != "radial"
-    model = make_model(config["model"], width, task.num_labels, images=images)
+def _training(config: Config, task: Task, width: int) -> Training:
+    model = make_model(config["model"], width, task.num_labels, images=task.name != "radial")
     key = jax.random.fold_in(jax.random.key(config["seed"]), task.num_labels)
-    seeds = config["train"]["num_seeds"]
-    trained = train_seeds(model, task, config["train"], folder, stop, seeds=seeds, key=key)
-    if trained is not None:
-        np.savez(folder / "models.npz", **trained._asdict())
-    return trained
+    return Training(model, width, task, config["train"], key)
 
 
-def _measure(
-    config: Mapping[str, Any], task: Task, width: int, trained: Trained, folder: pathlib.Path
-) -> Cell:
-    plan = config["eval"]
+def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
+    """The record's cells, one for each number of labels and width, and the constructed models."""
+    config = prepared.config
+    cells = [_cell(config, training, space.at(n)) for n, training in prepared.trainings.items()]
+    plan = config["constructed"]
+    k_table, k_perturbed = jax.random.split(jax.random.key(config["seed"] + 2))
+    inputs = {"plan": plan, "seed": config["seed"]}
+    return {
+        "cells": cells,
+        "kl_table": space.part("kl_table", inputs, lambda: kl_table(plan, k_table)),
+        "perturbed": space.part("perturbed", inputs, lambda: perturbed_models(plan, k_perturbed)),
+    }
+
+
+def _cell(config: Config, training: Training, space: Workspace) -> Cell:
+    """Trains the seeds of a cell and measures their pairs."""
+    trained, plan = train_seeds(training, space), config["eval"]
     kept = np.flatnonzero(trained.accuracy > plan["min_accuracy"])
     cell: Cell = {
-        "labels": task.num_labels,
-        "width": width,
+        "labels": training.task.num_labels,
+        "width": training.width,
         "dim": config["model"]["dim"],
         "accuracy": _rounded(trained.accuracy),
         "loss": _rounded(trained.loss),
@@ -66,10 +91,10 @@ def _measure(
         "pairs": {},
     }
     if len(kept) >= max(2, plan["min_models"]):
-        key = jax.random.fold_in(jax.random.key(config["seed"] + 1), width)
-        f = trained.f[kept, : plan["num_inputs"]]
-        pairs = all_pairs(f, trained.g[kept], key, plan["num_sets"])
-        np.savez(folder / "pairs.npz", **pairs)
+        key = jax.random.fold_in(jax.random.key(config["seed"] + 1), training.width)
+        f, g, num_sets = trained.f[kept, : plan["num_inputs"]], trained.g[kept], plan["num_sets"]
+        inputs = {"f": f, "g": g, "num_sets": num_sets, "seed": config["seed"]}
+        pairs = space.part("pairs", inputs, lambda: all_pairs(f, g, key, num_sets))
         gap = np.abs(trained.loss[kept[pairs["first"]]] - trained.loss[kept[pairs["second"]]])
         cell["pairs"] = {name: _rounded(v) for name, v in (pairs | {"loss_gap": gap}).items()}
     return cell
@@ -77,3 +102,26 @@ def _measure(
 
 def _rounded(values: np.ndarray) -> list[float]:
     return [float(f"{v:.6g}") for v in np.asarray(values, float)]
+
+
+def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figure]:
+    """The figures; representations are those of the widest models of the first task."""
+    task = prepared.tasks[0]
+    widest = [n for n, training in prepared.trainings.items() if training.task is task][-1]
+    models = space.at(widest).store.read("models")
+    return figures(record, task, models["f"], models["g"])
+
+
+STUDY = Study(
+    name="closeness",
+    prepare=prepare,
+    run=run,
+    figures=draw,
+    reporting=tables,
+    fixed={
+        "seed": "what is trained already has other seeds",
+        "train.batch_size": "the order of the data would change within a run",
+    },
+    trains=True,
+    no_weights="its models differ in their initial weights and in nothing else",
+)

@@ -1,7 +1,6 @@
 """All seeds of one architecture trained by one compiled program, resumable."""
 
 import dataclasses
-import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -20,11 +19,9 @@ from experiments.distillation.population import (
 )
 from experiments.identifiability.networks import TwoSided, steps_per_epoch
 from experiments.identifiability.task import Task
-from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.loop import Loop, Schedule
-from experiments.runtime.metrics import MetricsWriter
-from experiments.runtime.preemption import StopSignal
 from experiments.runtime.progress import Progress
+from experiments.runtime.workspace import Workspace
 
 
 class Trained(NamedTuple):
@@ -36,30 +33,54 @@ class Trained(NamedTuple):
     loss: np.ndarray
 
 
-def train_seeds(
-    model: TwoSided,
-    task: Task,
-    train: Mapping[str, Any],
-    folder: pathlib.Path,
-    stop: StopSignal,
-    *,
-    seeds: int,
-    key: jax.Array,
-) -> Trained | None:
-    """Trains `seeds` models to `train.num_steps`, or goes on; None if a signal stopped it.
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What is trained: models of one architecture, alike but for their initial weights.
 
-    Seeds differ in their initial weights only: the order of the data is that of one key, as
-    published. The loop's steps are epochs, the last one full.
+    The order of the data is that of one key, as published.
     """
-    group = members(model, key, 1, seeds, train["together"])
-    # The keys given to the epochs order the data; those given to the factory draw the weights.
-    in_step = dataclasses.replace(group, keys=jnp.stack([jax.random.fold_in(key, 1)] * seeds))
-    epochs = -(-train["num_steps"] // steps_per_epoch(len(task.x), train["batch_size"]))
-    plan = Plan(epochs, train["batch_size"], train["learning_rate"], gamma=1.0, held_epochs=0)
-    data = {"x": task.x, "label": task.label}
-    epoch = make_epoch(in_step, plan, label_loss, data, task.scale)
-    population, reached = _run(epoch, group, task, plan, train, folder, stop)
-    return trained(model, task, population) if reached == epochs else None
+
+    model: TwoSided
+    width: int
+    task: Task
+    train: Mapping[str, Any]
+    key: jax.Array
+
+    @property
+    def group(self) -> Members:
+        train = self.train
+        return members(self.model, self.key, 1, train["num_seeds"], train["together"])
+
+    @property
+    def plan(self) -> Plan:
+        """Epochs, the last one full, that hold the steps asked for."""
+        train = self.train
+        epochs = -(-train["num_steps"] // steps_per_epoch(len(self.task.x), train["batch_size"]))
+        return Plan(epochs, train["batch_size"], train["learning_rate"], gamma=1.0, held_epochs=0)
+
+    def factory(self) -> PopulationFactory:
+        return PopulationFactory(self.group, self.task.x)
+
+    def abstract(self) -> Population:
+        return self.factory().abstract()
+
+
+def train_seeds(training: Training, space: Workspace) -> Trained:
+    """Trains the models to the end of their plan, or goes on; what they are then is kept.
+
+    The loop's steps are epochs.
+    """
+    task, train = training.task, dict(training.train)
+    for name in ("log_every", "eval_every", "save_every"):
+        del train[name]  # they change no model
+    inputs = {
+        "model": repr(training.model),
+        "data": task.sha256,
+        "train": train,
+        "key": jax.random.key_data(training.key),
+    }
+    compute = lambda: trained(training.model, task, _run(training, space))._asdict()
+    return Trained(**space.part("models", inputs, compute))
 
 
 def label_loss(outputs: tuple[jax.Array, ...], example: Mapping[str, jax.Array]) -> jax.Array:
@@ -81,36 +102,26 @@ def trained(model: TwoSided, task: Task, population: Population) -> Trained:
     )
 
 
-def _run(
-    epoch: Any,
-    group: Members,
-    task: Task,
-    plan: Plan,
-    train: Mapping[str, Any],
-    folder: pathlib.Path,
-    stop: StopSignal,
-) -> tuple[Population, int]:
-    folder.mkdir(parents=True, exist_ok=True)
-    writer = MetricsWriter(folder / "metrics.jsonl")
-    checkpointer = Checkpointer(folder / "checkpoints", keep=1)
+def _run(training: Training, space: Workspace) -> Population:
+    group, task, plan, train = training.group, training.task, training.plan, training.train
+    # The keys given to the epochs order the data; those given to the factory draw the weights.
+    order = jnp.stack([jax.random.fold_in(training.key, 1)] * group.size)
+    data = {"x": task.x, "label": task.label}
+    epoch = make_epoch(dataclasses.replace(group, keys=order), plan, label_loss, data, task.scale)
 
     def evaluate(population: Population) -> dict[str, float]:
         scores = trained(group.model, task, population)
         return {"accuracy": float(scores.accuracy.mean()), "loss": float(scores.loss.mean())}
 
-    try:
+    with space.metrics() as writer, space.checkpoints() as checkpointer:
         loop = Loop(
             epoch,
             Schedule(plan.epochs, train["log_every"], train["eval_every"], train["save_every"]),
-            workdir=folder,
+            workspace=space,
             writer=writer,
             checkpointer=checkpointer,
             progress=Progress(plan.epochs, len(task.x) * group.size),
             evaluate=evaluate,
-            say=lambda line: print(f"[{folder.name}] {line}", flush=True),
         )
-        population, start = loop.resume(PopulationFactory(group, task.x))
-        return loop.run(population, start, range(start, plan.epochs), stop)
-    finally:
-        checkpointer.close()
-        writer.close()
+        population, start = loop.resume(training.factory())
+        return loop.run(population, start, range(start, plan.epochs))

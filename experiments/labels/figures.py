@@ -1,41 +1,38 @@
-"""The figures of label cosines, as PNG files: decision regions with label vectors, and an audit."""
+"""The figures of label cosines: decision regions with label vectors, and an audit."""
 
-import pathlib
+from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from experiments.reporting.figures import new
 from similarity import constructions, gauge
 
 
-def write_figures(folder: pathlib.Path, audited: np.ndarray | None) -> list[pathlib.Path]:
+def figures(audited: np.ndarray | None) -> dict[str, Figure]:
     """The paper's figures, and the audit's where a matrix was given."""
-    folder.mkdir(parents=True, exist_ok=True)
     even, short = constructions.row_lengths()
     base = np.array([(1.0, 0.3), (0.2, 1.0), (-0.9, -0.2), (0.1, -1.0)])
     moved = {
         f"cosine {c:g}": np.asarray(gauge.translate_to_cosine(base, 0, 1, c)) for c in (-1, 0, 0.95)
     }
-    figures = {
-        "translations.png": regions({"as given": base} | moved),
-        "competing.png": regions(
-            {
-                "centred": constructions.centred_cosines(),
-                "unit length": constructions.fixed_length_cosines(),
-            }
-        ),
-        "lengths.png": regions({"equal lengths": even / 5, "label 2 shortened": short / 5}),
-        "ranks.png": configurations(),
+    cosines = {
+        "centred": constructions.centred_cosines(),
+        "unit length": constructions.fixed_length_cosines(),
     }
-    if audited is not None:
-        figures["audit.png"] = audit(audited)
-    for name, figure in figures.items():
-        figure.savefig(folder / name, dpi=110)
-    return [folder / name for name in figures]
+    lengths = {"equal lengths": even / 5, "label 2 shortened": short / 5}
+    drawn = {} if audited is None else {"audit": audit(audited)}
+    return drawn | {
+        "translations": regions({"as given": base} | moved, "**Equal regions**, other cosines."),
+        "competing": regions(cosines, "**Who competes** is not who has a large cosine."),
+        "lengths": regions(lengths, "**Equal cosines**, and a label that never wins."),
+        "ranks": configurations(),
+    }
 
 
-def regions(matrices: dict[str, np.ndarray]):
+def regions(matrices: Mapping[str, np.ndarray], caption: str) -> Figure:
     """Which label is most likely at each point of the plane, with the rows as arrows."""
-    figure, axes = _figure(len(matrices))
+    figure, axes = _panels(len(matrices), caption)
     for axis, (title, W) in zip(axes, matrices.items(), strict=True):
         reach = max(1.6, 1.25 * np.abs(W).max())
         grid = np.stack(np.meshgrid(*[np.linspace(-reach, reach, 300)] * 2), -1)
@@ -57,9 +54,9 @@ def regions(matrices: dict[str, np.ndarray]):
     return figure
 
 
-def configurations():
+def configurations() -> Figure:
     """Two point configurations of equal sign patterns with their connecting lines."""
-    figure, axes = _figure(2)
+    figure, axes = _panels(2, "**Equal sign patterns**, other rankings.")
     for axis, W in zip(axes, constructions.equal_signs_other_ranks(), strict=True):
         points = W[:, :2]
         for i in range(len(points)):
@@ -72,13 +69,14 @@ def configurations():
     return figure
 
 
-def audit(W: np.ndarray):
+def audit(W: np.ndarray) -> Figure:
     """Cosines of all pairs, as stored and centred, and the translation that undoes each sign."""
     found = gauge.audit(W)
     pairs = np.triu_indices(len(W), 1)
     raw, centred = (np.asarray(x)[pairs] for x in (found.cosine, found.centred_cosine))
     needed = np.asarray(found.flip_distance)[pairs] / float(found.row_scale)
-    figure, axes = _figure(2, equal=False)
+    text = "**Your matrix**: cosines of all pairs, and the translation that makes each one 0."
+    figure, axes = new((6.4, 3.2), columns=2, caption=text)
     bins = np.linspace(-1, 1, 80)
     axes[0].hist(raw, bins, alpha=0.6, label="as stored")
     axes[0].hist(centred, bins, alpha=0.6, label="centred")
@@ -89,13 +87,8 @@ def audit(W: np.ndarray):
     return figure
 
 
-def _figure(columns: int, *, equal: bool = True):
-    from matplotlib.figure import Figure
-
-    figure = Figure((3.2 * columns, 3.2), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False).ravel()
+def _panels(columns: int, caption: str) -> tuple[Figure, np.ndarray]:
+    figure, axes = new((3.2 * columns, 3.2), columns=columns, caption=caption)
     for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        if equal:
-            axis.set_aspect("equal")
+        axis.set_aspect("equal")
     return figure, axes

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Bool, Int
-from ml_collections import ConfigDict
 
 import hubness
 from experiments.lmhubs.neighbourhoods import Neighbourhood, Sample, Space
@@ -17,11 +16,11 @@ def hub_table(
     space: Space,
     found: Neighbourhood,
     frequencies: Mapping[str, Int[np.ndarray, "v"]],
-    c: ConfigDict,
+    c: Mapping[str, Any],
 ) -> dict[str, Any]:
     """How unequal the counts are, which points are hubs, and whether hubs are frequent tokens."""
     counts, hubs = found.counts, hub_mask(found.counts, c)
-    measured = hubness.measures(counts, c.k, len(found.index))
+    measured = hubness.measures(counts, c["k"], len(found.index))
     row = {
         "comparison": found.comparison,
         "distance": found.distance,
@@ -54,21 +53,21 @@ def hub_table(
             "count": int(counts[i]),
             "frequency": {name: int(f[i]) for name, f in frequencies.items()},
         }
-        for i in np.argsort(-counts, kind="stable")[: c.num_top]
+        for i in np.argsort(-counts, kind="stable")[: c["num_top"]]
     ]
     return row
 
 
-def hub_mask(counts: Int[np.ndarray, "n"], c: ConfigDict) -> Bool[np.ndarray, "n"]:
+def hub_mask(counts: Int[np.ndarray, "n"], c: Mapping[str, Any]) -> Bool[np.ndarray, "n"]:
     """The points that are hubs under the config's rule."""
-    return np.asarray(tokens.hub_mask(counts, rule=c.hubs.rule, value=c.hubs.value))
+    return np.asarray(tokens.hub_mask(counts, rule=c["hubs"]["rule"], value=c["hubs"]["value"]))
 
 
 def correlation(
     counts: Int[np.ndarray, "v"],
     frequency: Int[np.ndarray, "v"],
     hubs: Bool[np.ndarray, "v"],
-    c: ConfigDict,
+    c: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Spearman's ρ of count and frequency: over hubs, with a bootstrap interval, and over all."""
     over_all = finite(tokens.spearman(counts, frequency))
@@ -81,7 +80,9 @@ def correlation(
             "all": over_all,
         }
     x, y = counts[hubs], frequency[hubs]
-    low, high = tokens.spearman_interval(x, y, jax.random.key(c.seed), num_samples=c.bootstrap)
+    low, high = tokens.spearman_interval(
+        x, y, jax.random.key(c["seed"]), num_samples=c["bootstrap"]
+    )
     return {
         "rho": finite(tokens.spearman(x, y)),
         "low": finite(low),
@@ -103,7 +104,7 @@ def answer(index: Int[np.ndarray, "n k"], answers: Int[np.ndarray, "n a"]) -> In
     return answers[np.arange(len(answers)), chosen]
 
 
-def accuracy(found: Neighbourhood, sample: Sample, c: ConfigDict) -> dict[str, Any]:
+def accuracy(found: Neighbourhood, sample: Sample, c: Mapping[str, Any]) -> dict[str, Any]:
     """How often the first token is right, overall and for hubs and others; and any of the k."""
     first = found.index[:, :1]
     shares = tokens.hub_accuracy(
@@ -116,7 +117,7 @@ def accuracy(found: Neighbourhood, sample: Sample, c: ConfigDict) -> dict[str, A
         "distance": found.distance,
         **accuracies,
         "hub_share": float(shares.n_hub / len(first)),
-        f"within_{c.k}": float(within),
+        f"within_{c['k']}": float(within),
     }
 
 
@@ -168,7 +169,7 @@ def pooled(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([s.hidden for s in samples]), labels
 
 
-def mitigation(space: Space, c: ConfigDict, say) -> list[dict[str, Any]]:
+def mitigation(space: Space, c: Mapping[str, Any], say) -> list[dict[str, Any]]:
     """What each reduction does to skewness, and what it costs in purity or right answers.
 
     Cosine distances of pooled contexts, of tokens, and of contexts to tokens, where the model's
@@ -181,18 +182,18 @@ def mitigation(space: Space, c: ConfigDict, say) -> list[dict[str, Any]]:
         fill = lambda a: np.pad(a, ((0, 0), (0, width - a.shape[1])), constant_values=-1)
         answers = np.concatenate([fill(s.answers) for s in space.samples])
     rows = []
-    for comparison in tuple(c.comparisons):
+    for comparison in c["comparisons"]:
         points = hidden if comparison == "cc" else space.unembedding
         queries = hidden if comparison == "ct" else None
-        for method in ("none", *tuple(c.reductions)):
+        for method in ("none", *c["reductions"]):
             say(f"{space.name}: {comparison} {method}")
             if method == "none":
-                index = hubness.knn(points, c.k, queries=queries, metric="cosine").index
+                index = hubness.knn(points, c["k"], queries=queries, metric="cosine").index
             else:
                 # Contexts and tokens are two domains: a token's rivals are other contexts.
                 index = hubness.reduced_knn(
                     points,
-                    c.k,
+                    c["k"],
                     method,
                     queries=queries,
                     metric="cosine",
@@ -201,7 +202,7 @@ def mitigation(space: Space, c: ConfigDict, say) -> list[dict[str, Any]]:
             rows.append({"comparison": comparison, "distance": "cosine", "method": method})
             rows[-1] |= _cost(np.asarray(index), comparison, len(points), labels, answers, c)
         if comparison == "ct":
-            index = tokens.top_tokens(hidden, points, c.k, bias=space.bias).index
+            index = tokens.top_tokens(hidden, points, c["k"], bias=space.bias).index
             rows.append({"comparison": "ct", "distance": "dot", "method": "none"})
             rows[-1] |= _cost(np.asarray(index), "ct", len(points), labels, answers, c)
     return rows
@@ -209,10 +210,10 @@ def mitigation(space: Space, c: ConfigDict, say) -> list[dict[str, Any]]:
 
 def _cost(index, comparison, num_points, labels, answers, c) -> dict[str, Any]:
     counts = hubness.k_occurrence(index, num_points)
-    measured = hubness.measures(counts, c.k, len(index))
+    measured = hubness.measures(counts, c["k"], len(index))
     row = {"skewness": float(measured.skewness), "largest": int(counts.max())}
     if comparison == "cc" and labels.max() > 0:
         row["purity"] = float(tokens.purity(index, labels))
     if comparison == "ct" and answers is not None:
-        row[f"within_{c.k}"] = float(tokens.neighbour_hit(index, answer(index, answers)))
+        row[f"within_{c['k']}"] = float(tokens.neighbour_hit(index, answer(index, answers)))
     return row

@@ -3,11 +3,36 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.lmhubs.neighbourhoods import COMPARISONS, DISTANCES, Neighbourhood
+from experiments.reporting.figures import new
+
+
+def figures(
+    record: Mapping[str, Any],
+    found: Sequence[Neighbourhood],
+    hubs: Sequence[np.ndarray],
+    frequencies: Mapping[str, np.ndarray],
+    histograms: Sequence[Mapping[str, Any]],
+) -> dict[str, Figure]:
+    """The figures of the last model of a run, by name."""
+    drawn: dict[str, Figure] = {"occurrence": occurrence_curves(found)}
+    if len(record["models"]) > 1:
+        drawn["checkpoints"] = checkpoint_curves(record["models"])
+    for comparison in ("ct", "tt"):
+        for distance in DISTANCES:
+            key = comparison, distance
+            own = [i for i, f in enumerate(found) if (f.comparison, f.distance) == key]
+            if own and frequencies:
+                drawn[f"frequency_{comparison}_{distance}"] = count_against_frequency(
+                    [found[i] for i in own], frequencies, [hubs[i] for i in own]
+                )
+    drawn["distances"] = distance_histograms(histograms)
+    if mitigated := record["models"][-1]["mitigation"]:
+        drawn["mitigation"] = mitigation_bars(mitigated)
+    return drawn
 
 
 def count_against_frequency(
@@ -18,7 +43,10 @@ def count_against_frequency(
     """N_k of every token against its frequency, one row a neighbourhood, one column a corpus."""
     shape = (len(found), len(frequencies))
     size = (3.1 * shape[1] + 0.6, 2.7 * shape[0] + 0.4)
-    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False, sharex=True, sharey="row")
+    what = f"{COMPARISONS[found[0].comparison]}, {DISTANCES[found[0].distance]}"
+    text = f"**Hubs and frequent tokens**: {what}. One dot a token."
+    figure, flat = new(size, *shape, caption=text, sharex=True, sharey="row")
+    axes = flat.reshape(shape)
     for row, one, is_hub in zip(axes, found, hubs, strict=True):
         for axis, (name, frequency) in zip(row, frequencies.items(), strict=True):
             seen = one.counts > 0
@@ -37,17 +65,17 @@ def count_against_frequency(
     for axis in axes[-1]:
         axis.set_xlabel("share of the corpus (leftmost: absent)")
     axes[0][0].legend(fontsize=8, markerscale=2, loc="lower right")
-    figure.tight_layout()
     return figure
 
 
 def occurrence_curves(found: Sequence[Neighbourhood]) -> Figure:
     """N_k of the points in falling order, one panel a comparison."""
     names = [n for n in COMPARISONS if any(f.comparison == n for f in found)]
-    figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.4), squeeze=False)
+    text = "**How often points are neighbours**: N_k of all points in falling order."
+    figure, axes = new((4.2 * len(names), 3.4), columns=len(names), caption=text)
     styles = dict(zip(DISTANCES, ("-", "--", ":"), strict=True))
     corpora = list(dict.fromkeys(f.corpus for f in found))
-    for axis, name in zip(axes[0], names, strict=True):
+    for axis, name in zip(axes, names, strict=True):
         for one in (f for f in found if f.comparison == name):
             ordered = np.sort(one.counts)[::-1]
             rank = np.arange(1, len(ordered) + 1)
@@ -60,26 +88,24 @@ def occurrence_curves(found: Sequence[Neighbourhood]) -> Figure:
         axis.set(xscale="log", yscale="log", xlabel="rank of the point", ylabel="N_k")
         axis.set_title(COMPARISONS[name])
         axis.legend(fontsize=6)
-    figure.tight_layout()
     return figure
 
 
 def distance_histograms(histograms: Sequence[Mapping[str, Any]]) -> Figure:
     """Numbers of pairs by distance, on a logarithmic axis; one panel a comparison and distance."""
     keys = list(dict.fromkeys((h["comparison"], h["distance"]) for h in histograms))
-    figure, axes = plt.subplots(
-        -(-len(keys) // 3), 3, figsize=(12, 3.0 * -(-len(keys) // 3)), squeeze=False
-    )
-    for axis in axes.flat[len(keys) :]:
+    lines = -(-len(keys) // 3)
+    text = "**Distances**: numbers of pairs by distance."
+    figure, axes = new((12, 3.0 * lines), lines, 3, caption=text)
+    for axis in axes[len(keys) :]:
         axis.remove()
-    for axis, key in zip(axes.flat, keys, strict=False):
+    for axis, key in zip(axes, keys, strict=False):
         for one in histograms:
             if (one["comparison"], one["distance"]) == key:
                 axis.stairs(one["counts"], one["edges"], label=one["corpus"] or "tokens")
         axis.set(yscale="log", title=f"{COMPARISONS[key[0]]}, {key[1]}", xlabel="distance")
         axis.title.set_fontsize(9)
         axis.legend(fontsize=7)
-    figure.tight_layout()
     return figure
 
 
@@ -88,7 +114,8 @@ def mitigation_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
     rows = [row for row in rows if row["distance"] == "cosine"]
     methods = list(dict.fromkeys(row["method"] for row in rows))
     names = list(dict.fromkeys(row["comparison"] for row in rows))
-    figure, axis = plt.subplots(figsize=(6.5, 3.2))
+    text = "**Reductions**: skewness before and after, of cosine distances."
+    figure, (axis,) = new((6.5, 3.2), caption=text)
     width = 0.8 / len(methods)
     for i, method in enumerate(methods):
         values = [
@@ -102,13 +129,12 @@ def mitigation_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
     axis.set(yscale="symlog", ylabel="skewness of N_k")
     options = dict(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
     axis.legend(fontsize=8, ncols=len(methods), **options)
-    figure.tight_layout()
     return figure
 
 
 def checkpoint_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     """Same-corpus ρ over hubs, and skewness, from checkpoint to checkpoint."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4))
+    figure, axes = new((9, 3.4), columns=2, caption="**From checkpoint to checkpoint.**")
     corpora = [sample["name"] for sample in records[0]["samples"]]
     for corpus in corpora:
         rows = [
@@ -127,5 +153,4 @@ def checkpoint_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     for axis in axes:
         axis.set_xticks(range(len(records)), [record["name"] for record in records], rotation=30)
         axis.legend(fontsize=8)
-    figure.tight_layout()
     return figure

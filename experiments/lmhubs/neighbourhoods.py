@@ -92,23 +92,3 @@ def search(
     counts = hubness.k_occurrence(index, len(points))
     name = sample.name if sample else ""
     return Neighbourhood(comparison, distance, name, np.asarray(index), np.asarray(counts))
-
-
-def search_all(
-    space: Space,
-    comparisons: Sequence[str],
-    distances: Sequence[str],
-    *,
-    k: int,
-    with_self: bool,
-    say: Callable[[str], None],
-) -> list[Neighbourhood]:
-    """Every comparison under every distance, for every corpus; tokens to tokens once."""
-    found = []
-    for comparison in comparisons:
-        for distance in distances:
-            for sample in [None] if comparison == "tt" else space.samples:
-                say(f"{space.name}: {comparison} {distance} {sample.name if sample else ''}")
-                one = search(space, comparison, distance, sample, k=k, with_self=with_self)
-                found.append(one)
-    return found

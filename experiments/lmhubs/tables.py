@@ -1,73 +1,116 @@
-"""Recorded runs as Markdown tables."""
+"""Tables and the verdict of a run."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from experiments.lmhubs.neighbourhoods import COMPARISONS, DISTANCES
-
-Record = Mapping[str, Any]
-
-
-def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table; bars and line ends in cells are made harmless."""
-    clean = lambda cell: str(cell).replace("|", "\\|").replace("\n", "⏎")
-    lines = ["| " + " | ".join(map(clean, row)) + " |" for row in [header, *rows]]
-    return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
+from experiments.reporting.markdown import Cell, Column, Table, Value, code, columns, of_records
+from experiments.reporting.record import Record, direction, source
 
 
-def number(value: float | None, digits: int = 2) -> str:
-    """A figure, or a dash where there is none."""
-    return "–" if value is None else f"{value:z.{digits}f}"
+def title(record: Record) -> str:
+    return f"Prediction hubs of {record['models'][-1]['name']}"
 
 
-def code(text: str) -> str:
-    """Text as Markdown code; a backtick, which would end it, becomes an accent."""
-    return f"`{text.replace('`', 'ˋ')}`"
+def meaning(record: Record) -> tuple[str, ...]:
+    """When hubs are a nuisance, and what must not be compared."""
+    del record
+    return (
+        "A token is a hub when it is among the k nearest of many contexts. Under the model's own "
+        "comparison (softmax dot) hubs that follow the frequency of tokens in the corpus of the "
+        "contexts are predictions that the context informs; hubs unrelated to frequency are a "
+        "nuisance of the geometry. The relative variance RV must not be compared across distances: "
+        "that of 1 − p is below 1/(V − 1) whatever the model does.",
+    )
 
 
-def hubs(record: Record) -> str:
+def number(title: str, digits: int = 2) -> Column:
+    """A column of figures without negative zeros."""
+    return Column(title, format=f"z.{digits}f")
+
+
+def tables(record: Record) -> list[Table]:
+    """Every table of every model, the largest hubs with contexts, and what others report."""
+    found = recorded(record)
+    model = record["models"][-1]
+    found += [top(model, row) for row in model["hubs"] if row.get("top")]
+    found += [_contexts(group) for group in model["examples"]]
+    expected = record["config"]["expected"]
+    if expected:
+        rows = [[what, value or "–", origin] for what, value, origin in expected]
+        header = columns("to expect", "value", "source")
+        found.append(Table(header, rows, "What others report"))
+    return found
+
+
+def recorded(record: Record) -> list[Table]:
+    """The tables of a recorded run; what was run stands below the last."""
+    found = []
+    for model in record["models"]:
+        name = f"{model['name']}: " if len(record["models"]) > 1 else ""
+        found += of_model(model, name)
+    *others, last = found
+    text = caption(record)
+    return [*others, Table(last.columns, last.rows, last.title, text, source(record))]
+
+
+def of_model(record: Record, name: str = "") -> list[Table]:
+    """Every table of one model; titles begin with `name`."""
+    found = [hubs(record, name), spearman(record, name)]
+    if record["accuracy"]:
+        found.append(accuracy(record, name))
+    found += [uniformity(record, name), distances(record, name)]
+    return found + ([mitigation(record, name)] if record["mitigation"] else [])
+
+
+def hubs(record: Record, name: str = "") -> Table:
     """Skewness, hubs and spread of counts of every neighbourhood."""
-    header = ["comparison", "distance", "corpus", "skewness", "by chance", "hubs", "their share"]
-    header += ["median", "mean", "largest"]
-    rows = [
-        [
-            COMPARISONS[r["comparison"]],
-            DISTANCES[r["distance"]],
-            r["corpus"] or "–",
-            number(r["skewness"]),
-            number(r["skewness_null"]),
-            f"{r['num_hubs']:,}",
-            f"{r['hub_share']:.0%}",
-            number(r["median"], 0),
-            number(r["mean"]),
-            f"{r['largest']:,}",
-        ]
-        for r in record["hubs"]
-    ]
-    return markdown(header, rows)
+    shown = {
+        "skewness": number("skewness"),
+        "skewness_null": number("by chance"),
+        "num_hubs": Column("hubs", format=","),
+        "hub_share": Column("their share", format=".0%"),
+        "median": number("median", 0),
+        "mean": number("mean"),
+        "largest": Column("largest", format=","),
+    }
+    return of_records(_named(record["hubs"]), _WHERE | shown, f"{name}Hubs")
 
 
-def spearman(record: Record) -> str:
+_WHERE = {key: Column(key) for key in ("comparison", "distance", "corpus")}
+
+
+def _named(rows: Sequence[Record], distances: Mapping[str, str] = DISTANCES) -> list[Record]:
+    """The rows with comparison, distance and corpus in words."""
+    return [dict(row) | dict(zip(_WHERE, _where(row, distances), strict=True)) for row in rows]
+
+
+def _where(row: Record, distances: Mapping[str, str] = DISTANCES) -> list[str]:
+    comparison, distance = row.get("comparison", ""), row["distance"]
+    words = COMPARISONS.get(comparison, ""), distances.get(distance, distance)
+    return [*words, row.get("corpus") or "–"]
+
+
+def spearman(record: Record, name: str = "") -> Table:
     """ρ between N_k and frequency over hubs with its 95 % interval, by corpus of the frequency.
 
     The last column is over all tokens, with the frequencies of each corpus in turn.
     """
     rows_of = [r for r in record["hubs"] if r.get("spearman")]
-    names = _in_order(record, {name for r in rows_of for name in r["spearman"]})
-    header = ["comparison", "distance", "contexts", "hubs", *(f"frequency in {n}" for n in names)]
-    header.append("over all tokens")
-    rows = []
+    names = _in_order(record, {corpus for r in rows_of for corpus in r["spearman"]})
+    whole = number("")
+    rows: list[list[Cell]] = []
     for r in rows_of:
-        cells = []
-        for name in names:
-            s = r["spearman"][name]
-            interval = "" if s["rho"] is None else f" [{s['low']:z.2f}, {s['high']:z.2f}]"
-            text = number(s["rho"]) + interval
-            cells.append(f"**{text}**" if name == r["corpus"] else text)
-        labels = [COMPARISONS[r["comparison"]], DISTANCES[r["distance"]], r["corpus"] or "–"]
-        whole = " / ".join(number(r["spearman"][name]["all"]) for name in names)
-        rows.append([*labels, f"{r['num_hubs']:,}", *cells, whole])
-    return markdown(header, rows)
+        found = [(corpus, r["spearman"][corpus]) for corpus in names]
+        values = [
+            Value(s["rho"], low=s["low"], high=s["high"], strong=corpus == r["corpus"])
+            for corpus, s in found
+        ]
+        over_all = " / ".join(whole.text(s["all"]) for _, s in found)
+        rows.append([*_where(r), r["num_hubs"], *values, over_all])
+    header = columns("comparison", "distance", "contexts", Column("hubs", format=","))
+    header += [number(f"frequency in {corpus}") for corpus in names]
+    title = f"{name}Frequency: Spearman's ρ over hubs, 95 % interval"
+    return Table([*header, Column("over all tokens")], rows, title)
 
 
 def _in_order(record: Record, names: Collection[str]) -> list[str]:
@@ -76,132 +119,125 @@ def _in_order(record: Record, names: Collection[str]) -> list[str]:
     return corpora + sorted(set(names) - set(corpora))
 
 
-def accuracy(record: Record) -> str:
+def accuracy(record: Record, name: str = "") -> Table:
     """Share of right predictions, for hubs and other tokens, and of answers among the k nearest."""
-    within = f"within_{record['k']}"
-    header = ["contexts", "distance", "all", "hub predicted", "other predicted", "share of hubs"]
-    header += [f"answer among {record['k']}"]
-    rows = [
-        [
-            r["corpus"],
-            DISTANCES[r["distance"]],
-            *(number(r[name], 3) for name in ("all", "hub", "non_hub", "hub_share")),
-            number(r[within], 3),
-        ]
-        for r in record["accuracy"]
-    ]
-    return markdown(header, rows)
+    shown = {
+        "corpus": Column("contexts"),
+        "distance": Column("distance"),
+        "all": number("all", 3),
+        "hub": number("hub predicted", 3),
+        "non_hub": number("other predicted", 3),
+        "hub_share": number("share of hubs", 3),
+        f"within_{record['k']}": number(f"answer among {record['k']}", 3),
+    }
+    return of_records(_named(record["accuracy"]), shown, f"{name}Accuracy")
 
 
-def uniformity(record: Record) -> str:
+def uniformity(record: Record, name: str = "") -> Table:
     """Mean ‖p - u‖₂ and entropy of the next-token distributions."""
-    header = ["contexts", "mean ‖p − u‖₂", "mean entropy (nats)", "RV of 1 − p", "its bound"]
-    rows = [
-        [
-            r["corpus"],
-            number(r["l2_uniform"], 3),
-            number(r["entropy_nats"]),
-            f"{r['relative_variance']:.2e}",
-            f"{r['relative_variance_bound']:.2e}",
-        ]
-        for r in record["uniformity"]
-    ]
-    return markdown(header, rows)
+    shown = {
+        "corpus": Column("contexts"),
+        "l2_uniform": number("mean ‖p − u‖₂", 3),
+        "entropy_nats": number("mean entropy (nats)"),
+        "relative_variance": Column("RV of 1 − p", format=".2e"),
+        "relative_variance_bound": Column("its bound", format=".2e"),
+    }
+    return of_records(record["uniformity"], shown, f"{name}Distance from the uniform distribution")
 
 
-def distances(record: Record) -> str:
+def distances(record: Record, name: str = "") -> Table:
     """Moments and contrast of the distances."""
-    header = ["comparison", "distance", "corpus", "mean", "RV", "smallest", "largest", "contrast"]
-    rows = [
-        [
-            COMPARISONS[r["comparison"]],
-            r["distance"],
-            r["corpus"] or "–",
-            f"{r['mean']:.6g}",
-            f"{r['relative_variance']:.2e}",
-            f"{r['smallest']:.3g}",
-            f"{r['largest']:.6g}",
-            f"{r['contrast']:.3g}",
-        ]
-        for r in record["distances"]
-    ]
-    return markdown(header, rows)
+    shown = {
+        "mean": Column("mean", format=".6g"),
+        "relative_variance": Column("RV", format=".2e"),
+        "smallest": Column("smallest", format=".3g"),
+        "largest": Column("largest", format=".6g"),
+        "contrast": Column("contrast", format=".3g"),
+    }
+    return of_records(_named(record["distances"], {}), _WHERE | shown, f"{name}Distances")
 
 
-def mitigation(record: Record) -> str:
+def mitigation(record: Record, name: str = "") -> Table:
     """Skewness after each reduction, and what it costs."""
-    within = f"within_{record['k']}"
-    header = ["comparison", "distance", "reduction", "skewness", "largest N_k", "purity"]
-    header += [f"answer among {record['k']}"]
-    rows = [
-        [
-            COMPARISONS[r["comparison"]],
-            DISTANCES[r["distance"]],
-            r["method"],
-            number(r["skewness"]),
-            f"{r['largest']:,}",
-            number(r.get("purity"), 3),
-            number(r.get(within), 3),
-        ]
-        for r in record["mitigation"]
-    ]
-    return markdown(header, rows)
+    shown = {
+        "comparison": Column("comparison"),
+        "distance": Column("distance"),
+        "method": Column("reduction"),
+        "skewness": number("skewness"),
+        "largest": Column("largest N_k", format=","),
+        "purity": number("purity", 3),
+        f"within_{record['k']}": number(f"answer among {record['k']}", 3),
+    }
+    title = f"{name}Reductions and what they cost"
+    return of_records(_named(record["mitigation"]), shown, title)
 
 
-def top(record: Record, comparison: str, distance: str, corpus: str, size: int = 10) -> str:
-    """The largest hubs with their counts and frequencies."""
-    row = next(
-        r
-        for r in record["hubs"]
-        if (r["comparison"], r["distance"], r["corpus"]) == (comparison, distance, corpus)
-    )
-    names = _in_order(record, row["top"][0]["frequency"]) if row["top"] else []
-    header = ["token", "N_k", *(f"in {name}" for name in names)]
+def top(record: Record, row: Record, size: int = 10) -> Table:
+    """The largest hubs of one neighbourhood with their counts and frequencies."""
+    names = _in_order(record, row["top"][0]["frequency"])
     rows = [
-        [code(repr(t["token"])), f"{t['count']:,}", *(f"{t['frequency'][n]:,}" for n in names)]
+        [code(repr(t["token"])), t["count"], *(t["frequency"][name] for name in names)]
         for t in row["top"][:size]
     ]
-    return markdown(header, rows)
+    figures = (Column(title, format=",") for title in ("N_k", *(f"in {name}" for name in names)))
+    comparison, distance, _ = _where(row)
+    title = f"Largest hubs: {comparison}, {distance} {row['corpus']}".strip()
+    return Table([Column("token"), *figures], rows, title, folded=True)
 
 
-def expected(rows: Sequence[Sequence[str]]) -> str:
-    """What others report of this model, each with how we know it."""
-    return markdown(["to expect", "value", "source"], [[a, b or "–", c] for a, b, c in rows])
+def _contexts(group: Record) -> Table:
+    rows = [
+        [code(repr(hub["token"])), hub["count"], code(c["context"]), code(repr(c["next"]))]
+        for hub in group["hubs"]
+        for c in hub["contexts"]
+    ]
+    comparison, distance, corpus = _where(group)
+    header = columns("hub", Column("N_k", format=","), "a context near it", "next")
+    title = f"Contexts of the largest hubs: {comparison}, {distance}, {corpus}"
+    return Table(header, rows, title, folded=True)
 
 
-def caption(result: Record) -> str:
+def caption(record: Record) -> str:
     """One sentence that says what the tables are."""
-    record = result["models"][-1]
-    corpora = ", ".join(f"{s['name']} {s['num_contexts']:,}" for s in record["samples"])
-    rule = result["config"]["hubs"]
+    model = record["models"][-1]
+    corpora = ", ".join(f"{s['name']} {s['num_contexts']:,}" for s in model["samples"])
+    rule = record["config"]["hubs"]
     return (
-        f"{record['name']} (SHA-256 {record['sha256'][:12]}…), contexts: {corpora}; "
-        f"k = {record['k']}, hubs by {rule['rule']} rule at {rule['value']:g}; intervals: 95 % "
-        f"bootstrap over hubs. Command: `{result['command']}`, commit {result['commit']}, "
-        f"jax {result['packages']['jax']}."
+        f"{model['name']} (SHA-256 {model['sha256'][:12]}…), contexts: {corpora}; "
+        f"k = {model['k']}, hubs by {rule['rule']} rule at {rule['value']:g}; intervals: 95 % "
+        "bootstrap over hubs."
     )
 
 
-def of_model(record: Record) -> list[tuple[str, str]]:
-    """Every table of one model with its title."""
-    found = [
-        ("Hubs", hubs(record)),
-        ("Frequency: Spearman's ρ over hubs, 95 % interval", spearman(record)),
-    ]
-    if record["accuracy"]:
-        found.append(("Accuracy", accuracy(record)))
-    found.append(("Distance from the uniform distribution", uniformity(record)))
-    found.append(("Distances", distances(record)))
-    if record["mitigation"]:
-        found.append(("Reductions and what they cost", mitigation(record)))
-    return found
+def verdict(record: Record) -> str:
+    """How skewed predictions are, and in which corpora their hubs surely are frequent tokens."""
+    model = record["models"][-1]
+    own = [r for r in model["hubs"] if (r["comparison"], r["distance"]) == ("ct", "dot")]
+    if not own:
+        return f"{model['name']}: contexts were not compared with tokens under the model's softmax."
+    said = (
+        f"Next-token neighbours of {model['name']} have skewness "
+        f"{_range([r['skewness'] for r in own])}, by chance "
+        f"{_range([r['skewness_null'] for r in own])}"
+    )
+    known = [(r["corpus"], r["spearman"].get(r["corpus"])) for r in own if r.get("spearman")]
+    follow = [_followed(corpus, s) for corpus, s in known if s is not None]
+    if not follow:
+        return f"{said}; frequencies of the contexts' own corpora are not known."
+    return (
+        f"{said}; between a hub's count and its frequency in the contexts' own corpus Spearman's ρ "
+        f"is {', '.join(follow)} (95 % bootstrap intervals over hubs)."
+    )
 
 
-def recorded(result: Record) -> str:
-    """The tables of a recorded run, under bold titles that fit below any heading."""
-    parts = []
-    for record in result["models"]:
-        name = f"{record['name']}: " if len(result["models"]) > 1 else ""
-        for title, text in of_model(record):
-            parts += [f"**{name}{title}.**\n", text]
-    return "\n".join([*parts, caption(result), ""])
+def _followed(corpus: str, found: Record) -> str:
+    if found["rho"] is None:
+        return f"not defined on {found['n']} hubs for {corpus}"
+    text = number("").text(Value(found["rho"], low=found["low"], high=found["high"]))
+    words = {"higher": "", "lower": " (below 0)", "uncertain": " (could be 0)"}
+    return f"{text} for {corpus}{words[direction(found['low'], found['high'])]}"
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = (number("").text(pick(values)) for pick in (min, max))
+    return low if low == high else f"{low} to {high}"

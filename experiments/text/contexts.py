@@ -9,8 +9,8 @@ from jaxtyping import Int
 
 from experiments.runtime.errors import UserError
 from experiments.text import corpora, sources
-from experiments.text.chunks import text_digest
-from experiments.text.lm import LanguageModel
+from experiments.text.digests import text_digest
+from experiments.text.language_model import LanguageModel
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from experiments.runtime.errors import UserError, nearest
 from experiments.text import sources
-from experiments.text.chunks import text_digest
+from experiments.text.digests import text_digest
 from experiments.text.packages import data_path
 
 

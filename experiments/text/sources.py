@@ -5,6 +5,7 @@ import dataclasses
 import gzip
 import io
 import pathlib
+import re
 import zlib
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from experiments.runtime.errors import UserError, nearest
-from experiments.text.chunks import file_digest, text_digest
+from experiments.text.digests import file_digest, text_digest
 
 AG_NEWS_CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 YAHOO_CLASSES = (
@@ -102,20 +103,30 @@ def read_text(path: str | pathlib.Path) -> str:
 def ag_news(path: str | pathlib.Path) -> Texts:
     """AG News: title and description joined by a space, backslashes read as spaces.
 
-    The file has the columns class (1-4), title, description, with or without a header.
+    The file has the columns class (1-4), title, description, with or without a header. It writes
+    a line break as a backslash alone: `social\\network` is two words.
     """
-    return _class_csv("AG News", pathlib.Path(path), AG_NEWS_CLASSES, 3)
+    return _class_csv("AG News", pathlib.Path(path), AG_NEWS_CLASSES, 3, line_break=r"\\")
 
 
 def yahoo_answers(path: str | pathlib.Path) -> Texts:
     """Yahoo Answers: question title, content and best answer joined by spaces.
 
-    The file has the columns class (1-10), title, content, answer, with or without a header.
+    The file has the columns class (1-10), title, content, answer, with or without a header. It
+    writes a line break as a backslash and an n; both that and other backslashes become spaces.
     """
-    return _class_csv("Yahoo Answers", pathlib.Path(path), YAHOO_CLASSES, 4)
+    return _class_csv("Yahoo Answers", pathlib.Path(path), YAHOO_CLASSES, 4, line_break=r"\\n?")
 
 
-def _class_csv(name: str, path: pathlib.Path, classes: tuple[str, ...], num_columns: int) -> Texts:
+def _class_csv(
+    name: str,
+    path: pathlib.Path,
+    classes: tuple[str, ...],
+    num_columns: int,
+    *,
+    line_break: str,
+) -> Texts:
+    """Rows of a class from 1 and text columns; matches of `line_break` are read as spaces."""
     rows = list(csv.reader(io.StringIO(read_text(path), newline="")))
     first = 1
     if rows and rows[0] and not rows[0][0].strip().isdecimal():
@@ -131,7 +142,7 @@ def _class_csv(name: str, path: pathlib.Path, classes: tuple[str, ...], num_colu
             raise UserError(f"{where}: class {row[0]!r} is not one of 1 to {len(classes)}")
         labels.append(int(row[0]) - 1)
         joined = " ".join(part for part in row[1:] if part)
-        texts.append(joined.replace("\\n", " ").replace("\\", " "))
+        texts.append(re.sub(line_break, " ", joined))
     return Texts(name, tuple(texts), np.array(labels, np.int32), classes, file_digest(path))
 
 

@@ -6,9 +6,9 @@ import pathlib
 import numpy as np
 from jaxtyping import Float, Int
 
+from experiments.arrays import load
 from experiments.runtime.errors import UserError, nearest
-from experiments.text.chunks import file_digest
-from experiments.text.huggingface import read_tensors
+from experiments.text.digests import file_digest
 
 
 def check_states(
@@ -67,7 +67,9 @@ def read(kind: str, path: str | pathlib.Path) -> States:
       UserError: for a damaged file, a missing, unknown or ill-shaped array, NaN rows.
     """
     path = pathlib.Path(path)
-    arrays = _read_npz(path) if kind == "npz" else read_tensors(path)
+    if path.suffix.lower() != f".{kind}":
+        raise UserError(f"{path} is no {kind} file by its name; write {kind}:FILE.{kind}")
+    arrays = load(path)
     accepted = [f.name for f in dataclasses.fields(States) if f.name not in ("name", "sha256")]
     for name in arrays.keys() - set(accepted):
         raise nearest(name, accepted, f"array in {path}:")
@@ -94,14 +96,3 @@ def read(kind: str, path: str | pathlib.Path) -> States:
         counts=arrays.get("counts"),
         tokens=None if tokens is None else tuple(str(t) for t in tokens),
     )
-
-
-def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except Exception as error:
-        # Damage shows as BadZipFile, zlib.error, EOFError, ...; pickled arrays as ValueError.
-        raise UserError(f"{path} is truncated, pickled or no npz file: {error}") from error

@@ -1,12 +1,15 @@
 """The closeness entry point on small runs. Oracles: the same run again, bounds, refusals."""
 
+import html
 import importlib
 import json
 
 import numpy as np
 import pytest
 
-from experiments.closeness import closeness
+from experiments.identifiability import tables
+from experiments.identifiability.study import STUDY
+from experiments.runtime import study
 from experiments.runtime.errors import UserError
 
 
@@ -14,6 +17,10 @@ def get_config(name, arg, **changes):
     config = importlib.import_module(f"experiments.configs.closeness.{name}").get_config(arg)
     config.update_from_flattened_dict(changes)
     return config
+
+
+def closeness(config, folder):
+    return study.run(STUDY, config, study.Request(folder), say=lambda line: None)
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +31,21 @@ def radial(tmp_path_factory):
 
 def test_a_run_leaves_its_files(radial):
     folder, summary = radial
-    for name in ("config.json", "manifest.json", "summary.json", "tables.md"):
+    for name in ("config.json", "manifest.json", "record.json", "tables.md"):
         assert (folder / name).stat().st_size > 0
     for name in ("models.npz", "pairs.npz", "metrics.jsonl"):
         assert (folder / "k6_w8" / name).stat().st_size > 0
-    assert {p.name for p in (folder / "figures").iterdir()} == {
-        "bound_constructed.png", "bound_trained.png", "data.png", "kl_to_zero.png",
-        "loss_gap.png", "representations.png", "sorted_distances.png", "width.png",
+    assert {p.stem for p in (folder / "figures").iterdir()} == {
+        "bound_constructed", "bound_trained", "data", "kl_to_zero",
+        "loss_gap", "representations", "sorted_distances", "width",
     }  # fmt: skip
-    assert json.loads((folder / "summary.json").read_text())["cells"] == summary["cells"]
-    assert len((folder / "tables.md").read_text().splitlines()) == 2 + 2 + 1 + 2 + 20
+    assert json.loads((folder / "record.json").read_text())["cells"] == summary["cells"]
+    lines = (folder / "tables.md").read_text().splitlines()
+    assert len([line for line in lines if line.startswith("|")]) == 2 + 2 + 2 + 20
+    text = (folder / "report.html").read_text()
+    assert text.count("<img") == 8 and tables.verdict(summary) in html.unescape(text).replace(
+        "\xa0", " "
+    )
 
 
 def test_every_pair_of_seeds_is_within_its_bounds(radial):
@@ -59,6 +71,7 @@ def test_models_below_the_threshold_are_left_out(radial, tmp_path):
     summary = closeness(get_config("radial", "k6:smoke", **changes), tmp_path)
     assert summary["cells"][0]["kept"] == [] and summary["cells"][0]["pairs"] == {}
     assert "too few models" in (tmp_path / "tables.md").read_text()
+    assert "too few models passed" in tables.verdict(summary)
 
 
 @pytest.mark.slow

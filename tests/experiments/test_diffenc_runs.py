@@ -18,7 +18,7 @@ from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import UserError
 from experiments.runtime.metrics import read_metrics
 from experiments.sample_diffenc import sample
-from experiments.train_diffenc import train
+from experiments.train_diffenc import trained as train
 
 FOLDER = pathlib.Path(__file__).parents[2] / "experiments" / "configs" / "diffenc"
 CONFIGS = sorted(p.stem for p in FOLDER.glob("*.py"))
@@ -69,6 +69,17 @@ def test_killed_and_resumed_is_equal_to_the_bit(digits, tmp_path, monkeypatch):
     assert read_metrics(tmp_path / "metrics.jsonl") == read_metrics(folder / "metrics.jsonl")
 
 
+def test_the_best_volatility_gives_a_bound_that_is_no_looser(digits):
+    best = evaluate(digits[0], choice="optimal")["optimal_volatility"]
+    assert best["images"] == 1024 and len(best["gamma"]) == len(best["optimal"])
+    # Hardly trained DiffEnc is nearly nt, whose loss at u = 1 is clearly too large.
+    assert best["difference"]["diffusion"]["difference"] < -0.01
+    assert best["difference"]["prior"]["difference"] == 0
+    assert (digits[0] / "figures" / "volatility.png").exists()
+    with pytest.raises(UserError, match="'optimal'"):
+        evaluate(digits[0], choice="optimum")
+
+
 def test_another_config_is_refused_with_the_difference(digits):
     config = get_config("digits", "diffenc:smoke")
     config.train.learning_rate = 0.5
@@ -88,8 +99,8 @@ def test_evaluation_and_samples_write_what_they_promise(digits, tmp_path):
     codes = sample(folder, num=3, num_steps=4)
     assert codes.shape == (3, 8, 8, 1) and codes.min() >= 0 and codes.max() < 17
     np.testing.assert_array_equal(codes, sample(folder, num=3, num_steps=4))
-    figures = {p.name for p in (folder / "figures").iterdir()}
-    assert figures == {"encodings.png", "loss_by_time.png", "samples.png", "training.png"}
+    figures = {p.stem for p in (folder / "figures").iterdir()}
+    assert figures == {"encodings", "loss_by_time", "samples", "training"}
     differences = subtract(folder, folder)
     assert all(d["difference"] == d["mc_error"] == 0 for d in differences.values())
     check_page(folder, inspect(folder, num=8, examples=2), tmp_path)
@@ -113,7 +124,7 @@ def check_page(folder, inspected, tmp_path):
 def test_a_page_of_a_run_is_written_at_any_time(digits, tmp_path):
     text = write_page(digits[0]).read_text()
     assert "diffenc on digits, seed 0" in text
-    assert text.count("<img") == len(list((digits[0] / "figures").iterdir())) >= 1
+    assert text.count("<img") == len(list((digits[0] / "figures").glob("*.png"))) >= 1
     (tmp_path / "config.json").write_text('{"encoder": "bert"}')
     with pytest.raises(UserError, match="no diffusion run"):
         write_page(tmp_path)

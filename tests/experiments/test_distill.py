@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import experiments.distillation.stages as stages
-from experiments.distill import distil
 from experiments.distillation.aggregate import read_course
 from experiments.distillation.measures import BOUNDS, DIRECTIONS
+from experiments.distillation.study import STUDY
+from experiments.runtime import study
 from experiments.runtime.errors import UserError
+from experiments.runtime.files import read_json, write_json
 from experiments.runtime.manifest import flatten
 
 
@@ -21,6 +23,10 @@ def get_config(name, arg, **changes):
     config = module.get_config(arg)
     config.update_from_flattened_dict(changes)
     return config
+
+
+def distil(config, folder, allowed=()):
+    return study.run(STUDY, config, study.Request(folder, allowed), say=lambda line: None)
 
 
 SMALL = {
@@ -43,14 +49,12 @@ def spiral(tmp_path_factory):
 
 def test_a_run_leaves_its_files_and_every_measure(spiral):
     folder, summary = spiral
-    for name in ("config.json", "manifest.json", "summary.json", "table.md", "teacher_outputs.npz"):
+    for name in ("config.json", "manifest.json", "record.json", "tables.md", "teacher_outputs.npz"):
         assert (folder / name).stat().st_size > 0
-    assert {p.name for p in (folder / "figures").iterdir()} == {
-        "epochs.png", "bound.png", "concept.png",
-    }  # fmt: skip
+    assert {p.stem for p in (folder / "figures").iterdir()} == {"epochs", "bound", "concept"}
     final = summary["objectives"]["l1"]["final"]
     assert set(final) == set(DIRECTIONS) - {"unseen_accuracy"}
-    assert json.loads((folder / "summary.json").read_text())["claims"].keys() == {"l1", "l2"}
+    assert json.loads((folder / "record.json").read_text())["claims"].keys() == {"l1", "l2"}
 
 
 def test_every_bound_holds_along_the_whole_run(spiral):
@@ -104,6 +108,18 @@ def test_stopped_between_saves_and_resumed_is_equal_to_the_bit(spiral, tmp_path,
     distil(config, tmp_path)
     for path in ("teacher/per_model.jsonl", "kl/per_model.jsonl", "kl/metrics.jsonl"):
         assert (tmp_path / path).read_text() == (folder / path).read_text()
+
+
+def test_longer_teachers_under_an_allowed_change_are_followed_by_their_students(tmp_path):
+    """Case R7. Oracle: the longer run, made at once."""
+    short = get_config("spiral", "kl:smoke", **SMALL, **{"eval.num_sets": 5})
+    longer = get_config("spiral", "kl:smoke", **SMALL | {"teacher.epochs": 16, "eval.num_sets": 5})
+    distil(short, tmp_path / "run")
+    after = distil(longer, tmp_path / "run", ["teacher.epochs"])
+    straight = distil(longer, tmp_path / "straight")
+    for name in ("teachers", "objectives"):
+        assert after[name] == straight[name]
+    assert (tmp_path / "run" / "kl.old1" / "checkpoints").is_dir()  # nothing is lost
 
 
 @pytest.mark.parametrize(
@@ -217,9 +233,9 @@ def test_refused_before_any_training(spiral, tmp_path, name, arg, changes, messa
     places = {"SPIRAL": str(folder), "UNFINISHED": str(unfinished)}
     for place, fact in (("NAME", {"name": "other"}), ("SHAPE", {"example_shape": [3]})):
         places[place] = str(shutil.copytree(unfinished, tmp_path / place))
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = read_json(folder / "manifest.json")
         manifest["data"] |= fact
-        (tmp_path / place / "manifest.json").write_text(json.dumps(manifest))
+        write_json(tmp_path / place / "manifest.json", manifest)
     changes = {k: places.get(v, v) if isinstance(v, str) else v for k, v in changes.items()}
     workdir = tmp_path / "work"
     with pytest.raises(UserError, match=message):

@@ -1,7 +1,6 @@
 """The entry point on made-up spaces. Oracles: NumPy on the files it leaves, counted work."""
 
 import importlib
-import json
 
 import numpy as np
 import pytest
@@ -9,7 +8,10 @@ from scipy import stats
 
 from experiments import hubness
 from experiments.hubspaces import made_up
+from experiments.hubspaces import study as hubspaces
+from experiments.runtime import study
 from experiments.runtime.errors import UserError
+from experiments.runtime.files import read_json
 from experiments.text import sentence, tiny
 from hubness import MPGaussFull
 
@@ -20,19 +22,25 @@ def get_config(name="ag_news", arg="static:smoke"):
     return importlib.import_module(f"experiments.configs.hubness.{name}").get_config(arg)
 
 
-def silent(line):
-    del line
+def run_in(config, folder):
+    return study.run(hubspaces.STUDY, config, study.Request(folder), say=lambda line: None)
+
+
+def judge(embeddings, labels, metric, folder=None):
+    config = {"embeddings": embeddings, "labels": labels, "metric": metric, "max_points": 20_000}
+    request = study.Request(folder)
+    return study.run(hubspaces.JUDGEMENT, config, request, say=print)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hubness")
-    return folder, hubness.run(get_config(), folder, say=silent)
+    return folder, run_in(get_config(), folder)
 
 
 def test_the_record_follows_from_the_counts(run):
     folder, result = run
-    assert json.loads((folder / "result.json").read_text()) == json.loads(json.dumps(result))
+    assert read_json(folder / "record.json") == result
     with np.load(folder / "counts.npz") as counts:
         for row in result["rows"]:
             if row["seed"] != result["seeds"][0]:
@@ -63,7 +71,7 @@ def test_every_method_ran_on_every_split_and_is_compared_with_the_plain_space(ru
 def test_the_report_stands_alone(run):
     folder, result = run
     text = (folder / "report.html").read_text()
-    assert 'src="data:image/png' in text and 'src="http' not in text and "<script" not in text
+    assert 'src="data:image/png' in text and 'src="http' not in text
     names = {p.stem for p in (folder / "figures").glob("*.pdf")}
     assert names == {"occurrence", "graphs", "reductions", "paired", "correlation"}
     assert (
@@ -82,26 +90,26 @@ def test_an_interrupted_run_continues(run, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return evaluate(method, *args, **kwargs)
 
-    evaluate = hubness.evaluate
-    monkeypatch.setattr(hubness, "evaluate", counting)
+    evaluate = hubspaces.evaluate
+    monkeypatch.setattr(hubspaces, "evaluate", counting)
     with pytest.raises(KeyboardInterrupt):
-        hubness.run(get_config(), tmp_path, say=silent)
-    again = hubness.run(get_config(), tmp_path, say=silent)
+        run_in(get_config(), tmp_path)
+    again = run_in(get_config(), tmp_path)
     assert len(calls) == len(result["rows"]) + 1
     assert again["rows"] == result["rows"]
     config = get_config()
     config.local_k = 5
     with pytest.raises(UserError, match="another config"):
-        hubness.run(config, tmp_path, say=silent)
+        run_in(config, tmp_path)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_smoke_form_of_each_config_is_the_same_made_up_space(run, name):
     smoke = get_config(name, "lsa:smoke")
     assert smoke.smoke and smoke.methods == get_config().methods
-    x, texts, splits = hubness.read_data(smoke, None)
-    np.testing.assert_array_equal(x, made_up.blobs(seed=0)[0])
-    assert texts.sha256 == run[1]["data"]["sha256"] and len(splits) == len(smoke.seeds)
+    made = hubspaces.prepare(smoke.to_dict())
+    np.testing.assert_array_equal(made.embed(made.texts.texts), made_up.blobs(seed=0)[0])
+    assert made.texts.sha256 == run[1]["data"]["sha256"] and len(made.splits) == len(smoke.seeds)
 
 
 def test_unlabelled_texts_are_encoded_once(tmp_path, monkeypatch):
@@ -110,23 +118,23 @@ def test_unlabelled_texts_are_encoded_once(tmp_path, monkeypatch):
     config = get_config("ag_news", f"model:{folder}")
     with config.unlocked():
         config.texts, config.methods, config.seeds = f"text:{tmp_path / 'lines.txt'}", (), (0,)
-    encoded = hubness.run(config, tmp_path / "run", say=silent)
+    encoded = run_in(config, tmp_path / "run")
     assert encoded["summary"][0]["error"] is None and encoded["data"]["num_rows"] == len(lines)
 
     def broken(*args, **kwargs):
         raise AssertionError("rows that stand on disk are encoded again")
 
     monkeypatch.setattr(sentence, "_encode_sorted", broken)
-    again = hubness.run(config, tmp_path / "run", say=silent)
+    again = run_in(config, tmp_path / "run")
     assert again["rows"] == encoded["rows"]
 
 
 def test_methods_beyond_their_limit_are_left_out_and_said(monkeypatch):
-    _, _, splits = hubness.read_data(get_config(), None)
-    methods = hubness.all_methods(["csls", "mp_gauss_full", "f-norm+mp_gauss_full"])
-    assert hubness.possible(methods, splits) == (methods, [])
+    splits = hubspaces.prepare(get_config().to_dict()).splits
+    methods = hubspaces.all_methods(["csls", "mp_gauss_full", "f-norm+mp_gauss_full"])
+    assert hubspaces.possible(methods, splits) == (methods, [])
     monkeypatch.setattr(MPGaussFull, "max_points", len(splits[0].train) - 1)
-    kept, left_out = hubness.possible(methods, splits)
+    kept, left_out = hubspaces.possible(methods, splits)
     assert [m.name for m in left_out] == ["mp_gauss_full", "f-norm+mp_gauss_full"]
     assert [m.name for m in kept] == ["none", "csls"]
 
@@ -142,13 +150,14 @@ def embeddings(tmp_path_factory):
 
 def test_the_practitioners_command_answers_and_writes_a_page(embeddings, capsys):
     """Shapes are those of hubspaces/test_advice.py."""
-    found = hubness.judge(
-        f"{embeddings / 'x.npy'}", f"{embeddings / 'y.txt'}", "euclidean", 20_000, embeddings / "w"
-    )
-    assert "hubness: Robin Hood" in found["text"] and "Leave-one-out error" in found["text"]
+    files = f"{embeddings / 'x.npy'}", f"{embeddings / 'y.txt'}"
+    found = judge(*files, "euclidean", embeddings / "w")
+    text = hubness.verdict.as_markdown(found)
+    assert "hubness: Robin Hood" in text and "Leave-one-out error" in text
     page = (embeddings / "w" / "report.html").read_text()
-    assert "<table>" in page and "mp_gauss" in page and 'src="data:image/png' in page
-    stored = json.loads((embeddings / "w" / "advice.json").read_text())
+    for text in ("<table>", "mp_gauss", "hubness: Robin Hood", 'src="data:image/png'):
+        assert text in page
+    stored = read_json(embeddings / "w" / "record.json")
     assert stored["num_rows"] == 200 and stored["methods"][0]["method"] == "none"
     assert "none ..." in capsys.readouterr().out
 
@@ -157,7 +166,7 @@ def test_the_practitioners_command_answers_and_writes_a_page(embeddings, capsys)
     "write, message",
     [
         (lambda path: None, "there is no file"),
-        (lambda path: path.write_bytes(b"not numpy"), "truncated, pickled or no NumPy"),
+        (lambda path: path.write_bytes(b"not numpy"), "cannot be read as npy"),
         (lambda path: np.save(path, np.ones(5)), "matrix of numbers"),
         (lambda path: np.save(path, np.full((30, 2), np.nan)), "30 rows are NaN"),
         (lambda path: np.save(path, np.ones((5, 2))), "5 embeddings are too few"),
@@ -168,15 +177,17 @@ def test_the_practitioners_command_answers_and_writes_a_page(embeddings, capsys)
 def test_bad_embeddings_are_one_clear_error(tmp_path, write, message):
     write(tmp_path / "x.npy")
     with pytest.raises(UserError, match=message):
-        hubness.judge(f"{tmp_path / 'x.npy'}", None, "cosine", 20_000, None)
+        judge(f"{tmp_path / 'x.npy'}", None, "cosine", tmp_path / "w")
 
 
 def test_bad_options_are_one_clear_error(embeddings, tmp_path):
     x = f"{embeddings / 'x.npy'}"
-    with pytest.raises(UserError, match="use euclidean or cosine"):
-        hubness.judge(x, None, "manhattan", 20_000, None)
+    with pytest.raises(UserError, match="accepted are angular, cosine, euclidean, l2"):
+        judge(x, None, "manhattan", tmp_path)
+    with pytest.raises(UserError, match="inner products are no distances; give cosine"):
+        judge(x, None, "ip", tmp_path)
     with pytest.raises(UserError, match="go with --embeddings"):
-        hubness.main(None, "y.txt", None, None, None)
+        hubness.main(None, "y.txt", None, None)
     config = get_config("ag_news", "static")
     with pytest.raises(UserError, match="--config.texts=NAME:FILE is missing"):
-        hubness.run(config, tmp_path, say=silent)
+        run_in(config, tmp_path)

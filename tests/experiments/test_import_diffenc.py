@@ -16,7 +16,7 @@ from experiments.diffusion.run import make_run
 from experiments.eval_diffenc import evaluate
 from experiments.import_diffenc import import_checkpoint
 from experiments.runtime.errors import UserError
-from experiments.train_diffenc import train
+from experiments.train_diffenc import trained as train
 
 
 def get_config(arg="diffenc:smoke"):

@@ -7,8 +7,14 @@ import pytest
 
 from experiments.arrays import save
 from experiments.configs.label_cosine.paper import get_config
-from experiments.label_cosine import label_cosine
+from experiments.label_cosine import STUDY
+from experiments.labels import tables
+from experiments.runtime import study
 from experiments.runtime.errors import UserError
+
+
+def label_cosine(config, folder):
+    return study.run(STUDY, config, study.Request(folder), say=lambda line: None)
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +39,16 @@ def test_translations_reach_any_cosine_at_equal_probabilities(run):
 def test_examples_have_the_published_figures(run):
     competing, ranks = run[1]["competing"], run[1]["signs_and_ranks"]
     centred, unit = competing["centred"], competing["fixed_length"]
-    assert centred["top_pairs"] == [(0, 1), (0, 4), (1, 2), (2, 3), (3, 4)]
+    assert centred["top_pairs"] == [[0, 1], [0, 4], [1, 2], [2, 3], [3, 4]]
     np.testing.assert_allclose(centred["least_cosine_of_a_top_pair"][1], -0.5882, atol=1e-3)
     np.testing.assert_allclose(centred["greatest_cosine_of_a_pair_never_top"][1], 0.8, atol=1e-6)
-    assert (0, 1) in unit["top_pairs"] and (1, 3) not in unit["top_pairs"]
+    assert [0, 1] in unit["top_pairs"] and [1, 3] not in unit["top_pairs"]
     assert run[1]["lengths"]["argmaxes_of_2000"][0][2] > 200
     assert run[1]["lengths"]["argmaxes_of_2000"][1][2] == 0
     assert ranks["equal_sign_patterns"] and ranks["equal_chirotopes"]
     assert ranks["sign_patterns"] == [20, 20]
-    assert ranks["only_first"] == [(4, 1, 3, 2, 5), (5, 2, 3, 1, 4)]
-    assert ranks["only_second"] == [(1, 4, 3, 5, 2), (2, 5, 3, 4, 1)]
+    assert ranks["only_first"] == [[4, 1, 3, 2, 5], [5, 2, 3, 1, 4]]
+    assert ranks["only_second"] == [[1, 4, 3, 5, 2], [2, 5, 3, 4, 1]]
     np.testing.assert_allclose(np.abs(ranks["flipped_minors"]).shape, (1, 2))
 
 
@@ -64,10 +70,13 @@ def test_audit_of_a_matrix_far_from_its_centre(run):
 
 def test_files(run):
     folder, summary = run
-    assert json.loads((folder / "summary.json").read_text())["audit"] == summary["audit"]
-    assert {p.name for p in (folder / "figures").iterdir()} == {
-        "audit.png", "competing.png", "lengths.png", "ranks.png", "translations.png",
-    }  # fmt: skip
+    assert json.loads((folder / "record.json").read_text())["audit"] == summary["audit"]
+    names = {"audit", "competing", "lengths", "ranks", "translations"}
+    assert {p.stem for p in (folder / "figures").iterdir()} == names
+    assert (folder / "report.html").read_text().count("<img") == len(names)
+    said = tables.verdict(summary)
+    assert "cosines from -1.00 to 0.95" in said
+    assert "of your 30 labels, 2 keep their nearest label under every translation" in said
     assert "| labels × dimension | 30 × 8 |" in (folder / "tables.md").read_text()
 
 

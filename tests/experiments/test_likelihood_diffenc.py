@@ -8,7 +8,7 @@ from experiments.configs.diffenc import swirl
 from experiments.eval_diffenc import evaluate
 from experiments.likelihood_diffenc import bounds, measure
 from experiments.runtime.errors import UserError
-from experiments.train_diffenc import train
+from experiments.train_diffenc import trained as train
 
 
 def test_bounds_are_means_and_logs_of_means():

@@ -1,15 +1,17 @@
 """The experiment on its smoke config. Oracles: NumPy and SciPy on the arrays it leaves behind."""
 
 import importlib
-import json
 
 import numpy as np
 import pytest
 from scipy.stats import skew, spearmanr
 
-from experiments import prediction_hubs
-from experiments.lmhubs import tables
+from experiments.lmhubs import models, tables
+from experiments.lmhubs.study import STUDY
+from experiments.reporting.markdown import block
+from experiments.runtime import study
 from experiments.runtime.errors import UserError
+from experiments.runtime.files import read_json
 from experiments.text import corpora, lm
 
 
@@ -18,20 +20,32 @@ def get_config():
     return module.get_config("all:smoke")
 
 
+def run_in(config, folder):
+    return study.run(STUDY, config, study.Request(folder), say=lambda line: None)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hubs")
-    result = prediction_hubs.run(get_config(), folder, say=lambda _: None)
+    result = run_in(get_config(), folder)
     with np.load(folder / "counts.npz") as file:
         counts = {name: file[name] for name in file.files}
     return folder, result["models"][0], counts
 
 
 @pytest.fixture(scope="module")
-def arrays(run):
+def made(tmp_path_factory):
+    """The folder of the model and the texts that a smoke run makes up."""
+    folder = tmp_path_factory.mktemp("smoke")
+    models.make_smoke(folder, {"one": 40, "two": 40})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def arrays(run, made):
     """Hidden states by corpus, unembedding, and the model."""
     folder, _, _ = run
-    model = lm.load(f"gguf:{folder / 'smoke' / 'tiny.gguf'}")
+    model = lm.load(f"gguf:{made / 'tiny.gguf'}")
     hidden = {}
     for name in ("one", "two"):
         with np.load(folder / "states" / "main" / name / "rows-000000000.npz") as file:
@@ -66,10 +80,10 @@ def test_tables_follow_from_the_counts(run, arrays):
         np.testing.assert_allclose(row["skewness"], skew(found), rtol=1e-4)
 
 
-def test_correlations_are_scipys_over_hubs_and_over_all(run, arrays):
-    folder, record, counts = run
+def test_correlations_are_scipys_over_hubs_and_over_all(run, arrays, made):
+    _, record, counts = run
     model = arrays[2]
-    documents = model.tokenise(corpora.load(f"text:{folder / 'smoke' / 'one.txt'}").documents)
+    documents = model.tokenise(corpora.load(f"text:{made / 'one.txt'}").documents)
     frequency = corpora.token_counts(documents, len(model.unembedding))
     for row in record["hubs"]:
         if row["comparison"] != "ct":
@@ -110,10 +124,7 @@ def test_reductions_of_contexts_and_tokens_are_between_two_domains(run, arrays):
 
 
 def test_a_second_run_extracts_nothing_again(run, monkeypatch):
-    folder, record, _ = run
-    monkeypatch.setattr(
-        prediction_hubs, "search_all", lambda *a, **k: (_ for _ in ()).throw(EOFError)
-    )
+    folder, _, _ = run
     load = lm.load
 
     def counting(spec, **kwargs):
@@ -131,20 +142,20 @@ def test_a_second_run_extracts_nothing_again(run, monkeypatch):
         return dataclasses.replace(model, last_hidden=hidden)
 
     monkeypatch.setattr(lm, "load", counting)
-    with pytest.raises(EOFError):
-        prediction_hubs.run(get_config(), folder, say=lambda _: None)
+    run_in(get_config(), folder)
 
 
 def test_the_report_stands_alone(run):
     folder, record, _ = run
     text = (folder / "report.html").read_text()
-    assert 'src="data:image/png' in text and 'src="http' not in text and "<script" not in text
+    assert 'src="data:image/png' in text and 'src="http' not in text
     assert (folder / "figures" / "frequency_ct_dot.pdf").exists()
-    stored = json.loads((folder / "result.json").read_text())
+    stored = read_json(folder / "record.json")
     assert stored["models"][0]["name"] == record["name"]
-    assert (folder / "tables.md").read_text() == tables.recorded(stored)
+    text = (folder / "tables.md").read_text()
+    assert text == block(tables.tables(stored), titles=True)
     for row in record["hubs"]:
-        assert f"| {row['skewness']:.2f} | " in tables.hubs(record)
+        assert f"| {row['skewness']:.2f} | " in text
 
 
 def test_hidden_states_from_elsewhere_give_the_same_counts(run, arrays, tmp_path):
@@ -158,7 +169,7 @@ def test_hidden_states_from_elsewhere_give_the_same_counts(run, arrays, tmp_path
         config.model.spec = f"npz:{path}"
         config.comparisons = ("ct",)
         config.reductions = ("csls",)
-    prediction_hubs.run(config, tmp_path / "run", say=lambda _: None)
+    run_in(config, tmp_path / "run")
     with np.load(tmp_path / "run" / "counts.npz") as file:
         np.testing.assert_array_equal(file["ct:dot:one"], counts["ct:dot:one"])
 
@@ -168,4 +179,4 @@ def test_a_folder_of_another_config_is_refused(run):
     config = get_config()
     config.k = 5
     with pytest.raises(UserError, match="another config"):
-        prediction_hubs.run(config, folder, say=lambda _: None)
+        run_in(config, folder)

@@ -6,7 +6,7 @@ import pytest
 from experiments.configs.diffenc import swirl
 from experiments.runtime.errors import UserError
 from experiments.steps_diffenc import choose
-from experiments.train_diffenc import train
+from experiments.train_diffenc import trained as train
 
 
 def test_chosen_steps_and_variances_are_cheaper_on_other_images(tmp_path):

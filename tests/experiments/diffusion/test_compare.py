@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from experiments.diffusion import compare
+from experiments.diffusion import compare, tables
 from experiments.diffusion.evaluation import PerImage
-from experiments.suite_diffenc import Job
+from experiments.reporting.markdown import render
+from experiments.runtime.errors import UserError
+from experiments.suite_diffenc import Job, read_contrasts
 
 LEVELS = {"vdmv": 5.0, "diffenc": 5.0, "diffenc:short": 0.0}
 
@@ -47,14 +49,14 @@ def runs(tmp_path_factory):
     return found
 
 
-def cells(table):
-    rows = [line.strip("|").split("|") for line in table.split("\n")]
+def cells(text):
+    rows = [line.strip("|").split("|") for line in text.split("\n")]
     return [[cell.strip() for cell in row] for row in rows]
 
 
 def test_tables_hold_what_was_evaluated(runs):
     summary = compare.summarise(runs)
-    header, _, *rows = cells(compare.table(summary))
+    header, _, *rows = cells(render(tables.seed_table(summary)))
     assert len(rows) == 3 * (3 + 1) and header[0] == "model"
     values = [r["bits_per_dim"] for r in summary["rows"] if r["model"] == "diffenc"]
     mean = next(row for row in rows if row[0] == "**diffenc**")
@@ -65,7 +67,7 @@ def test_tables_hold_what_was_evaluated(runs):
 
 def test_differences_are_those_of_the_columns(runs):
     summary = json.loads(json.dumps(compare.summarise(runs)))
-    header, _, *rows = cells(compare.difference_table(summary))
+    header, _, *rows = cells(render(tables.difference_table(summary)))
     assert [row[:2] for row in rows] == [
         [term, "diffenc − vdmv"] for term in ("total", "diffusion", "prior", "reconstruction")
     ]
@@ -76,18 +78,73 @@ def test_differences_are_those_of_the_columns(runs):
     assert float(total["± MC"]) == 0
     assert float(total["paired p"]) < float(total["Welch p"])
     assert rows[3][-1] == "–"
-    assert "Welch" in compare.difference_caption(summary)
+    assert "Welch" in tables.difference_table(summary).caption
+
+
+def test_an_unfinished_suite_pairs_the_seeds_that_both_models_have(runs):
+    some = {key: folder for key, folder in runs.items() if key != ("diffenc", 2)}
+    summary = compare.summarise(some)
+    total = next(d for d in summary["differences"] if d["term"] == "bits_per_dim")
+    values = {(r["model"], r["seed"]): r["bits_per_dim"] for r in summary["rows"]}
+    pairs = [values["diffenc", seed] - values["vdmv", seed] for seed in (0, 1)]
+    assert total["seeds"] == 2
+    assert total["difference"] == pytest.approx(np.mean(pairs))
+    alone = {key: folder for key, folder in runs.items() if key in [("vdmv", 0), ("diffenc", 1)]}
+    assert compare.summarise(alone)["differences"] == []
+
+
+def differences(summary, model):
+    named = summary | {"contrasts": [["vdmv", model]]}
+    return cells(render(tables.difference_table(named)))
+
+
+def test_only_named_contrasts_are_shown(runs):
+    summary = compare.summarise(runs)
+    assert len(differences(summary, "diffenc")) == 6
+    assert len(differences(summary, "nt")) == 2
+
+
+@pytest.mark.parametrize("given", ["vdmv", "vdmv/vdmv", "vdmv/nt", "diffenc/vdmv/vdmv"])
+def test_contrasts_are_pairs_of_the_models(given):
+    assert read_contrasts("diffenc/vdmv", ["vdmv", "diffenc"]) == [("diffenc", "vdmv")]
+    with pytest.raises(UserError, match="is not a pair"):
+        read_contrasts(given, ["vdmv", "diffenc"])
 
 
 def test_one_row_a_model_with_its_range_and_size(runs):
     summary = compare.summarise(runs)
-    _, _, *rows = cells(compare.means_table(summary))
+    _, _, *rows = cells(render(tables.means_table(summary)))
     assert [row[:4] for row in rows] == [
         [model, f"[-13.3, {high:g}]", str(100 + i), "3"]
         for i, (model, high) in enumerate(LEVELS.items())
     ]
     single = dict(list(runs.items())[::3])
-    assert cells(compare.means_table(compare.summarise(single)))[2][4].endswith("± –")
+    assert cells(render(tables.means_table(compare.summarise(single))))[2][4].endswith("± –")
+
+
+def test_the_verdict_claims_what_the_interval_allows(runs):
+    """Half widths: t with 2 degrees of freedom over seeds, 1.96 over images, in quadrature."""
+    summary = compare.summarise(runs)
+    entry = next(e for e in summary["differences"] if e["term"] == "bits_per_dim")
+    half = np.hypot(4.302653 * entry["paired_error"], 1.959964 * entry["image_error"])
+    low, high = tables.interval(entry)
+    assert (low, high) == pytest.approx((entry["difference"] - half, entry["difference"] + half))
+    assert high < 0
+    said = tables.verdict(summary)
+    assert "over 3 seeds and the test images" in said and said.count("vdmv") == 1
+    assert f"diffenc is better than vdmv (-0.0805 [{low:+.4f}, {high:+.4f}])" in said
+    wide = entry | {"paired_error": 0.1}
+    assert "no difference between diffenc and vdmv is established" in tables.verdict(
+        summary | {"differences": [wide]}
+    )
+
+
+def test_one_seed_or_one_model_claims_nothing(runs):
+    first = {key: runs[key] for key in [("vdmv", 0), ("diffenc", 0)]}
+    said = tables.verdict(compare.summarise(first))
+    assert "one seed each, so no interval" in said and "for this one pair of runs" in said
+    said = tables.verdict(compare.summarise({("vdmv", 0): runs["vdmv", 0]}))
+    assert "(one standard error over times and noise); nothing is compared" in said
 
 
 def test_a_finished_run_is_known_by_its_arguments(tmp_path):

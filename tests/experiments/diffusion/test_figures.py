@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from matplotlib import pyplot
 
 from experiments.diffusion import figures
+from experiments.reporting.figures import new
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from experiments.diffusion import figures
     [((7.6, 9.1), ["8", "8.4", "8.8"]), ((0.002, 0.5), ["0.002", "0.005", "0.01", "0.5"])],
 )
 def test_logarithmic_axes_have_plain_numbers(values, shown):
-    figure, axis = pyplot.subplots()
+    figure, (axis,) = new((4, 3), caption="")
     axis.plot(values)
     figures.plain_log(axis)
     figure.canvas.draw()
@@ -21,7 +21,6 @@ def test_logarithmic_axes_have_plain_numbers(values, shown):
     labels = [text.get_text() for y, text in ticks if low <= y <= high]
     assert set(shown) <= set(labels) and 2 <= len(labels) <= 12
     assert not any("10^" in label for label in labels)
-    pyplot.close(figure)
 
 
 def test_curves_without_an_evaluation_are_drawn():
@@ -32,4 +31,3 @@ def test_curves_without_an_evaluation_are_drawn():
     assert all(len(axis.lines) == 1 for axis in figure.axes)
     steps = np.concatenate([axis.get_xticks() for axis in figure.axes])
     assert (steps == np.round(steps)).all()
-    pyplot.close(figure)

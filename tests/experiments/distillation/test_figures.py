@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.distillation.aggregate import Course, inverse_variance_mean, summarise
+from experiments.distillation.aggregate import Course, summarise, teacher_interval
 from experiments.distillation.figures import bound_figure, concept_figure, epochs_figure
 
 RNG = np.random.default_rng(0)
@@ -17,15 +17,24 @@ def courses():
     return {o: Course(np.array([10, 20, 30, 40]), values()) for o in ("kl", "l1")}
 
 
-def test_lines_are_inverse_variance_means_and_of_least_probabilities_the_least(courses):
+def test_lines_are_means_over_teachers_and_of_least_probabilities_the_least(courses):
     axes = {axis.get_title(): axis for axis in epochs_figure(courses).axes}
     for axis, name in ((axes["label accuracy"], "accuracy"), (axes["logit distance"], "d_logit")):
         for line, course in zip(axis.lines, courses.values(), strict=True):
-            want = [inverse_variance_mean(v).mean for v in course.values[name]]
+            want = [teacher_interval(v).mean for v in course.values[name]]
             np.testing.assert_allclose(line.get_ydata(), want)
     line = axes["least probability of any model"].lines[1]
     want = courses["l1"].values["min_probability"].min((1, 2))
     np.testing.assert_allclose(line.get_ydata(), want)
+
+
+def test_the_figure_ends_at_the_number_of_the_table(courses):
+    final = summarise(courses)["objectives"]["l1"]["final"]["concept_accuracy"]
+    axes = {axis.get_title(): axis for axis in epochs_figure(courses).axes}
+    end = axes["concept probe accuracy"].lines[1].get_ydata()[-1]
+    assert end == pytest.approx(final["over_teachers"][0], rel=1e-5)
+    # The published average, which the record keeps, is another number.
+    assert end != pytest.approx(final["inverse_variance"][0], rel=1e-3)
 
 
 @pytest.mark.parametrize("one_teacher", [False, True])

@@ -52,19 +52,12 @@ def test_a_low_dimensional_space_is_left_alone():
     found = advice.advise(x, None, metric="euclidean", max_points=200)
     assert found["num_rows"] == 260 and found["num_used"] == 200
     assert found["recommended"] == "none"
-    said = verdict.paragraphs(found)
+    said = [verdict.verdict(found), *verdict.meaning(found)]
     assert said[0].startswith("Little hubness") and "Leave the space as it is" in said[-1]
     # Rows of the sample are named by their place in the file.
     sampled = np.sort(np.random.default_rng(0).choice(260, 200, replace=False))
     top = int(np.argmax(found["counts"]["none"]))
     assert found["hubs"][0] == (sampled[top], found["counts"]["none"][top])
-
-
-def test_labels_are_numbered_in_sorted_order(tmp_path):
-    (tmp_path / "l.txt").write_text("sport\narts\nsport\n")
-    np.save(tmp_path / "l.npy", np.array([7, 3, 7]))
-    for name in ("l.txt", "l.npy"):
-        np.testing.assert_array_equal(advice.read_labels(str(tmp_path / name)), [1, 0, 1])
 
 
 def test_a_method_that_cannot_be_is_left_out_and_said(hubby, monkeypatch):
@@ -77,23 +70,7 @@ def test_a_method_that_cannot_be_is_left_out_and_said(hubby, monkeypatch):
     found = advice.advise(x, labels, metric="cosine", max_points=200)
     assert list(found["left_out"]) == ["centre"] and "no cosine" in found["left_out"]["centre"]
     names = [row["method"] for row in found["methods"]]
-    assert "centre" not in names and "`centre` was left out" in verdict.paragraphs(found)[-1]
-
-
-@pytest.mark.parametrize(
-    "name, write, message",
-    [
-        ("matrix.npy", lambda p: np.save(p, np.ones((3, 2))), r"shape \(3, 2\); one label a row"),
-        ("none.txt", lambda p: None, "there is no file"),
-        ("nan.npy", lambda p: np.save(p, np.array([1.0, np.nan])), "1 are NaN"),
-        ("objects.npy", lambda p: np.save(p, np.array([{}, None])), "a vector in a .npy file"),
-        ("bytes.txt", lambda p: p.write_bytes(b"\xff\xfe"), "lines of a text file"),
-    ],
-)
-def test_bad_label_files_are_one_clear_error(tmp_path, name, write, message):
-    write(tmp_path / name)
-    with pytest.raises(UserError, match=message):
-        advice.read_labels(str(tmp_path / name))
+    assert "centre" not in names and "`centre` was left out" in verdict.meaning(found)[-1]
 
 
 ROWS = np.arange(60, dtype=np.float32).reshape(30, 2) + 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.hubspaces import summary, tables
+from experiments.reporting.markdown import render
 
 
 def row(method, seed, error, robin_hood, p=None):
@@ -49,7 +50,7 @@ def test_without_labels_or_with_one_seed_there_is_less_to_say():
 
 def test_the_table_has_the_figures_and_leaves_out_empty_columns():
     record = {"summary": summary.summarise(ROWS)}
-    lines = tables.main_table(record).split("\n")
+    lines = render(tables.main_table(record)).split("\n")
     assert "error %" in lines[0] and "by 1/d" not in lines[0]
     assert "12.00 ± 3.00" in lines[3] and "0.020" in lines[3] and "17.5 ± 7.5" in lines[3]
     assert len({line.count("|") for line in lines}) == 1
@@ -59,3 +60,31 @@ def test_spread_is_of_the_known_values():
     assert summary.spread([None, None]) is None
     found = summary.spread([1.0, None, 3.0])
     assert found["mean"] == 2 and found["se"] == pytest.approx(np.sqrt(2) / np.sqrt(2))
+
+
+@pytest.mark.parametrize(
+    "p, said",
+    [
+        (1e-5, "is certainly below"),
+        (0.06, "is not certainly below"),
+        (None, "is not certainly below"),
+    ],
+)
+def test_the_verdict_counts_the_methods_tried(p, said):
+    """One method beside the plain space: p must be below 0.05; two: below 0.025."""
+    null = {"skewness": 0.3, "robin_hood": 0.125}
+    rows = [row("none", 0, 0.2, 0.5), row("csls", 0, 0.15, 0.4, p)]
+    record = {"space": "static", "null": null, "summary": summary.summarise(rows)}
+    text = tables.verdict(record)
+    assert text.startswith("The plain space `static` has a Robin Hood index of 0.500 where chance")
+    assert f"15.00 % with `csls`, {said}" in text and "p below 5.0e-02" in text
+    rows += [row("nicdm", 0, 0.19, 0.45, 0.5)]
+    more = tables.verdict(record | {"summary": summary.summarise(rows)})
+    assert "2 methods were tried, so p below 2.5e-02 counts as certain" in more
+
+
+def test_without_labels_the_verdict_claims_nothing_of_error():
+    bare = [{k: v for k, v in r.items() if k not in ("uniform", "bad_rate")} for r in ROWS[:2]]
+    null = {"skewness": 0.3, "robin_hood": 0.125}
+    record = {"space": "x", "null": null, "summary": summary.summarise(bare)}
+    assert tables.verdict(record).endswith("whether neighbours become better.")

@@ -23,10 +23,14 @@ def found(*tried, duplicates=0):
     return out | {"metric": "cosine", "left_out": {}, "error_of_largest_class": 0.75}
 
 
+def said_of(record):
+    return [verdict.verdict(record), *verdict.meaning(record)]
+
+
 def test_the_surest_cut_of_the_error_is_named_with_its_odds():
     """A larger cut that may be luck is passed over."""
     tried = [row("none", 0.5, 0.2), row("nicdm", 0.2, 0.15, 1e-9), row("csls", 0.2, 0.1, 0.2)]
-    said = verdict.paragraphs(found(*tried))
+    said = said_of(found(*tried))
     assert said[0].startswith("Strong hubness") and "1,042 (in 90), 7 (in 60)" in said[0]
     assert "40.0 % of all places and 60.0 % of the wrong ones" in said[1] and "75.0 %" in said[1]
     assert said[
@@ -39,7 +43,7 @@ def test_the_surest_cut_of_the_error_is_named_with_its_odds():
 def test_hubs_without_a_cost_are_said_to_be_that():
     """What does sure harm is not offered, however fair."""
     tried = [row("none", 0.3, 0.2), row("nicdm", 0.2, 0.21, 0.6), row("csls", 0.13, 0.3, 1e-9)]
-    said = verdict.paragraphs(found(*tried))
+    said = said_of(found(*tried))
     assert said[0].startswith("Moderate hubness")
     assert said[2].startswith("No reduction lowers the error measurably. If hubs disturb")
     assert "use nicdm: Robin Hood 0.200" in said[2] and "at 21.00 % error" in said[2]
@@ -47,7 +51,7 @@ def test_hubs_without_a_cost_are_said_to_be_that():
 
 def test_without_labels_the_vectors_are_left_alone():
     tried = [row("none", 0.3), row("nicdm", 0.2), row("f-norm-inductive+nicdm", 0.15)]
-    said = verdict.paragraphs(found(*tried, duplicates=3))
+    said = said_of(found(*tried, duplicates=3))
     assert "3 of the rows used are exact duplicates" in said[1]
     assert said[2].startswith("Use nicdm") and "f-norm-inductive+nicdm goes to 0.150" in said[2]
     assert "Without labels nobody knows" in said[2]
@@ -62,7 +66,7 @@ def test_without_labels_the_vectors_are_left_alone():
     ],
 )
 def test_a_space_without_hubs_or_help_is_left_as_it_is(tried):
-    said = verdict.paragraphs(found(*tried))
+    said = said_of(found(*tried))
     assert "eave the space as it is" in said[-1]
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from experiments.identifiability.networks import make_model
 from experiments.identifiability.task import radial
-from experiments.identifiability.training import train_seeds
+from experiments.identifiability.training import Training, train_seeds
 from experiments.runtime.preemption import StopSignal
+from experiments.runtime.workspace import opened
 
 SPEC = {"embedding": "mlp", "dim": 2, "depth": 3, "g_width": 0, "f_length": 0.0, "g_length": 0.0}
 PLAN = {
@@ -28,10 +29,9 @@ def task():
 
 def run(task, folder, seeds, **changes):
     model = make_model(SPEC, 8, 4, images=False)
-    with StopSignal() as stop:
-        return train_seeds(
-            model, task, PLAN | changes, folder, stop, seeds=seeds, key=jax.random.key(0)
-        )
+    training = Training(model, 8, task, PLAN | changes | {"num_seeds": seeds}, jax.random.key(0))
+    with opened(folder, {}, StopSignal(), say=lambda line: None) as space:
+        return train_seeds(training, space)
 
 
 @pytest.fixture(scope="module")

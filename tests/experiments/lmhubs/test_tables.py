@@ -1,6 +1,7 @@
 """Oracle: what a reader of a made-up record must see."""
 
 from experiments.lmhubs import tables
+from experiments.reporting.markdown import render
 
 
 def correlation(rho, over_all):
@@ -26,7 +27,7 @@ RECORD = {
 
 
 def test_frequencies_stand_in_the_order_of_the_corpora_and_training_last():
-    header, _, row = tables.spearman(RECORD).strip().split("\n")
+    header, _, row = render(tables.spearman(RECORD)).split("\n")
     titles = [cell.strip() for cell in header.strip("|").split("|")]
     assert titles[4:7] == ["frequency in news", "frequency in code", "frequency in training"]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
@@ -40,4 +41,16 @@ def test_frequencies_stand_in_the_order_of_the_corpora_and_training_last():
 
 
 def test_figures_have_no_negative_zero_and_no_nan():
-    assert tables.number(-0.001) == "0.00" and tables.number(None) == "–"
+    column = tables.number("x")
+    assert column.text(-0.001) == "0.00" and column.text(None) == "–"
+
+
+def test_the_verdict_says_where_hubs_surely_follow_frequency():
+    row = RECORD["hubs"][0] | {"skewness": 41.4, "skewness_null": 1.4}
+    news = {"corpus": "news", "spearman": {"news": correlation(0.5, 0.2)}, "skewness": 50.0}
+    model = RECORD | {"name": "tiny", "hubs": [row, row | news]}
+    said = tables.verdict({"models": [model]})
+    assert "skewness 41.40 to 50.00, by chance 1.40;" in said
+    assert "is 0.00 [-0.10, 0.10] for code (could be 0), 0.50 [0.40, 0.60] for" in said
+    nothing = tables.verdict({"models": [model | {"hubs": []}]})
+    assert "were not compared with tokens" in nothing

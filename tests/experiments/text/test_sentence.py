@@ -1,14 +1,13 @@
 """Oracles: one text at a time; the recorded reference embeddings of all-MiniLM-L6-v2."""
 
-import json
 import pathlib
-import shutil
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 from experiments.runtime.errors import UserError
+from experiments.runtime.store import Store
 from experiments.text import sentence, sources, spaces, tiny
 from experiments.text.sentence import SentenceModel
 
@@ -50,16 +49,18 @@ def test_an_interrupted_encoding_continues_and_equals_a_straight_one(model, text
         if done >= 32:
             raise KeyboardInterrupt
 
+    store = Store(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        sentence.encode(model, texts, folder=tmp_path, chunk_rows=16, say=stop)
+        sentence.encode(model, texts, store=store, chunk_rows=16, say=stop)
     seen = []
     again = sentence.encode(
-        model, texts, folder=tmp_path, chunk_rows=16, say=lambda done, _: seen.append(done)
+        model, texts, store=store, chunk_rows=16, say=lambda done, _: seen.append(done)
     )
     assert seen[0] == 32
     np.testing.assert_array_equal(again, sentence.encode(model, texts, chunk_rows=16))
-    with pytest.raises(UserError, match="texts"):
-        sentence.encode(model, texts[::-1], folder=tmp_path, chunk_rows=16)
+    # Rows of other texts are not used.
+    other = sentence.encode(model, texts[::-1], store=store, chunk_rows=16)
+    np.testing.assert_array_equal(other, sentence.encode(model, texts[::-1], chunk_rows=16))
 
 
 def test_long_texts_are_cut_at_max_length(texts, tmp_path):
@@ -92,30 +93,6 @@ def test_static_embeddings_are_means_of_word_vectors(model):
     cat, dog = (len(tiny.SPECIAL) + tiny.WORDS.index(w) for w in ("cat", "dog"))
     np.testing.assert_allclose(found[0], (2 * table[cat] + table[dog]) / 3, rtol=1e-6)
     np.testing.assert_array_equal(found[1], 0)
-
-
-def settings(folder, pooling=None, modules=("Transformer", "Pooling", "Normalize")):
-    kinds = [{"type": f"sentence_transformers.models.{m}", "path": m} for m in modules]
-    (folder / "modules.json").write_text(json.dumps(kinds))
-    (folder / "Pooling").mkdir(exist_ok=True)
-    pooling = pooling or {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
-    (folder / "Pooling" / "config.json").write_text(json.dumps(pooling))
-
-
-def test_sentence_transformers_settings_are_followed(model, texts, tmp_path):
-    shutil.copytree(model.folder, tmp_path, dirs_exist_ok=True)
-    settings(tmp_path)
-    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 12}')
-    found = sentence.load(tmp_path)
-    assert found.normalise and found.max_length == 12
-    lengths = np.linalg.norm(sentence.encode(found, texts[:9]), axis=1)
-    np.testing.assert_allclose(lengths, 1, rtol=1e-6)
-    settings(tmp_path, modules=("Transformer", "Pooling", "Dense"))
-    with pytest.raises(UserError, match="module Dense is not supported"):
-        sentence.load(tmp_path)
-    settings(tmp_path, pooling={"pooling_mode_cls_token": True})
-    with pytest.raises(UserError, match="pooling_mode_cls_token is not supported"):
-        sentence.load(tmp_path)
 
 
 def test_missing_and_damaged_tokenizers_are_clear_errors(tmp_path):

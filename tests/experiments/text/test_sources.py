@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.runtime.errors import UserError
-from experiments.text import sources
+from experiments.text import corpora, sources
 
 SHARED = pathlib.Path(__file__).parents[4] / "shared" / "data"
 
@@ -33,6 +33,13 @@ def test_ag_news_joins_title_and_description(tmp_path, name, header):
     assert found.texts == ('Oil, "again" up to $50', "Title")
     np.testing.assert_array_equal(found.labels, [2, 0])
     assert found.classes[2] == "Business" and len(found.sha256) == 64
+
+
+def test_a_backslash_of_ag_news_is_the_whole_escape(tmp_path):
+    """An n after it is the next word's first letter."""
+    path = write_csv(tmp_path / "a.csv", [["1", r"social\network", r"new\\next"]])
+    assert sources.ag_news(path).texts == ("social network new  next",)
+    assert corpora.load(f"ag_news:{path}").documents == ("social network new  next",)
 
 
 def test_yahoo_answers_joins_question_and_answer(tmp_path):

@@ -17,22 +17,22 @@ def test_names_stand_for_their_spaces(folder):
     texts = tiny.sentences(5)
     model = sentence.load(folder)
     np.testing.assert_array_equal(
-        spaces.embed(f"model:{folder}", texts), sentence.encode(model, texts)
+        spaces.embedder(f"model:{folder}")(texts), sentence.encode(model, texts)
     )
     np.testing.assert_array_equal(
-        spaces.embed(f"static:{folder}", texts), sentence.static_embeddings(model, texts)
+        spaces.embedder(f"static:{folder}")(texts), sentence.static_embeddings(model, texts)
     )
     with pytest.raises(UserError, match="Did you mean 'minilm'"):
-        spaces.embed("minilms", texts)
+        spaces.embedder("minilms")(texts)
 
 
 def test_lsa_rows_of_the_same_words_are_equal_and_stop_words_do_not_count():
     texts = ["red cat runs", "runs red the cat", "blue dog eats", "dog eats", "blue cat dog"]
-    found = spaces.embed("lsa", texts)
+    found = spaces.embedder("lsa")(texts)
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
     assert found.shape == (5, 4) and found.dtype == np.float32
     with pytest.raises(UserError, match="no word occurs in two"):
-        spaces.embed("lsa", ["a", "b"])
+        spaces.embedder("lsa")(["a", "b"])
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors"])
@@ -45,33 +45,6 @@ def test_files_are_read(tmp_path, suffix):
         np.savez(path, other=np.zeros(2), embeddings=matrix)
     else:
         save_file({"embeddings": matrix}, path)
-    np.testing.assert_array_equal(spaces.embed(f"file:{path}", ["x"] * 4), matrix)
+    np.testing.assert_array_equal(spaces.embedder(f"file:{path}")(["x"] * 4), matrix)
     with pytest.raises(UserError, match="4 rows for 5 texts"):
-        spaces.embed(f"file:{path}", ["x"] * 5)
-
-
-def bad_files(folder):
-    np.save(folder / "nan.npy", np.array([[1.0, 2], [np.nan, 3], [4, 5]]))
-    np.save(folder / "vector.npy", np.zeros(3))
-    np.save(folder / "objects.npy", np.array([{}, []], dtype=object), allow_pickle=True)
-    np.savez(folder / "two.npz", a=np.zeros((2, 2)), b=np.zeros((2, 2)))
-    (folder / "text.npz").write_text("no archive")
-    (folder / "table.csv").write_text("1,2")
-
-
-@pytest.mark.parametrize(
-    "name,message",
-    [
-        ("nan.npy", "1 rows are NaN or infinite, the first is 1"),
-        ("vector.npy", "matrix of numbers"),
-        ("objects.npy", "pickled"),
-        ("two.npz", "name the matrix 'embeddings'"),
-        ("text.npz", "no NumPy file"),
-        ("table.csv", ".npy, .npz or .safetensors"),
-        ("none.npy", "no file"),
-    ],
-)
-def test_other_files_are_one_clear_error(tmp_path, name, message):
-    bad_files(tmp_path)
-    with pytest.raises(UserError, match=message):
-        spaces.read_embeddings(tmp_path / name)
+        spaces.embedder(f"file:{path}")(["x"] * 5)
