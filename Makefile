@@ -7,7 +7,7 @@ RUN ?= work/digits
 
 train: .venv/ready
 	$(BIN)/python -m experiments.suite_diffenc --workdir=$(RUN) \
-		--config=experiments/configs/diffenc/digits.py --models=vdmv,nt,diffenc --seeds=2
+		--config=experiments/configs/diffenc/digits.py --models=vdmv,nt,diffenc,free --seeds=2
 
 test: .venv/ready
 	$(BIN)/python -m pytest

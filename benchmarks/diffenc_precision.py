@@ -8,7 +8,6 @@ image, so that the difference has a small error of its own. Writes
 results/benchmarks/diffenc_precision.json.
 """
 
-import dataclasses
 import pathlib
 import sys
 
@@ -27,7 +26,7 @@ TIMES = 8
 
 def per_image(run: Run, params, dtype: str) -> PerImage:
     """Bits/dim of each test image with activations of `dtype`."""
-    options = dataclasses.asdict(run.model.options) | {"dtype": dtype}
+    options = vars(run.model.options) | {"dtype": dtype}
     return make_evaluator(
         diffenc.build(run.model.name, run.model.shape, run.model.levels, **options),
         run.source.test,

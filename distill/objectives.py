@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Real
 import similarity
 from repgeo import inputs
 
-Objective = Callable[[Float[Array, " k"], Float[Array, " k"]], Float[Array, ""]]
+Objective = Callable[[ArrayLike, ArrayLike], Float[Array, ""]]
 
 
 def kl_loss(
@@ -96,7 +96,7 @@ def with_label_loss(objective: Objective, weight: float) -> Callable[..., Float[
         teacher_logits: Real[ArrayLike, " k"],
         label: Int[ArrayLike, ""],
     ) -> Float[Array, ""]:
-        distance = objective(jnp.asarray(student_logits), jnp.asarray(teacher_logits))
+        distance = objective(student_logits, teacher_logits)
         if weight == 0:
             return distance
         logits = inputs.array("student_logits", student_logits, 1, logarithms=True)
@@ -141,4 +141,7 @@ def _logits(
             f"jax.vmap({name})."
         )
     student = inputs.array("student_logits", pair[0], 1, logarithms=logarithms)
-    return student, inputs.array("teacher_logits", pair[1], 1, logarithms=logarithms)
+    teacher = inputs.array("teacher_logits", pair[1], 1, logarithms=logarithms)
+    if inputs.surely(lambda s, t: (s.max() == -np.inf) | (t.max() == -np.inf), student, teacher):
+        raise ValueError(f"{name}: all logits are -inf; at least one label needs a probability.")
+    return student, teacher

@@ -1,12 +1,14 @@
 """Evaluates a trained run: bits/dim of the whole test split with its Monte-Carlo error.
 
-python -m experiments.eval_diffenc --workdir=DIR [--times_per_image=32] [--against=OTHER]
+python -m experiments.eval_diffenc --workdir=DIR [--times_per_image=32] [--against=OTHER] \
+    [--volatility=optimal]
 
 Writes DIR/eval.json (means, errors, loss per t), DIR/eval_per_image.npz (each image's terms and all
 draws), and pictures of the loss per t, the training curves and, where the model has an encoder, of
 the encodings over depth. With --against=OTHER, an evaluated run on the same data, also
-DIR/against.json: paired differences on the same images, times and noise. All of it is on
-DIR/report.html.
+DIR/against.json: paired differences on the same images, times and noise. With
+--volatility=optimal the bound is also taken at u*, the volatility that training images say is
+best, and its gain reported: a valid bound for any trained run. All of it is on DIR/report.html.
 """
 
 import pathlib
@@ -18,36 +20,49 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from diffenc.likelihood import dequantise
-from experiments.diffusion import figures, page
-from experiments.diffusion.evaluation import PARTS, load_per_image, make_evaluator
+from experiments.diffusion import encoder_figures, figures, page, volatility
+from experiments.diffusion.evaluation import PARTS, PerImage, load_per_image, make_evaluator
 from experiments.diffusion.run import Run, load_trained
 from experiments.diffusion.significance import paired_difference
 from experiments.runtime import cli
+from experiments.runtime.errors import nearest
 from experiments.runtime.manifest import environment, write_json
 from experiments.runtime.metrics import read_metrics
 
 OPTIONS = {
     "times_per_image": (int, "Draws of t for each image; default: the config's."),
+    "volatility": (str, "`optimal`: also the bound at the best volatility; default: the config's."),
     "against": (str, "Folder of an evaluated run to subtract from this one."),
 }
 PER_IMAGE = "eval_per_image.npz"
 DEPTHS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
-def evaluate(workdir: pathlib.Path, times_per_image: int | None = None) -> dict[str, Any]:
+def evaluate(
+    workdir: pathlib.Path, times_per_image: int | None = None, choice: str | None = None
+) -> dict[str, Any]:
     """Evaluates the EMA weights of the run in `workdir`; returns what eval.json holds."""
     run, state = load_trained(workdir)
     settings = run.config.eval
     times = times_per_image or settings.times_per_image
-    evaluator = make_evaluator(
-        run.model,
-        run.source.test,
-        times_per_image=times,
-        batch_size=settings.batch_size,
-        key=jax.random.key(settings.seed),
-        mesh=run.mesh,
-    )
-    per_image = evaluator(state.ema)
+    choice = choice or settings.get("volatility")  # absent from the configs of older runs
+    if choice is not None and choice not in volatility.CHOICES:
+        raise nearest(choice, volatility.CHOICES, "volatility")
+    best = volatility.from_training(run, state.ema) if choice else None
+
+    def bound(u=None) -> PerImage:
+        evaluator = make_evaluator(
+            run.model,
+            run.source.test,
+            times_per_image=times,
+            batch_size=settings.batch_size,
+            key=jax.random.key(settings.seed),
+            mesh=run.mesh,
+            volatility=u,
+        )
+        return evaluator(state.ema)
+
+    per_image = bound()
     result = {
         "model": run.config.model.name,
         "seed": run.config.seed,
@@ -58,6 +73,10 @@ def evaluate(workdir: pathlib.Path, times_per_image: int | None = None) -> dict[
         "by_time": per_image.by_time(),
         "environment": environment(),
     }
+    if best is not None:
+        at_best = bound(volatility.chosen(best))
+        gain = paired_difference(per_image, at_best)
+        result["optimal_volatility"] = best | {"summary": at_best.summary(), "difference": gain}
     write_json(workdir / "eval.json", result)
     per_image.save(workdir / PER_IMAGE)
     page.add_figures(_draw(workdir, run, state.ema, result), workdir)
@@ -73,6 +92,8 @@ def _draw(
         drawn["training"] = figures.training_curves({name: history})
     if len(run.source.shape) == 3:
         drawn["encodings"] = draw_encodings(run, params)
+    if best := result.get("optimal_volatility"):
+        drawn["volatility"] = encoder_figures.volatility(best)
     return drawn
 
 
@@ -109,9 +130,13 @@ def table(summary: Mapping[str, float]) -> str:
     return "\n".join(lines)
 
 
-def main(times_per_image: int | None, against: str | None) -> None:
-    result = evaluate(cli.workdir(), times_per_image)
+def main(times_per_image: int | None, volatility: str | None, against: str | None) -> None:
+    result = evaluate(cli.workdir(), times_per_image, volatility)
     print(table(result["summary"]))
+    if best := result.get("optimal_volatility"):
+        row, total = best["difference"]["bits_per_dim"], best["summary"]["bits_per_dim"]
+        print(f"at the optimal volatility {total:.6f}: {row['difference']:+.6f}", end=" ")
+        print(f"± {row['image_error']:.6f} (images) ± {row['mc_error']:.6f} (noise)")
     if against:
         for term, row in subtract(cli.workdir(), pathlib.Path(against)).items():
             errors = f"± {row['image_error']:.6f} (images) ± {row['mc_error']:.6f} (noise)"

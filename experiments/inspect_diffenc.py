@@ -3,9 +3,10 @@
 python -m experiments.inspect_diffenc --workdir=DIR [--num=256] [--examples=4] [--step=0.1]
 
 Writes DIR/inspect.json and, under DIR/figures/: encodings (x_t and x_t − x), heat_maps of
-(x_t − x_s)/(t − s) on one scale that is white at 0, encoding_statistics by t with dy/dt, and
+(x_t − x_s)/(t − s) on one scale that is white at 0, encoding_statistics by t with dy/dt,
 shift_costs: how much of the slope dx/dλ the counterterm σ²x̂ takes back, which bounds what the
-encoder's movement costs. All are on DIR/report.html. Uses the EMA weights and test images.
+encoder's movement costs, and volatility: the best u by depth and the loss it saves. All are on
+DIR/report.html. Uses the EMA weights and test images.
 """
 
 import pathlib
@@ -15,7 +16,7 @@ import jax
 import numpy as np
 
 from diffenc.likelihood import dequantise
-from experiments.diffusion import encoder_figures, figures, inspection, page
+from experiments.diffusion import encoder_figures, figures, inspection, page, volatility
 from experiments.diffusion.run import load_trained
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
@@ -45,6 +46,7 @@ def inspect(
     label = batch["label"] if run.model.options.num_classes else None
     x = np.asarray(dequantise(batch["codes"], run.source.levels))
     key = jax.random.key(run.config.eval.seed)
+    k_volatility = jax.random.fold_in(key, 1)
     measured = inspection.by_time(run.model, state.ema, x, TIMES.tolist(), key, label)
     result = {
         "model": run.config.model.name,
@@ -53,6 +55,7 @@ def inspect(
         "data": run.source.facts(),
         "by_time": measured,
         "path_cost_bits_per_dim": inspection.path_costs(measured),
+        "volatility": volatility.measure(run.model, state.ema, x, k_volatility, label),
         "environment": environment(),
     }
     write_json(workdir / "inspect.json", result)
@@ -64,6 +67,7 @@ def inspect(
     drawn = {
         "encoding_statistics": encoder_figures.statistics(measured),
         "shift_costs": encoder_figures.shift_costs(measured),
+        "volatility": encoder_figures.volatility(result["volatility"]),
     }
     if flat:
         drawn["encodings"] = encoder_figures.moved_points(x, offsets(MAPPED), MAPPED.tolist())

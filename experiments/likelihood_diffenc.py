@@ -22,6 +22,7 @@ import numpy as np
 import diffenc
 from diffenc import flow, importance
 from diffenc.likelihood import dequantise, discretised_log_prob
+from diffenc.process import Process
 from experiments.diffusion import page
 from experiments.diffusion.run import Run, load_trained
 from experiments.runtime import cli
@@ -86,24 +87,24 @@ def bounds(log_w: jax.Array, shape: tuple[int, ...], single: bool) -> list[dict[
     return rows
 
 
-def _model(run: Run, params: Any, batch: Any) -> tuple[jax.Array, dict[str, Any]]:
+def _model(run: Run, params: Any, batch: Any) -> tuple[Process, jax.Array, dict[str, Any]]:
     label = batch["label"] if run.model.options.num_classes else None
     decoder = partial(discretised_log_prob, levels=run.source.levels)
     codes = jnp.asarray(batch["codes"])
-    parts = run.model.parts(params, label) | {"decoder": decoder, "target": codes}
-    return dequantise(codes, run.source.levels), parts
+    decoded = {"decoder": decoder, "target": codes}
+    return run.model.bind(params, label), dequantise(codes, run.source.levels), decoded
 
 
 def _paths(run: Run, params: Any, batch: Any, num_steps: int, probes: int) -> LogWeight:
-    x, parts = _model(run, params, batch)
+    process, x, decoded = _model(run, params, batch)
     levels = run.model.gamma(params, np.linspace(0, 1, num_steps + 1, dtype=np.float32))
-    return lambda key: importance.path_log_weight(key, x, levels, **parts)
+    return lambda key: importance.path_log_weight(key, process, x, levels, **decoded)
 
 
 def _flow(run: Run, params: Any, batch: Any, num_steps: int, probes: int) -> LogWeight:
-    x, parts = _model(run, params, batch)
+    process, x, decoded = _model(run, params, batch)
     ends = run.model.gamma(params, np.array([0, 1], np.float32))
-    return lambda key: flow.log_weight(key, x, *ends, num_probes=probes or None, **parts)
+    return lambda key: flow.log_weight(key, process, x, *ends, num_probes=probes or None, **decoded)
 
 
 METHODS = {"paths": _paths, "flow": _flow}

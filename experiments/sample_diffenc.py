@@ -36,7 +36,8 @@ def sample(
     run, state = load_trained(workdir)
     settings = run.config.sample
     num = int(settings.num if num is None else num)
-    num_steps = int(settings.num_steps if num_steps is None else num_steps)
+    own = run.model.options.depth or settings.num_steps  # a finite depth is its own number of steps
+    num_steps = int(own if num_steps is None else num_steps)
     if num < 1 or num_steps < 1:
         raise UserError(f"num={num} and num_steps={num_steps} must both be at least 1")
     classes = run.model.options.num_classes

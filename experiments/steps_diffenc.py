@@ -56,8 +56,8 @@ def choose(
         raise UserError(f"--num={num}: at least two images are needed, to choose and to price on")
     halves = np.array_split(np.asarray(dequantise(codes, run.source.levels)), 2)
     key = jax.random.key(run.config.eval.seed)
-    parts = run.model.parts(state.ema)
-    measure = jax.jit(lambda key, x: pair_costs(key, x, levels, **parts))
+    process = run.model.bind(state.ema)
+    measure = jax.jit(lambda key, x: pair_costs(key, process, x, levels))
     costs, held_out = map(measure, jax.random.split(key), map(jnp.asarray, halves))
     rows = [_row(run, costs, held_out, levels, n) for n in num_steps]
     for row in rows:
@@ -100,12 +100,14 @@ def _row(
 
 def _sample(run: Run, params: Any, row: dict[str, Any], num: int) -> np.ndarray:
     levels, ratios = (jnp.asarray(row[name], jnp.float32) for name in ("levels", "log_ratio"))
+    process = run.model.bind(params)
     draw = lambda key: sample_along(
         key,
-        lambda z, gamma: run.model.denoise(params, z, gamma),
+        process.x_hat,
         levels,
         (num, *run.model.shape),
-        counterterm=run.model.parts(params)["counterterm"],
+        counterterm=process.counterterm,
+        volatility=process.volatility,
         log_ratio=ratios,
     )
     z = jax.jit(draw)(jax.random.key(run.config.sample.seed))

@@ -4,8 +4,9 @@ python -m experiments.suite_diffenc --config=experiments/configs/diffenc/digits.
     --models=vdmv,nt,diffenc --seeds=2 --workdir=DIR [--config.key=value …]
 
 Each run has its own folder DIR/<model>-seed<i>; the same command again resumes what is unfinished
-and leaves alone what is finished. DIR receives summary.json (with paired differences and tests),
-table.md and figures that set the models side by side.
+and leaves alone what is finished. Runs of the first seed come first. After each, DIR receives
+summary.json (with paired differences and tests), table.md and figures that set the finished runs
+side by side; --record=FILE also receives the summary.
 """
 
 import json
@@ -28,9 +29,11 @@ from experiments.runtime.manifest import write_json
 
 OPTIONS = {
     "models": (str, "Models to train, separated by commas."),
-    "seeds": (int, "Seeds 0 … seeds−1 of each model; default 2."),
+    "seeds": (int, "Seeds of each model; default 2: seeds 0 and 1."),
+    "first_seed": (int, "The first of them; default 0."),
     "jobs": (int, "Runs at a time, on disjoint cores; default: one for each core, at most 4."),
     "record": (str, "Also write the summary to this file."),
+    "contrasts": (str, "Pairs to compare in the tables, as second/first,…; default: all pairs."),
 }
 FINISHED = "finished.json"
 LAST = "samples.npz"  # what a run writes last
@@ -101,9 +104,10 @@ class Pool:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=(lambda: os.sched_setaffinity(0, share)) if share else None,
         )
         self.running.add(process)
+        if share:  # before it has started any thread; a hook in the child would fork JAX's threads
+            os.sched_setaffinity(process.pid, share)
         assert process.stdout is not None
         for line in process.stdout:
             with self._print:
@@ -115,14 +119,71 @@ class Pool:
         return code
 
 
-def main(models: str | None, seeds: int | None, jobs: int | None, record: str | None) -> int:
+class Suite(NamedTuple):
+    """All runs of a suite, and where what they say together goes."""
+
+    jobs: Sequence[Job]
+    workdir: pathlib.Path
+    record: str | None
+    contrasts: Sequence[tuple[str, str]]
+
+    def compare(self, finished: Sequence[Job]) -> str:
+        """Writes the summary of the finished runs; returns its tables."""
+        done = [job for job in self.jobs if job in finished]  # in the order of the suite
+        return compare(
+            {(job.model, job.seed): job.workdir for job in done},
+            self.workdir,
+            self.record,
+            contrasts=self.contrasts,
+            unfinished=[job.name for job in self.jobs if job not in finished],
+        )
+
+    def run(self, pool: Pool, size: int) -> list[Job]:
+        """Runs all jobs, `size` at a time; returns those that failed."""
+        finished: list[Job] = []
+        lock = threading.Lock()
+
+        def run(job: Job) -> int:
+            code = pool.run(job)
+            if code == 0 and not pool.stopped:
+                with lock:
+                    finished.append(job)
+                    if len(finished) < len(self.jobs):
+                        self.compare(finished)  # so that a finished seed is never lost
+            return code
+
+        with ThreadPoolExecutor(size) as threads:
+            codes = list(threads.map(run, self.jobs))
+        return [job for job, code in zip(self.jobs, codes, strict=True) if code]
+
+
+def read_contrasts(given: str | None, models: Sequence[str]) -> list[tuple[str, str]]:
+    """--contrasts=second/first,… as pairs. Raises `UserError` for what is not a pair of models."""
+    pairs = [tuple(pair.split("/")) for pair in (given or "").split(",") if pair]
+    for pair in pairs:
+        if len(pair) != 2 or not set(pair) <= set(models) or pair[0] == pair[1]:
+            raise UserError(
+                f"--contrasts={given}: {'/'.join(pair)} is not a pair second/first of two of "
+                f"--models={','.join(models)}"
+            )
+    return [(second, first) for second, first in pairs]
+
+
+def main(
+    models: str | None,
+    seeds: int | None,
+    first_seed: int | None,
+    jobs: int | None,
+    record: str | None,
+    contrasts: str | None,
+) -> int:
     workdir = cli.workdir()
     config_file = flags.FLAGS["config"].config_filename.split(":")[0]
     names = (models or "vdmv,nt,diffenc").split(",")
     todo = [
         Job(model, seed, workdir / f"{model.replace(':', '-')}-seed{seed}")
+        for seed in range(first_seed or 0, (first_seed or 0) + (2 if seeds is None else seeds))
         for model in names
-        for seed in range(2 if seeds is None else seeds)
     ]
     if not todo:
         raise UserError(f"--seeds={seeds}: at least one seed is needed")
@@ -131,16 +192,14 @@ def main(models: str | None, seeds: int | None, jobs: int | None, record: str | 
     pool = Pool(size, config_file, overrides, workdir / "compile_cache")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, pool.stop)
-    # The dearest models come last in the list; starting with them evens out the cores.
-    with ThreadPoolExecutor(size) as threads:
-        codes = dict(zip(todo, reversed(list(threads.map(pool.run, reversed(todo)))), strict=True))
+    suite = Suite(todo, workdir, record, read_contrasts(contrasts, names))
+    failed = suite.run(pool, size)
     if pool.stopped:
         print("stopped; the same command resumes")
         return 0
-    failed = [job.name for job, code in codes.items() if code]
     if failed:
-        raise UserError(f"these runs failed, see above: {', '.join(failed)}")
-    print(compare({(j.model, j.seed): j.workdir for j in todo}, workdir, record))
+        raise UserError(f"these runs failed, see above: {', '.join(job.name for job in failed)}")
+    print(suite.compare(todo))
     return 0
 
 

@@ -75,7 +75,8 @@ def array(
     if ndim is not None and given.ndim != ndim:
         raise ValueError(
             f"{name} has shape {given.shape}; accepted is "
-            f"{_RANKS.get(ndim, f'an array of {ndim} dimensions')}. Reshape it, or vmap over the extra axes"
+            f"{_RANKS.get(ndim, f'an array of {ndim} dimensions')}. Reshape it, or vmap over the "
+            "extra axes"
         )
     if given.size == 0:
         raise ValueError(f"{name} has shape {given.shape} and no entries; give at least one row")
@@ -129,7 +130,7 @@ def unit_rows(x: C) -> C:
 def scaled(x: C, axis: int | None = None) -> tuple[C, np.ndarray | Int[Array, "..."]]:
     """(x / 2ᵉ, e) with the largest magnitude over `axis` in [½, 1): exact, also under tracing.
 
-    For kernels whose squares would overflow or vanish; `jnp.ldexp(y, e)` undoes it.
+    For squares that would overflow or vanish; `jnp.ldexp(y, e)` undoes it.
     """
     xp, known = module(x), x if isinstance(x, np.ndarray) else jax.lax.stop_gradient(x)
     largest = xp.max(xp.abs(known), axis=axis, keepdims=axis is not None)
@@ -184,8 +185,8 @@ def labels(name: str, value: object, num_classes: int, ndim: int = 1) -> Int[Arr
         low, high = known.min(), known.max()
         if low < 0 or high >= num_classes:
             raise ValueError(
-                f"{name} ranges from {low} to {high}; accepted are integers in [0, {num_classes}): "
-                "drop those examples, or renumber the classes"
+                f"{name}: classes must lie in 0..{num_classes - 1}; got {low}..{high}. Drop those "
+                "examples, or renumber the classes"
             )
     return jnp.asarray(given).astype(jnp.int32)
 

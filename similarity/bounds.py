@@ -224,7 +224,10 @@ def concept_kl(
     """E_x KL(softmax(W f)‖softmax(W' f')) <= ¼‖B‖² d_logit², with W = B g̃ and W' = B g̃' (B).
 
     B = W g̃⁺, in operator norm. A concept the first model reads off linearly can be read off the
-    second. Raises ValueError when W is not in the span of the unembeddings.
+    second.
+
+    Raises:
+        ValueError: W is not in the span of the unembeddings.
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     W = checks.floating("W", W, 2)

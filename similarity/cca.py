@@ -54,8 +54,10 @@ def svcca(
     """SVCCA: m_CCA of the leading singular directions that hold `threshold` of the variance.
 
     In [0, 1]; symmetric; a similarity. Invariant to rotation, isotropic scale and translation.
-    Raghu et al. 2017, https://arxiv.org/abs/1706.05806. Raises ValueError unless
-    0 < threshold <= 1.
+    Raghu et al. 2017, https://arxiv.org/abs/1706.05806.
+
+    Raises:
+        ValueError: threshold is outside (0, 1].
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold={threshold}; accepted is a share of variance in (0, 1]")

@@ -54,7 +54,11 @@ class CkaSums(NamedTuple):
         return cls(x, y, jnp.zeros((), x.dtype), *nothing)
 
     def update(self, f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"]) -> "CkaSums":
-        """Sums with a batch added. Raises ValueError for dimensions other than those of `init`."""
+        """Sums with a batch added.
+
+        Raises:
+            ValueError: dimensions differ from those of `init`, or fourth powers overflow or vanish.
+        """
         x, y = checks.same_inputs(f, f2, least=1)
         if (x.shape[1], y.shape[1]) != (self.shift.size, self.shift2.size):
             raise ValueError(
@@ -89,7 +93,9 @@ def cka(
     In [0, 1]; debiased, which is near 0 for independent data at any n, in [-1, 1]: a negative
     value is returned as it is. The biased one tends to 1 as m/n grows. Invariant to rotation,
     isotropic scale and translation. 0 when a side does not vary.
-    Raises ValueError for n < 2, or n < 4 when debiased.
+
+    Raises:
+        ValueError: n < 2, or n < 4 when debiased.
     """
     f, f2 = checks.representations(f, f2, least=4 if debiased else 2)
     return _cka(f, f2, debiased)
@@ -102,7 +108,10 @@ def minibatch_cka(
 
     Nguyen et al. 2021, https://arxiv.org/abs/2010.15327: an estimate of debiased CKA whose error
     falls with the number of batches, not a function of all examples as `CkaSums` is.
-    Invariances are those of `cka`. Raises ValueError for fewer than 4 examples a batch.
+    Invariances are those of `cka`.
+
+    Raises:
+        ValueError: fewer than 4 examples a batch.
     """
     f, f2 = inputs.array("f", f, 3), inputs.array("f2", f2, 3)
     if f.shape[:2] != f2.shape[:2] or f.shape[1] < 4:

@@ -13,7 +13,8 @@ HIGHEST = jax.lax.Precision.HIGHEST
 def logits(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array, "n k"]:
     """Logits u(x, y) = f(x)·g(y).
 
-    Raises ValueError when the representation dimensions differ or an entry is not finite.
+    Raises:
+        ValueError: dimensions differ, an entry is not finite, or logits overflow.
     """
     return _product(*checks.model(f, g))
 
@@ -72,7 +73,10 @@ def apply_gauge(
     """An equivalent model (f Bᵀ, g B⁻¹ + c): the same p(y|x) for every x and y.
 
     B is any invertible matrix and c any vector. f itself may not be translated: that would add
-    t·g(y), which depends on y. Raises ValueError for a singular B.
+    t·g(y), which depends on y.
+
+    Raises:
+        ValueError: B is singular.
     """
     f, g = checks.model(f, g)
     B, c = checks.floating("B", B, 2), checks.floating("c", c, 1)
@@ -121,7 +125,10 @@ def alignment(
     """The map A = L⁻ᵀ L'ᵀ with f = A f' for equivalent models, from m + 1 labels, pivot first.
 
     For equivalent models A is the same for every label set. Roeder et al. 2021,
-    https://arxiv.org/abs/2007.00810, theorem 1. Raises ValueError when L is singular.
+    https://arxiv.org/abs/2007.00810, theorem 1.
+
+    Raises:
+        ValueError: L is singular.
     """
     g, g2 = inputs.alike(checks.translated("g", g), checks.translated("g2", g2))
     if g.shape[0] != g2.shape[0]:

@@ -22,7 +22,9 @@ def translate_to_cosine(
 
     v = -½(a + b) + h w, with a = W_i, b = W_j, d = b - a, a unit vector w ⟂ d and
     h = ½‖d‖ √((1+c)/(1-c)); for c = 1, v = -a + ½d. A bias of the classifier stays as it is.
-    Raises ValueError for equal rows, a cosine outside [-1, 1], or |c| < 1 in one dimension.
+
+    Raises:
+        ValueError: equal rows, a cosine outside [-1, 1], or |c| < 1 in one dimension.
     """
     W = checks.translated("W", W)
     k, m = W.shape
@@ -92,7 +94,10 @@ def audit(W: Real[ArrayLike, "k m"], b: Real[ArrayLike, " k"] | None = None) -> 
     """Which cosine statements about a softmax classifier's rows survive a translation.
 
     A bias b changes no answer but `boundary`: translations leave it alone. O(k²) memory; pass the
-    rows of the labels of interest. Raises ValueError for fewer than 3 labels.
+    rows of the labels of interest.
+
+    Raises:
+        ValueError: fewer than 3 labels.
     """
     given = inputs.array("W", W, 2, degree=2)
     W, k = inputs.single("W", given), given.shape[0]

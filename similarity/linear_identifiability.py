@@ -65,8 +65,10 @@ def d_rep(
     with `key`. Sets with σ_min/σ_max <= min_ratio are left out of the mean: near-singular ones
     dominate it. O(m³) a set, in memory that does not grow with their number; most of it is the
     singular values, which `singular_values=False` leaves out: then sigma_min is NaN.
-    Raises ValueError for k < m + 1, more than 100,000 sets and no key, or a min_ratio without
-    singular values.
+
+    Raises:
+        ValueError: k < m + 1, more than 100,000 sets and no key, or a min_ratio without singular
+            values.
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     sets, exhaustive = chosen_label_sets(g.shape[0], g.shape[1], label_sets, key, num_sets)

@@ -78,7 +78,10 @@ def llv_distance(
     also in the choice of labels, as the published code does. Ties go to the lowest index, of
     pivots, left-out labels and sets alike.
     A gap that does not vary (ψ = 0 or φ = 0) makes its entry infinite, so that no such label or
-    input is chosen while another is there. Raises ValueError for k < 3 or neither key nor sets.
+    input is chosen while another is there.
+
+    Raises:
+        ValueError: k < 3 or neither key nor sets.
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     sets = _input_sets(f.shape[0], f.shape[1] + 1, key, input_sets, num_sets)

@@ -33,7 +33,9 @@ def logit_distance(
     A metric on models up to gauge: 0 iff p = p' on every input, symmetric, triangle inequality.
     Invariant to the gauge group of either model; to nothing else.
     Nielsen et al. 2026, https://arxiv.org/abs/2602.15438. Exactly 0 for equal arrays.
-    Raises ValueError when the models differ in inputs or labels, or hold non-finite entries.
+
+    Raises:
+        ValueError: the models differ in inputs or labels, or hold non-finite entries.
     """
     return jnp.sqrt(logit_distance_sq(f, g, f2, g2))
 

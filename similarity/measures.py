@@ -144,7 +144,7 @@ _TABLE = (
     _similarity("rsa", rsa, {"isotropic scale", "row scale", "permutation"}, low=-1.0),
     _similarity("mutual_knn", mutual_knn, DIRECTION),
     _similarity("neighbour_jaccard", neighbour_jaccard, DIRECTION),
-    _similarity("cknna", cknna, DIRECTION, low=-math.inf),
+    _similarity("cknna", cknna, DIRECTION, DIRECTION, low=-math.inf),
     _difference("procrustes", procrustes, SIMILARITY - {"isotropic scale"}, math.inf, True),
     _difference("angular_procrustes", angular_procrustes, SIMILARITY, math.pi / 2, True),
     _difference(

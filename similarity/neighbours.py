@@ -49,7 +49,8 @@ def cknna(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], k: int = 10) -
     Huh et al. 2024, appendix A. HSIC₁ of K∘α and L∘α, α(i, j) = 1 where j is among the k nearest
     of i on both sides, over the root of the same of K alone and of L alone; as in the authors'
     code the trace pairs K(i, j) with L(j, i). Near [0, 1] for positive cosines, 1 for equal
-    representations; it may be negative. 0 where a side's own HSIC is not positive.
+    representations; it may be negative. 0 where a side's own HSIC is not positive. Not quite
+    symmetric: α is not, and one term of HSIC₁ multiplies column sums of K by row sums of L.
     Neighbours and invariances are those of `mutual_knn`. O(n k) memory.
 
     Raises:

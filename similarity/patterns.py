@@ -36,7 +36,10 @@ def minors(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Float[Array,
 
     One for each r rows in lexicographic order, after scaling rows to unit length; those below
     rtol (64 ε of the dtype given) are exactly 0, and the first of the others is positive. Equal
-    for W and W B with B invertible, up to the scaling. Raises ValueError for more than 10⁶.
+    for W and W B with B invertible, up to the scaling.
+
+    Raises:
+        ValueError: W has more than 10⁶ minors.
     """
     eps = float(np.finfo(np.result_type(W, np.float32)).eps)
     W = _in_double(W)

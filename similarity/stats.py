@@ -61,7 +61,8 @@ class PairStats(NamedTuple):
     ) -> "PairStats":
         """Statistics with a batch added; rows whose mask is False are left out.
 
-        Raises ValueError when a shape disagrees with `init` or entries are not finite.
+        Raises:
+            ValueError: a shape disagrees with `init` or entries are not finite.
         """
         f, f2 = (checks.resolved("f", x) for x in checks.same_inputs(f, f2, least=1))
         log_z, log_z2 = checks.floating("log_z", log_z, 1), checks.floating("log_z2", log_z2, 1)

@@ -23,7 +23,9 @@ def d_svd(z: Real[ArrayLike, "n s"], w: Real[ArrayLike, "n s2"]) -> Float[Array,
     In [0, 1]; symmetric; not a metric. Invariant to permutation, and to scale, sign and shift of
     each column, of either side; not to rotation. A column that does not vary has correlation 0
     with everything. For s = s' this is the published 1 - ‖R‖_*/m. Resolves values down to ε².
-    Raises ValueError for differing numbers of rows, or fewer than 2.
+
+    Raises:
+        ValueError: differing numbers of rows, or fewer than 2.
     """
     z, w = checks.representations(z, w, columns=True)
     return _d_svd(z, w)
@@ -46,7 +48,9 @@ def max_d_svd(
     Sets are the C(k-2, m) that hold the pivot and not the label left out, or `label_sets` (S, m+1)
     with a pivot first, or `num_sets` drawn with `key`: then a lower estimate of the maximum.
     Invariant to the gauge group of either model. At most 2·t1² of `llv_distance`.
-    Raises ValueError for k < m + 2, or more than 100,000 sets and no key.
+
+    Raises:
+        ValueError: k < m + 2, or more than 100,000 sets and no key.
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     k, m = g.shape

@@ -1,7 +1,7 @@
 """Several evaluated runs side by side: one summary, one page, shared figures."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from experiments.runtime.manifest import environment
 from experiments.runtime.metrics import read_metrics
 
 Runs = Mapping[tuple[str, int], pathlib.Path]
+Contrasts = Sequence[tuple[str, str]]
 Summary = Mapping[str, Any]
 
 
@@ -43,6 +44,15 @@ def summarise(runs: Runs) -> dict[str, Any]:
                 **result["summary"],
             }
         )
+        if best := result.get("optimal_volatility"):
+            gain = best["difference"]["bits_per_dim"]
+            rows[-1]["optimal_volatility"] = {
+                "bits_per_dim": best["summary"]["bits_per_dim"],
+                "gain": gain["difference"],
+                "gain_image_error": gain["image_error"],
+                "gamma": best["gamma"],
+                "u": best["optimal"],
+            }
     shared = {key: results[0][key] for key in ("data", "times_per_image")}
     return {
         "environment": environment(),
@@ -67,9 +77,23 @@ def draw(summary: Summary, runs: Runs) -> dict[str, Figure]:
     }
 
 
-def compare(runs: Runs, folder: pathlib.Path, record: str | None = None) -> str:
-    """Writes summary.json, tables.md, report.html and figures/ to `folder`; returns the tables."""
+def compare(
+    runs: Runs,
+    folder: pathlib.Path,
+    record: str | None = None,
+    *,
+    contrasts: Contrasts = (),
+    unfinished: Sequence[str] = (),
+) -> str:
+    """Writes summary.json, tables.md, report.html and figures/ to `folder`; returns the tables.
+
+    `contrasts` are the pairs of models that the tables are to set against each other, all unless
+    given; `unfinished` names the runs that this summary still lacks.
+    """
     summary = summarise(runs)
+    for name, given in ("contrasts", contrasts), ("unfinished", unfinished):
+        if given:
+            summary[name] = list(given)
     write_json(folder / "summary.json", summary)
     if record:
         files.write(pathlib.Path(record), files.as_json(summary))

@@ -19,6 +19,9 @@ UNSET = {
     "parametrisation": str,
     "encoder": str,
     "counterterm": str,
+    "volatility": str,
+    "depth": int,
+    "step_variance": str,
     "width": int,
     "num_layers": int,
     "encoder_width": int,
@@ -27,6 +30,7 @@ UNSET = {
     "fourier": tuple,
     "dtype": str,
     "remat": bool,
+    "group_channels": int,
 }
 
 
@@ -34,6 +38,8 @@ UNSET = {
 VARIANTS: dict[str, Options] = {
     "counterterm-off": {"counterterm": "off"},
     "counterterm-learned": {"counterterm": "learned"},
+    "volatility-learned": {"volatility": "learned"},
+    "volatility-network": {"volatility": "network"},
     "ends-learned": {"schedule": "learned_linear"},
     "schedule-learned": {"schedule": "monotone"},
 }
@@ -84,6 +90,7 @@ def diffenc_config(
             "batch_size": 128,
             "times_per_image_in_training": 2,
             "times_per_image": 32,
+            "volatility": placeholder(str),  # "optimal": also the bound at u* of training images
         }
     )
     config.sample = ConfigDict({"seed": 0, "num": 64, "num_steps": 1000})

@@ -92,3 +92,24 @@ def shift_costs(measured: Measured) -> Figure:
     right.plot(t, measured["best_counterterm"])
     right.set(xlabel="t", ylabel="best multiplier c of the counterterm")
     return figure
+
+
+def volatility(measured: Measured) -> Figure:
+    """u* and the model's u against γ beside nt's 1 + 2σ²; the loss, and what u* saves of it."""
+    gamma = np.asarray(measured["gamma"])
+    text = "**The best volatility by depth**, and the loss it saves."
+    figure, (left, middle, right) = new((13, 3.6), columns=3, caption=text)
+    left.plot(gamma, measured["optimal"], label="u*, the best for this model")
+    left.plot(gamma, measured["own"], ls="--", label="the model's u")
+    left.plot(gamma, 1 + 2 / (1 + np.exp(-gamma)), c="0.6", lw=1, label="1 + 2σ², of nt")
+    left.axhline(1.0, color="0.8", lw=0.8)
+    left.set(xlabel="γ", ylabel="volatility u")
+    left.legend(fontsize=8)
+    losses = {name: np.asarray(measured[f"{name}_loss"]) for name in ("published", "optimal")}
+    middle.plot(gamma, losses["published"], label="u = 1, published")
+    middle.plot(gamma, losses["optimal"], ls="--", label="u*")
+    middle.legend(fontsize=8)
+    right.plot(gamma, losses["published"] - losses["optimal"])
+    for axis, label in (middle, "diffusion loss"), (right, "loss saved by u*"):
+        axis.set(xlabel="γ", ylabel=f"{label}, bits/dim per unit of γ", ylim=(0, None))
+    return figure

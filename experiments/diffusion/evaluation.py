@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 import diffenc
+from diffenc.volatility import Volatility
 from experiments.data import Split
 from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Interrupted
@@ -106,12 +107,14 @@ def make_evaluator(
     key: jax.Array,
     mesh: Mesh,
     interrupted: Callable[[], object] = lambda: False,
+    volatility: Volatility | None = None,
 ) -> Evaluator:
     """A function from parameters to `PerImage` over the whole split, each image counted once.
 
     Times are stratified within each image, two draws a stratum. The noise of image i is a
     function of `key` and i only: models evaluated with one key are compared on the same noise.
-    Between batches, a true `interrupted()` raises `Interrupted`.
+    Between batches, a true `interrupted()` raises `Interrupted`. A `volatility` takes the place of
+    the model's own.
     """
     strata = max(1, times_per_image // 2)
     batch_size = -(-batch_size // mesh.size) * mesh.size
@@ -128,9 +131,8 @@ def make_evaluator(
         def one_draw(stratum):
             t, eps, eps_0 = jax.vmap(draw, (0, None))(keys, stratum)
             conditioning = label if model.options.num_classes else None
-            terms = model.elbo_terms(
-                params, codes, t=t, eps=eps, eps_0=eps_0, conditioning=conditioning
-            )
+            given = dict(conditioning=conditioning, volatility=volatility)
+            terms = model.elbo_terms(params, codes, t=t, eps=eps, eps_0=eps_0, **given)
             bits = jax.tree.map(lambda a: diffenc.bits_per_dim(a, model.shape), terms)
             return t, bits.diffusion, bits.prior, bits.reconstruction
 

@@ -17,11 +17,11 @@ def encoded(
     model: diffenc.Diffusion, params: Any, x: np.ndarray, t: Sequence[float], label: Any = None
 ) -> np.ndarray:
     """x_t − x at each time, [times, n, *shape]: kept apart from x, as near the data it is small."""
-    parts = model.parts(params, label)
+    process = model.bind(params, label)
 
     def offset(t):
         gamma = model.gamma(params, jnp.full((len(x),), t))
-        return parts["encoder"].offset(jnp.asarray(x), gamma, parts["conditioning"])
+        return process.offset(jnp.asarray(x), gamma)
 
     return np.asarray(jax.jit(lambda t: jax.lax.map(offset, t))(jnp.asarray(t, jnp.float32)))
 
@@ -49,8 +49,7 @@ def by_time(
     without a counterterm, the cost `left` with the published one and `own` with the model's, and
     `least` with the best number at this t, `best_counterterm`. `left_error` is one standard error.
     """
-    parts = model.parts(params, label)
-    counterterm = parts["counterterm"]
+    process = model.bind(params, label)
     data = jnp.asarray(x)
 
     def measure(inputs):
@@ -59,13 +58,13 @@ def by_time(
         level = lambda t: model.gamma(params, t)
         gamma, rate = jax.jvp(level, (times,), (jnp.ones_like(times),))
         variance = jax.nn.sigmoid(gamma[0])
-        offset = parts["encoder"].offset(data, gamma, parts["conditioning"])
-        x_t, drift = parts["encoder"].with_drift(data, gamma, parts["conditioning"])
+        offset = process.offset(data, gamma)
+        x_t, drift = process.with_drift(data, gamma)
         y = data + offset / variance
         y_rate = (drift - y + x_t) * rate[0]
-        found = shift(data, jax.random.normal(k_eps, data.shape), gamma, **parts)
+        found = shift(process, data, jax.random.normal(k_eps, data.shape), gamma)
         scale = rate[0] / (np.prod(model.shape) * np.log(2))
-        own = counterterm(gamma)[0] if callable(counterterm) else counterterm
+        own = jnp.broadcast_to(process.counterterm_at(gamma), gamma.shape)[0]
         best, left = found.best_counterterm(), scale * found.cost(1.0)
         root = lambda a: jnp.sqrt(jnp.mean(a**2))
         return {

@@ -14,7 +14,7 @@ from experiments.runtime.manifest import write_bytes
 
 # In the order of the page.
 FIGURES = ("training", "loss_by_time", "samples", "encodings", "heat_maps")
-FIGURES += ("encoding_statistics", "shift_costs")
+FIGURES += ("encoding_statistics", "shift_costs", "volatility")
 COUNTERTERMS = {
     "none": "none, c = 0",
     "published": "published, c = 1",
@@ -133,6 +133,13 @@ def _evaluation(record: Record) -> Table:
         f"{record['times_per_image']} stratified times each; ± one standard error from times and "
         "noise."
     )
+    if best := record.get("optimal_volatility"):
+        gain = best["difference"]["bits_per_dim"]
+        text += (
+            f" At the best volatility, chosen on {best['images']:,} training {kind}, the total is "
+            f"{best['summary']['bits_per_dim']:.6f}: {gain['difference']:+.6f} ± "
+            f"{gain['image_error']:.6f} (one standard error over {kind})."
+        )
     header = [Column("term"), _bits("bits/dim"), Column("± MC", format=".6f")]
     return Table(header, rows, "Bits/dim on the test split", text)
 

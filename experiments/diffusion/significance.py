@@ -71,13 +71,14 @@ def compare_models(
 
     `welch_p` is the published test, one-sided for "the second is lower" and blind to the pairing;
     `paired_p` compares runs of one seed, which see the same data in the same order. `image_error`
-    is over test images, of the difference's mean over seeds.
+    is over test images, of the difference's mean over seeds. Only seeds that both have count.
     """
     models = _by_model(rows)
+    seeds = {model: {row["seed"] for row in chosen} for model, chosen in models.items()}
     return [
         {"models": [first, second], "term": term} | _difference(models, images, first, second, term)
         for first, second in itertools.combinations(models, 2)
-        if models[first][0]["gamma"] == models[second][0]["gamma"]
+        if models[first][0]["gamma"] == models[second][0]["gamma"] and seeds[first] & seeds[second]
         for term in TERMS
     ]
 
@@ -105,7 +106,8 @@ def standard_error(values: Sequence[float]) -> float | None:
 
 def _difference(models, images, first: str, second: str, term: str) -> dict[str, Any]:
     a, b = ({row["seed"]: row[term] for row in models[name]} for name in (first, second))
-    shared = sorted(a.keys() & b.keys())
+    shared = [seed for seed in a if seed in b]
+    a, b = ({seed: values[seed] for seed in shared} for values in (a, b))
     differences = [b[seed] - a[seed] for seed in shared]
     pairs = [(images[first, seed], images[second, seed]) for seed in shared]
     per_image = np.mean([y.mean(term) - x.mean(term) for x, y in pairs], 0)

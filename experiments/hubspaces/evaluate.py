@@ -108,7 +108,7 @@ def ways_to_vote(method: Method) -> list[tuple[str, Callable[[np.ndarray], np.nd
     1/distance only of plain distances and where published so: elsewhere it is no scale for votes.
     """
     found = [("uniform", np.ones_like)]
-    if method.compat or method.reduction in ("none", "nicdm"):
+    if method.kind is None or method.kind.invertible:
         found.append(("distance", lambda d: 1 / np.maximum(d, 1e-12)))
     return found
 

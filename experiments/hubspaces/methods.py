@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 import hubness
-from experiments.runtime.errors import UserError, nearest
-from hubness import compat, features
+from experiments.runtime.errors import nearest
+from hubness import features
+from hubness.reductions import skhubness
 
 Rows = Float[np.ndarray, "n d"]
 
@@ -20,13 +21,20 @@ class Method:
 
     feature: str
     reduction: str
-    compat: str | None
 
     @property
     def name(self) -> str:
-        reduction = f"{self.reduction}@{self.compat}" if self.compat else self.reduction
-        parts = [p for p in (self.feature, reduction) if p != "none"]
-        return "+".join(parts) or "none"
+        return "+".join(p for p in (self.feature, self.reduction) if p != "none") or "none"
+
+    @property
+    def kind(self) -> type[hubness.Reduction] | None:
+        """The class of the reduction, None without."""
+        return REDUCTIONS.get(self.reduction)
+
+
+REDUCTIONS: dict[str, type[hubness.Reduction]] = hubness.REDUCTIONS | {
+    f"{name}@{skhubness.VERSION}": cls for name, cls in skhubness.REDUCTIONS.items()
+}
 
 
 def _fitted(transform: Callable[..., object]) -> Callable[..., Rows]:
@@ -60,20 +68,17 @@ def parse(word: str) -> Method:
     """The method written `reduction`, `feature` or `feature+reduction`, "none" for neither.
 
     Raises:
-      UserError: for an unknown feature transform, reduction or version.
+      UserError: for an unknown feature transform or reduction.
     """
     first, plus, second = word.partition("+")
     feature, reduction = (first, second) if plus else ("none", first)
     if not plus and first in FEATURES:
         feature, reduction = first, "none"
-    reduction, _, version = reduction.partition("@")
     if feature not in FEATURES:
         raise nearest(feature, FEATURES, "feature transform")
-    if reduction != "none" and reduction not in hubness.REDUCTIONS:
-        raise nearest(reduction, ["none", *hubness.REDUCTIONS], "reduction")
-    if version and (version != compat.VERSION or reduction not in compat.REDUCTIONS):
-        raise UserError(f"{word!r}: only {', '.join(compat.REDUCTIONS)} exist as @{compat.VERSION}")
-    return Method(feature, reduction, version or None)
+    if reduction != "none" and reduction not in REDUCTIONS:
+        raise nearest(reduction, ["none", *REDUCTIONS], "reduction")
+    return Method(feature, reduction)
 
 
 def all_methods(words: Sequence[str]) -> list[Method]:
@@ -95,18 +100,13 @@ def search(
 
     Vectors are already transformed. CSLS and what else compares similarities follow `metric` too.
     """
-    if method.reduction == "none":
+    if method.kind is None:
         found = hubness.knn(points, k, queries=queries, metric=metric)
     else:
         # The published graphs store 121 neighbours for mutual proximity: 19 + 100 + 2.
-        found = hubness.reduced_knn(
-            points,
-            k,
-            method.reduction,
-            queries=queries,
-            metric=metric,
-            local_k=local_k,
-            num_candidates=121 if method.compat else 100,
-            compat=method.compat,
-        )
+        stored = issubclass(method.kind, skhubness.Stored)
+        options = {"local_k": local_k} | ({"num_candidates": 121} if stored else {})
+        taken = {field.name for field in dataclasses.fields(method.kind)}
+        reduction = method.kind(**{name: v for name, v in options.items() if name in taken})
+        found = hubness.reduced_knn(points, k, reduction, queries=queries, metric=metric)
     return hubness.Neighbors(*(np.asarray(a) for a in found))

@@ -20,7 +20,6 @@ from experiments.runtime.store import Part
 from experiments.runtime.study import Config, Record, Study
 from experiments.runtime.workspace import Workspace
 from experiments.text import progress, sources, spaces
-from hubness.mutual_full import MAX_POINTS
 
 # Other libraries' names of the two metrics.
 METRICS = {"angular": "cosine", "cosine": "cosine", "euclidean": "euclidean", "l2": "euclidean"}
@@ -96,7 +95,8 @@ def possible(
 ) -> tuple[list[Method], list[Method]]:
     """The methods that these sizes allow, and the others."""
     size = max(max(len(split.train), len(split.test)) for split in splits)
-    ruled_out = [m for m in methods if m.reduction == "mp_gauss_full" and size > MAX_POINTS]
+    most = lambda method: method.kind and method.kind.max_points
+    ruled_out = [m for m in methods if most(m) and size > most(m)]
     return [m for m in methods if m not in ruled_out], ruled_out
 
 
@@ -106,7 +106,7 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     line = progress.line(config["space"])
     x = prepared.embed(texts.texts, space.at("embeddings").store, line)
     for method in prepared.left_out:
-        space.say(f"left out: {method.name} is limited to {MAX_POINTS:,} points")
+        space.say(f"left out: {method.name} is limited to {method.kind.max_points:,} points")
     rows, counts = _outcomes(prepared, x, space)
     space.write_arrays("counts.npz", counts)
     null = rows[0]["query"]

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Int
 import hubness
 from experiments.lmhubs.neighbourhoods import Neighbourhood, Sample, Space
 from hubness import tokens
-from hubness.rescale import ONE_DOMAIN
 
 
 def hub_table(
@@ -198,7 +197,7 @@ def mitigation(space: Space, c: Mapping[str, Any], say) -> list[dict[str, Any]]:
                     method,
                     queries=queries,
                     metric="cosine",
-                    two_domain=queries is not None and method not in ONE_DOMAIN,
+                    two_domain=queries is not None and hubness.REDUCTIONS[method].two_domain,
                 ).index
             rows.append({"comparison": comparison, "distance": "cosine", "method": method})
             rows[-1] |= _cost(np.asarray(index), comparison, len(points), labels, answers, c)

@@ -67,7 +67,7 @@ def folder(given: str | os.PathLike, flag: str = "--workdir") -> pathlib.Path:
       UserError: a remote prefix, a file, or a path below a file or below a read-only folder.
     """
     text = os.fspath(given)
-    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", text):
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", text):  # pathlib makes one slash of two
         raise UserError(f"{flag}={text}: remote folders are not supported; give a local folder")
     path = pathlib.Path(text)
     if path.exists() and not path.is_dir():

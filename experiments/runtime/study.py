@@ -96,7 +96,7 @@ def run(
       Stopped: after a stop signal; what was finished is kept.
       UserError: something is refused, or the file system gave up.
     """
-    stop = stop or StopSignal()
+    stop = StopSignal() if stop is None else stop  # a signal that has not come is false
     plain = config.to_dict() if isinstance(config, ConfigDict) else config
     _check_request(study, request)
     prepared = study.prepare(plain)
@@ -139,6 +139,7 @@ def _publish(study: Study, record: Record, prepared: Any, space: Workspace) -> N
 
 def _check_request(study: Study, request: Request) -> None:
     """Refuses options that mean nothing here, before anything is read."""
+    files.folder(request.workdir)
     if request.track and not study.trains:
         raise UserError(f"--track: {study.name} writes no metrics as it goes; leave it out")
     trackers.check_trackers(request.track)

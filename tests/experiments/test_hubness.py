@@ -13,6 +13,7 @@ from experiments.runtime import study
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import read_json
 from experiments.text import sentence, tiny
+from hubness import MPGaussFull
 
 CONFIGS = ("ag_news", "newsgroups", "yahoo")
 
@@ -132,7 +133,7 @@ def test_methods_beyond_their_limit_are_left_out_and_said(monkeypatch):
     splits = hubspaces.prepare(get_config().to_dict()).splits
     methods = hubspaces.all_methods(["csls", "mp_gauss_full", "f-norm+mp_gauss_full"])
     assert hubspaces.possible(methods, splits) == (methods, [])
-    monkeypatch.setattr(hubspaces, "MAX_POINTS", len(splits[0].train) - 1)
+    monkeypatch.setattr(MPGaussFull, "max_points", len(splits[0].train) - 1)
     kept, left_out = hubspaces.possible(methods, splits)
     assert [m.name for m in left_out] == ["mp_gauss_full", "f-norm+mp_gauss_full"]
     assert [m.name for m in kept] == ["none", "csls"]

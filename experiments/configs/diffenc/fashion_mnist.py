@@ -4,8 +4,8 @@
         --config=experiments/configs/diffenc/fashion_mnist.py:diffenc \\
         --config.data.path=FOLDER --config.data.size=14
 
-Debian's package dataset-fashion-mnist installs the files. Laptop models `vdmv`, `nt`, `diffenc`
-and all published ones. No bits/dim of the paper's models on this set are known to us.
+Debian's package dataset-fashion-mnist installs the files. Laptop models `vdmv`, `nt`, `diffenc`,
+`free` and all published ones. No bits/dim of the paper's models on this set are known to us.
 
 At 14×14 `diffenc` has 253,682 parameters and 254 MFLOP a training image, `vdmv` 220,097 and 200.
 Nobody has published a comparison at equal capacity: `vdmv:params` is widened to 248,201 parameters

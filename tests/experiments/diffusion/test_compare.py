@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from experiments.diffusion import compare, tables
 from experiments.diffusion.evaluation import PerImage
 from experiments.reporting.markdown import render
-from experiments.suite_diffenc import Job
+from experiments.runtime.errors import UserError
+from experiments.suite_diffenc import Job, read_contrasts
 
 LEVELS = {"vdmv": 5.0, "diffenc": 5.0, "diffenc:short": 0.0}
 
@@ -81,6 +81,36 @@ def test_differences_are_those_of_the_columns(runs):
     assert "Welch" in tables.difference_table(summary).caption
 
 
+def test_an_unfinished_suite_pairs_the_seeds_that_both_models_have(runs):
+    some = {key: folder for key, folder in runs.items() if key != ("diffenc", 2)}
+    summary = compare.summarise(some)
+    total = next(d for d in summary["differences"] if d["term"] == "bits_per_dim")
+    values = {(r["model"], r["seed"]): r["bits_per_dim"] for r in summary["rows"]}
+    pairs = [values["diffenc", seed] - values["vdmv", seed] for seed in (0, 1)]
+    assert total["seeds"] == 2
+    assert total["difference"] == pytest.approx(np.mean(pairs))
+    alone = {key: folder for key, folder in runs.items() if key in [("vdmv", 0), ("diffenc", 1)]}
+    assert compare.summarise(alone)["differences"] == []
+
+
+def differences(summary, model):
+    named = summary | {"contrasts": [["vdmv", model]]}
+    return cells(render(tables.difference_table(named)))
+
+
+def test_only_named_contrasts_are_shown(runs):
+    summary = compare.summarise(runs)
+    assert len(differences(summary, "diffenc")) == 6
+    assert len(differences(summary, "nt")) == 2
+
+
+@pytest.mark.parametrize("given", ["vdmv", "vdmv/vdmv", "vdmv/nt", "diffenc/vdmv/vdmv"])
+def test_contrasts_are_pairs_of_the_models(given):
+    assert read_contrasts("diffenc/vdmv", ["vdmv", "diffenc"]) == [("diffenc", "vdmv")]
+    with pytest.raises(UserError, match="is not a pair"):
+        read_contrasts(given, ["vdmv", "diffenc"])
+
+
 def test_one_row_a_model_with_its_range_and_size(runs):
     summary = compare.summarise(runs)
     _, _, *rows = cells(render(tables.means_table(summary)))
@@ -93,11 +123,10 @@ def test_one_row_a_model_with_its_range_and_size(runs):
 
 
 def test_the_verdict_claims_what_the_interval_allows(runs):
-    """Half width: t with 2 degrees of freedom, times both errors added in quadrature."""
+    """Half widths: t with 2 degrees of freedom over seeds, 1.96 over images, in quadrature."""
     summary = compare.summarise(runs)
     entry = next(e for e in summary["differences"] if e["term"] == "bits_per_dim")
-    error = np.hypot(entry["paired_error"], entry["image_error"])
-    half = stats.t.ppf(0.975, 2) * error
+    half = np.hypot(4.302653 * entry["paired_error"], 1.959964 * entry["image_error"])
     low, high = tables.interval(entry)
     assert (low, high) == pytest.approx((entry["difference"] - half, entry["difference"] + half))
     assert high < 0

@@ -52,7 +52,7 @@ def test_a_low_dimensional_space_is_left_alone():
     found = advice.advise(x, None, metric="euclidean", max_points=200)
     assert found["num_rows"] == 260 and found["num_used"] == 200
     assert found["recommended"] == "none"
-    said = verdict.paragraphs(found)
+    said = [verdict.verdict(found), *verdict.meaning(found)]
     assert said[0].startswith("Little hubness") and "Leave the space as it is" in said[-1]
     # Rows of the sample are named by their place in the file.
     sampled = np.sort(np.random.default_rng(0).choice(260, 200, replace=False))
@@ -70,7 +70,7 @@ def test_a_method_that_cannot_be_is_left_out_and_said(hubby, monkeypatch):
     found = advice.advise(x, labels, metric="cosine", max_points=200)
     assert list(found["left_out"]) == ["centre"] and "no cosine" in found["left_out"]["centre"]
     names = [row["method"] for row in found["methods"]]
-    assert "centre" not in names and "`centre` was left out" in verdict.paragraphs(found)[-1]
+    assert "centre" not in names and "`centre` was left out" in verdict.meaning(found)[-1]
 
 
 ROWS = np.arange(60, dtype=np.float32).reshape(30, 2) + 1
