@@ -46,6 +46,7 @@ OPTIONS = {
     "seed": (int, "Seed of the sets and draws; default 0."),
     "stacked": (bool, "The first axis of every array is a seed, each an entry."),
 }
+LEAST_DRAWS = 20
 DEFAULTS = {"measures": "mcca,cka", "draws": 200, "sets": 200, "seed": 0, "stacked": False}
 
 
@@ -68,8 +69,11 @@ def prepare(config: Config) -> Prepared:
         if name not in REPRESENTATIONS and any(entry.g is None for entry in entries):
             raise UserError(f"{name} needs models with f and g; some entries have f alone")
     shared_labels(entries)
-    if config["draws"] < 0:
-        raise UserError(f"--draws={config['draws']}; accepted: 0 or more")
+    if config["draws"] and config["draws"] < LEAST_DRAWS:
+        raise UserError(
+            f"--draws={config['draws']}; accepted: 0 for none, or {LEAST_DRAWS} or more, of "
+            "which one in twenty can be"
+        )
     if config["sets"] < 1:
         raise UserError(f"--sets={config['sets']}; accepted: 1 or more")
     key = jax.random.key(config["seed"])
