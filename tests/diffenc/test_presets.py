@@ -137,8 +137,8 @@ class Towards:
 
 def batch():
     rng = np.random.default_rng(0)
-    noise = rng.normal(size=(2, 5, 2)).astype(np.float32)
-    times = {"t": np.linspace(0.1, 0.9, 5, dtype=np.float32)}
+    noise = rng.normal(size=(2, 5, 2))
+    times = {"t": np.linspace(0.1, 0.9, 5)}
     return rng.integers(0, LEVELS, (5, 2)), times | {"eps": noise[0], "eps_0": noise[1]}
 
 
