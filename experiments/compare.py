@@ -5,9 +5,11 @@ python -m experiments.compare --models=layers.npz:* --measures=cka,mcca --workdi
 
 A model is a file with f (inputs, dim), g (labels, dim) and perhaps b (labels). FILE:NAME is one
 array as a representation, FILE:* all of a file; arrays of more axes are flattened to one row an
-input. Row i is the same input throughout. Two entries get every measure and bound; more get the
-matrix of each of --measures. DIR receives config.json, manifest.json, parts/, record.json,
-tables.md, figures/ and report.html.
+input, and --stacked takes the first axis of every array for seeds. Files are of any format that
+`experiments.arrays` reads. Row i is the same input throughout, or inputs are matched by an array
+`ids` in every file. Two entries get every measure and bound; more get the matrix of each of
+--measures. DIR receives config.json, manifest.json, parts/, record.json, tables.md, figures/ and
+report.html.
 """
 
 import dataclasses
@@ -16,12 +18,13 @@ from typing import Any
 import jax
 
 from experiments.comparison import tables
-from experiments.comparison.entries import Entry, read_entries
+from experiments.comparison.entries import Entry, align, read_entries, shared_labels
 from experiments.comparison.figures import figures
 from experiments.comparison.measures import (
+    FIRST,
+    FIRST_OF_REPRESENTATIONS,
     MEASURES,
     REPRESENTATIONS,
-    RESAMPLED,
     Options,
     bounds,
     matrix,
@@ -41,26 +44,30 @@ OPTIONS = {
     "draws": (int, "Bootstrap and permutation draws for two entries; default 200, 0 for none."),
     "sets": (int, "Input sets of the log-likelihood variance; default 200."),
     "seed": (int, "Seed of the sets and draws; default 0."),
+    "stacked": (bool, "The first axis of every array is a seed, each an entry."),
 }
-DEFAULTS = {"measures": "mcca,cka", "draws": 200, "sets": 200, "seed": 0}
+DEFAULTS = {"measures": "mcca,cka", "draws": 200, "sets": 200, "seed": 0, "stacked": False}
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared(study.Prepared):
-    """The entries, and how their measures are estimated."""
+    """The entries, what was done to align them, and how their measures are estimated."""
 
     entries: tuple[Entry, ...] = ()
-    options: Options | None = None
+    notes: tuple[str, ...] = ()
+    options: Options = Options(jax.random.key(0))
 
 
 def prepare(config: Config) -> Prepared:
     """Reads the entries of `models`, and checks that they have the `measures`."""
-    entries = read_entries(config["models"].split(","))
+    references = config["models"].split(",")
+    entries, notes = align(read_entries(references, stacked=config["stacked"]))
     for name in config["measures"].split(","):
         if name not in MEASURES:
             raise nearest(name, MEASURES, "measure")
         if name not in REPRESENTATIONS and any(entry.g is None for entry in entries):
             raise UserError(f"{name} needs models with f and g; some entries have f alone")
+    shared_labels(entries)
     if config["draws"] < 0:
         raise UserError(f"--draws={config['draws']}; accepted: 0 or more")
     if config["sets"] < 1:
@@ -69,17 +76,19 @@ def prepare(config: Config) -> Prepared:
     options = Options(key, num_input_sets=config["sets"], draws=config["draws"])
     return Prepared(
         config=config,
-        digests={entry.name: digest_of([entry.f, entry.g]) for entry in entries},
+        digests={entry.name: digest_of([entry.f, entry.g, entry.b]) for entry in entries},
         entries=tuple(entries),
+        notes=tuple(notes),
         options=options,
     )
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     """The entries, and their measures and bounds, or their matrices."""
-    entries, parts = prepared.entries, space.at("parts").store
+    entries, parts = list(prepared.entries), space.at("parts").store
     facts = {e.name: {"f": e.f.shape, "g": None if e.g is None else e.g.shape} for e in entries}
-    found: dict[str, Any] = {"entries": facts, "matrices": {}, "notes": {}}
+    found: dict[str, Any] = {"entries": facts, "alignment": prepared.notes}
+    found |= {"matrices": {}, "notes": {}}
     if len(entries) == 2:
         return found | _pair(prepared, parts)
     for name in prepared.config["measures"].split(","):
@@ -103,7 +112,7 @@ def _pair(prepared: Prepared, parts: Store) -> dict[str, Any]:
     options, inputs = prepared.options, _inputs(prepared)
     models = a.g is not None and b.g is not None
     names = list(MEASURES if models else REPRESENTATIONS)
-    drawn = [name for name in RESAMPLED if name in names and options.draws]
+    drawn = (FIRST if models else FIRST_OF_REPRESENTATIONS) if options.draws else ()
     one = lambda kind, make, name: parts.part(
         f"{kind}-{name}", inputs, lambda: make(name, a, b, options)
     )
@@ -125,10 +134,19 @@ STUDY = Study(
 )
 
 
-def main(models, measures, draws, sets, seed, **publishing) -> int:
+def main(
+    models: str | None,
+    measures: str | None,
+    draws: int | None,
+    sets: int | None,
+    seed: int | None,
+    stacked: bool | None,
+    **publishing: Any,
+) -> int:
     if not models:
         raise UserError("--models is missing: FILE,FILE or FILE:NAME,FILE:NAME or FILE:*")
     given = dict(models=models, measures=measures, draws=draws, sets=sets, seed=seed)
+    given |= {"stacked": stacked}
     config = DEFAULTS | {name: value for name, value in given.items() if value is not None}
     return study.command(STUDY, config, **publishing)
 

@@ -36,7 +36,8 @@ from experiments.runtime.workspace import METRICS, Workspace
 from experiments.sbert import tables
 from experiments.sbert.figures import figures
 from experiments.text import huggingface, sentence, sources, spaces, sts, tiny
-from experiments.text.bert import Encoder, mean_pool
+from experiments.text.bert import Encoder
+from experiments.text.pooling import pool
 from experiments.text.sbert import pair_losses
 
 
@@ -98,7 +99,8 @@ def _read(config: Config, folder: pathlib.Path):
     most = config["model"]["max_length"]
     model = sentence.load(where or spaces.minilm_folder(), max_length=most)
     splits = {split: sts.read_split(data, split) for split in ("train", "dev", "test")}
-    return dataclasses.replace(model, normalise=False), splits
+    settings = dataclasses.replace(model.settings, normalise=False)
+    return dataclasses.replace(model, settings=settings), splits
 
 
 def make_optimizer(train: Config) -> optax.GradientTransformation:
@@ -128,7 +130,8 @@ def make_loss(prepared: Prepared):
         # Both sides of all pairs in one pass.
         ids, mask = (batch[name].reshape(-1, batch[name].shape[-1]) for name in ("ids", "mask"))
         hidden = encoder.apply({"params": params}, ids, mask, False, rngs={"dropout": key})
-        u, v = mean_pool(hidden, mask).reshape(len(batch["score"]), 2, -1).swapaxes(0, 1)
+        pooled = pool(hidden, mask, prepared.model.settings.pooling)
+        u, v = pooled.reshape(len(batch["score"]), 2, -1).swapaxes(0, 1)
         return {"loss": pair_losses(u, v, batch["score"], **options)}
 
     return loss

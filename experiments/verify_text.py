@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
 from experiments.runtime.manifest import environment, write_json
-from experiments.text import corpora, lm, sentence, sources, spaces
+from experiments.text import corpora, language_model, lm, sentence, sources, spaces
 
 RESULTS = pathlib.Path("results/text")
 OPTIONS = {
@@ -89,7 +89,7 @@ def verify_smollm2(workdir: pathlib.Path, python: str) -> dict[str, Any]:
         "windows": {"n": len(hidden), "length": windows.context.shape[1]},
         "hidden_relative_difference": relative(hidden, theirs["hidden"]),
         "logits_relative_difference": relative(logits, theirs["logits"]),
-        "head_relative_error": lm.check_head(model, windows.context),
+        "head_relative_error": language_model.check_head(model, windows.context),
         "argmax_agreement": float((logits.argmax(1) == theirs["logits"].argmax(1)).mean()),
         "texts_tokenised_equally": f"{sum(same)} of {len(same)}",
         "tokenisation_note": "transformers' GGUF conversion ignores tokenizer.ggml.pre; it then "

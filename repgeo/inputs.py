@@ -185,8 +185,8 @@ def labels(name: str, value: object, num_classes: int, ndim: int = 1) -> Int[Arr
         low, high = known.min(), known.max()
         if low < 0 or high >= num_classes:
             raise ValueError(
-                f"{name} ranges from {low} to {high}; accepted are integers in [0, {num_classes}): "
-                "drop those examples, or renumber the classes"
+                f"{name}: classes must lie in 0..{num_classes - 1}; got {low}..{high}. Drop those "
+                "examples, or renumber the classes"
             )
     return jnp.asarray(given).astype(jnp.int32)
 

@@ -7,8 +7,12 @@ from matplotlib.figure import Figure
 
 import similarity as S
 from experiments.comparison.entries import Entry
+from experiments.comparison.measures import model
 from experiments.reporting.figures import new
 from experiments.reporting.record import Record
+
+# Entries up to which a matrix has its numbers on it, and letters up to which a label is whole.
+_NUMBERED, _LONGEST = 12, 24
 
 
 def figures(record: Record, entries: Sequence[Entry]) -> dict[str, Figure]:
@@ -25,8 +29,7 @@ def figures(record: Record, entries: Sequence[Entry]) -> dict[str, Figure]:
 
 def spread(a: Entry, b: Entry) -> Figure:
     """The canonical correlations, and of models how the logit distance spreads over inputs."""
-    g, g2 = a.g, b.g
-    models = g is not None and g2 is not None
+    models = a.g is not None and b.g is not None
     text = "**Canonical correlations** in falling order"
     text += ", and the distance of centred logits of every input." if models else "."
     figure, axes = new((9, 3), columns=2 if models else 1, caption=text)
@@ -34,22 +37,43 @@ def spread(a: Entry, b: Entry) -> Figure:
     axes[0].plot(np.arange(1, correlations.size + 1), correlations, "o-", ms=3)
     axes[0].set_ylim(0, 1.02)
     axes[0].set_xlabel("canonical correlation of f, in order")
-    if g is not None and g2 is not None:
-        per_input = np.asarray(S.squared_logit_distances(a.f, g, b.f, g2))
+    if models:
+        per_input = np.asarray(S.squared_logit_distances(*model(a), *model(b)))
         axes[1].hist(np.sqrt(per_input), bins=50, color="#4c72b0")
         axes[1].set_xlabel("‖ũ(x) - ũ'(x)‖, over inputs")
     return figure
 
 
 def heat_map(name: str, names: Sequence[str], values: np.ndarray) -> Figure:
-    """A matrix of a measure as colours."""
-    size = (1.6 + 0.5 * len(names), 1.2 + 0.5 * len(names))
-    figure, (axis,) = new(size, caption=f"**{name}** of every pair.")
-    shown = axis.imshow(values, cmap="viridis")
-    axis.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=8)
-    axis.set_yticks(range(len(names)), names, fontsize=8)
-    figure.colorbar(shown, ax=axis, label=name)
+    """A matrix of a measure as colours over its range, with its numbers where they fit."""
+    side = max(3.2, 0.55 * len(names))
+    figure, (axis,) = new((side + 1.8, side + 0.9), caption=f"**{name}** of every pair.")
+    low, high = _range(name, values)
+    shown = axis.imshow(values, cmap="viridis", vmin=low, vmax=high)
+    labels = [_short(label) for label in names]
+    axis.set_xticks(range(len(names)), labels, rotation=40, ha="right", fontsize=8)
+    axis.set_yticks(range(len(names)), labels, fontsize=8)
+    if len(names) <= _NUMBERED:
+        for (i, j), value in np.ndenumerate(values):
+            # White on the dark half of the map, black on the bright one.
+            colour = "black" if value > 0.5 * (low + high) else "white"
+            axis.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=8, color=colour)
+    figure.colorbar(shown, ax=axis, label=name, shrink=0.8)
     return figure
+
+
+def _range(name: str, values: np.ndarray) -> tuple[float, float]:
+    """From 0, or the least value below, to the most a similarity can be, or is."""
+    known, finite = S.MEASURES.get(name), values[np.isfinite(values)]
+    low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
+    if known and known.grows_with == "similarity":
+        return low, known.high
+    return low, high if high > low else low + 1
+
+
+def _short(label: str) -> str:
+    """A long label without its middle."""
+    return label if len(label) <= _LONGEST else f"{label[:11]}…{label[-12:]}"
 
 
 def plane(name: str, names: Sequence[str], values: np.ndarray) -> Figure:

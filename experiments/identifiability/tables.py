@@ -81,7 +81,8 @@ def kl_table(record: Record) -> Table:
 def _spread(values: Sequence[float] | None) -> Cell:
     if not values:
         return "too few models"
-    return Value(float(np.mean(values)), float(np.std(values, ddof=1)))
+    spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
+    return Value(float(np.mean(values)), float(spread))
 
 
 def caption(record: Record) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.arrays import load_one
+from experiments import arrays
 from experiments.runtime.errors import UserError
 from similarity import gauge
 
@@ -12,15 +12,26 @@ Record = dict[str, Any]
 
 
 def read_matrix(matrix: str, bias: str, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The matrix and bias (zeros where there is none), and at most `rows` rows drawn of them."""
-    W = load_one(matrix)
-    if W.ndim != 2 or len(W) < 3:
+    """The matrix and bias (zeros where there is none), and at most `rows` rows drawn of them.
+
+    Raises:
+      UserError: for fewer than three labels, rows that are not finite or all equal, or a bias of
+        another length.
+    """
+    W = arrays.read_matrix(matrix)
+    if len(W) < 3:
         raise UserError(
             f"{matrix} has shape {W.shape}; accepted is (labels, dim), 3 labels or more"
         )
-    b = load_one(bias) if bias else np.zeros(len(W), np.float32)
-    if b.shape != (len(W),):
-        raise UserError(f"{bias} has shape {b.shape}; accepted is ({len(W)},), one for each label")
+    b = arrays.as_numbers(arrays.load_one(bias), bias) if bias else np.zeros(len(W), np.float32)
+    if b.shape != (len(W),) or not np.isfinite(b).all():
+        raise UserError(
+            f"{bias} has shape {b.shape}; accepted is ({len(W)},), one finite number for each label"
+        )
+    if np.array_equal(W, np.broadcast_to(W[:1], W.shape)):
+        raise UserError(
+            f"{matrix}: all {len(W):,} rows are equal, so no direction tells labels apart"
+        )
     if len(W) > rows:
         chosen = np.sort(np.random.default_rng(seed).choice(len(W), rows, replace=False))
         W, b = W[chosen], b[chosen]

@@ -12,7 +12,7 @@ from experiments.lmhubs.neighbourhoods import Sample, Space
 from experiments.runtime.files import digest_of
 from experiments.runtime.study import Config
 from experiments.runtime.workspace import Workspace
-from experiments.text import contexts, lm, progress, states, tiny
+from experiments.text import contexts, language_model, lm, progress, states, tiny
 
 
 class Loaded(NamedTuple):
@@ -23,7 +23,7 @@ class Loaded(NamedTuple):
     """
 
     revision: str
-    model: lm.LanguageModel | None
+    model: language_model.LanguageModel | None
     made: tuple[contexts.Contexts, ...]
     facts: Mapping[str, Any]
     stored: Space | None
@@ -41,7 +41,9 @@ class Loaded(NamedTuple):
         for made in self.made:
             store = run.at("states").at(self.revision or "main").at(made.name).store
             line = progress.line(f"{model.name} {made.name}")
-            hidden = lm.extract(model, made.ids, store, batch_size=config["batch_size"], say=line)
+            hidden = language_model.extract(
+                model, made.ids, store, batch_size=config["batch_size"], say=line
+            )
             texts = [model.decode(ids) for ids in made.ids]
             samples.append(Sample(made.name, hidden, made.answers, made.counts, texts, made.facts))
         name = f"{model.name} {self.revision}".strip()
@@ -73,7 +75,7 @@ def _load(config: Config, spec: str, corpora_of: Mapping[str, int], revision: st
     )
     ids = made[0].ids
     first = np.array([row for row in ids if len(row) == len(ids[0])][:16])
-    error = lm.check_head(model, first)
+    error = language_model.check_head(model, first)
     facts = {"sha256": model.sha256, "head_relative_error": error, "spec": spec}
     return Loaded(revision, model, made, facts, None)
 

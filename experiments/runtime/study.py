@@ -96,7 +96,7 @@ def run(
       Stopped: after a stop signal; what was finished is kept.
       UserError: something is refused, or the file system gave up.
     """
-    stop = stop or StopSignal()
+    stop = StopSignal() if stop is None else stop  # a signal that has not come is false
     plain = config.to_dict() if isinstance(config, ConfigDict) else config
     _check_request(study, request)
     prepared = study.prepare(plain)
@@ -180,7 +180,9 @@ def finished(
             return False, stop.exit_code
     if json:
         print(files.as_json(found), end="", flush=True)
-    say(block(study.reporting.tables(found), titles=True))
+    # A module with more to show than a terminal takes has `brief`.
+    shown = getattr(study.reporting, "brief", study.reporting.tables)
+    say(block(shown(found), titles=True))
     say(study.reporting.verdict(found))
     say(f"report: {request.workdir / NAME}")
     return True, 0

@@ -173,7 +173,7 @@ def opened(
       UserError: the folder belongs to another run, or to one that is being written.
     """
     made = [p for p in (path, *path.parents) if not p.exists()]
-    refusal: Exception | None = None
+    refusal: UserError | None = None
     lock = name = None
     if is_lead():
         try:
@@ -181,13 +181,15 @@ def opened(
                 path.mkdir(parents=True, exist_ok=True)
             lock = Lock(path)
             name = _claim(path, config, allowed, fixed, digests or {}, facts or {}, layouts or {})
-        except UserError as error:
-            refusal = error
+        except BaseException as error:
             if lock is not None:
                 lock.release()
             for folder in made:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
+            if not isinstance(error, UserError):
+                raise
+            refusal = error
     if from_lead(int(refusal is not None)):
         raise refusal or UserError("process 0 refused the folder; see what it says")
     workspace = Workspace(

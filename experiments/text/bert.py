@@ -158,12 +158,3 @@ class Encoder(nn.Module):
 def _layer_norm(config: EncoderConfig, name: str) -> nn.LayerNorm:
     # The fast variance E[x²] - E[x]² loses digits that the checks against PyTorch need.
     return nn.LayerNorm(epsilon=config.layer_norm_eps, use_fast_variance=False, name=name)
-
-
-def mean_pool(hidden: Float[Array, "b l d"], mask: Int[Array, "b l"]) -> Float[Array, "b d"]:
-    """Mean of the token vectors where `mask` is 1; zero for a text without tokens.
-
-    Sentence-BERT, arXiv 1908.10084, section 3.
-    """
-    weight = mask.astype(hidden.dtype)[:, :, None]
-    return (hidden * weight).sum(1) / jnp.maximum(weight.sum(1), 1)

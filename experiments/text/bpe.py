@@ -9,7 +9,8 @@ _LLAMA3 = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 # Names of GGUF's tokenizer.ggml.pre: how text is cut before the merges are applied.
-SPLITS = ("gpt-2", "llama-bpe", "smollm")
+LLAMA3_SPLITS = ("llama-bpe", "llama-v3", "llama3")
+SPLITS = ("gpt-2", *LLAMA3_SPLITS, "smollm")
 # Values of GGUF's tokenizer.ggml.token_type.
 _CONTROL, _USER_DEFINED = 3, 4
 
@@ -24,14 +25,14 @@ def build(tokens: Sequence[str], merges: Sequence[str], types: Sequence[int], sp
 
     if split not in SPLITS:
         raise nearest(split, SPLITS, "tokenizer split (tokenizer.ggml.pre)")
-    pairs = [tuple(merge.split(" ", 1)) for merge in merges]
+    pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
     vocab = {token: i for i, token in enumerate(tokens)}
     for pair in pairs:
         # The binding panics, beyond `except Exception`, on merges that do not fit.
         if not {*pair, "".join(pair)} <= vocab.keys():
             raise UserError(f"the tokenizer's merge {' '.join(pair)!r} does not fit its tokens")
     # Llama 3 takes a whole word that is in the vocabulary before any merge.
-    model = models.BPE(vocab=vocab, merges=pairs, ignore_merges=split == "llama-bpe")
+    model = models.BPE(vocab=vocab, merges=pairs, ignore_merges=split in LLAMA3_SPLITS)
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = _pre_tokenizer(pre_tokenizers, split)
     tokenizer.decoder = decoders.ByteLevel()
@@ -45,7 +46,7 @@ def build(tokens: Sequence[str], merges: Sequence[str], types: Sequence[int], sp
 def _pre_tokenizer(pre_tokenizers, split: str):
     from tokenizers import Regex
 
-    if split == "llama-bpe":
+    if split in LLAMA3_SPLITS:
         first = pre_tokenizers.Split(Regex(_LLAMA3), "isolated")
         return pre_tokenizers.Sequence(
             [first, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]

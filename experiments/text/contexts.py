@@ -10,7 +10,7 @@ from jaxtyping import Int
 from experiments.runtime.errors import UserError
 from experiments.text import corpora, sources
 from experiments.text.digests import text_digest
-from experiments.text.lm import LanguageModel
+from experiments.text.language_model import LanguageModel
 
 
 @dataclasses.dataclass(frozen=True)

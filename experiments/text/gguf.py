@@ -31,7 +31,7 @@ class GGUFModel:
     """What a GGUF file holds.
 
     Attributes:
-      divisors: of the rotary frequencies, where the file has them.
+      divisors: of the rotary frequencies, where the file has them or scales positions.
       unembedding: the output matrix; the embedding matrix where the two are tied.
       tied: whether it is.
       bos: id of the token that the model was trained to see first, if any.
@@ -75,27 +75,32 @@ def read(path: str | pathlib.Path) -> GGUFModel:
     params = _params(path, config, tensors)
     embedding = np.asarray(params["embedding"]["embedding"])
     tied = "output.weight" not in tensors
-    divisors = tensors.get("rope_freqs.weight")
     return GGUFModel(
         config=config,
         params=params,
-        divisors=None if divisors is None else dequantise(path, divisors),
+        divisors=_divisors(path, fields, config, tensors.get("rope_freqs.weight")),
         unembedding=embedding if tied else dequantise(path, tensors["output.weight"]),
         tied=tied,
         tokenizer=_tokenizer(path, fields),
-        bos=fields.get("tokenizer.ggml.bos_token_id")
-        if fields.get("tokenizer.ggml.add_bos_token")
-        else None,
+        bos=_bos(path, fields),
     )
 
 
 def _open(path: pathlib.Path):
     import gguf
 
+    class Bounded(gguf.GGUFReader):
+        """A reader that stops at the end of the file, whatever lengths the file claims."""
+
+        def _get(self, offset, dtype, count=1, override_order=None):
+            if offset + np.dtype(dtype).itemsize * int(count) > len(self.data):
+                raise ValueError(f"it claims {int(count):,} values at byte {offset:,}")
+            return super()._get(offset, dtype, count, override_order)
+
     if not path.is_file():
         raise UserError(f"there is no GGUF file {path}")
     try:
-        reader = gguf.GGUFReader(path)
+        reader = Bounded(path)
         end = max(int(t.data_offset) + int(t.n_bytes) for t in reader.tensors)
         if end > path.stat().st_size:
             raise ValueError(f"its tensors end at byte {end:,}")
@@ -119,14 +124,27 @@ def _config(path: pathlib.Path, fields: dict[str, Any], tensors: dict[str, Any])
         raise UserError(f"{path} has no tensor 'token_embd.weight'")
     hidden, heads = value("embedding_length"), value("attention.head_count")
     head_size = value("attention.key_length", hidden // heads)
+    kv_heads = value("attention.head_count_kv", heads)
+    if hidden % heads or heads % kv_heads:
+        raise UserError(
+            f"{path}: {heads} heads do not divide the width {hidden}, or {kv_heads} heads of keys "
+            "do not divide them"
+        )
     if value("rope.dimension_count", head_size) != head_size:
         raise UserError(f"{path}: rotary embedding of a part of each head is not supported")
+    vocab_size = int(tensors["token_embd.weight"].shape[1])
+    tokens = fields.get("tokenizer.ggml.tokens")
+    if tokens is not None and len(tokens) != vocab_size:
+        raise UserError(
+            f"{path}: {vocab_size:,} embedding rows for {len(tokens):,} tokens; llama.cpp refuses "
+            "such files too: convert the model again, which names the padding rows"
+        )
     return LlamaConfig(
-        vocab_size=int(tensors["token_embd.weight"].shape[1]),
+        vocab_size=vocab_size,
         hidden_size=hidden,
         num_layers=value("block_count"),
         num_heads=heads,
-        num_kv_heads=value("attention.head_count_kv", heads),
+        num_kv_heads=kv_heads,
         head_size=head_size,
         intermediate_size=value("feed_forward_length"),
         rope_base=value("rope.freq_base", 10_000.0),
@@ -176,9 +194,46 @@ def _tokenizer(path: pathlib.Path, fields: dict[str, Any]):
             f"{path}: tokenizer {kind!r} is not supported, only byte-level BPE ('gpt2'); "
             "use hf:FOLDER"
         )
-    names = ("tokens", "merges", "token_type")
+    names = ("tokens", "merges", "token_type", "pre")
     missing = [name for name in names if f"tokenizer.ggml.{name}" not in fields]
     if missing:
-        raise UserError(f"{path} has no metadata 'tokenizer.ggml.{missing[0]}'")
-    parts = [fields[f"tokenizer.ggml.{name}"] for name in names]
-    return bpe.build(*parts, fields.get("tokenizer.ggml.pre", "gpt-2"))
+        raise UserError(
+            f"{path} has no metadata 'tokenizer.ggml.{missing[0]}', without which texts cannot be "
+            "cut into its tokens: convert the model again with today's llama.cpp"
+        )
+    tokens, merges, types, split = (fields[f"tokenizer.ggml.{name}"] for name in names)
+    return bpe.build(tokens, merges, types, split)
+
+
+def _bos(path: pathlib.Path, fields: dict[str, Any]) -> int | None:
+    """The first token that llama.cpp adds: what the file says, else one for Llama 3 only."""
+    # llama.cpp, src/llama-vocab.cpp, llama_vocab::impl::load: add_bos where the split is Llama 3's.
+    default = fields.get("tokenizer.ggml.pre") in bpe.LLAMA3_SPLITS
+    if not fields.get("tokenizer.ggml.add_bos_token", default):
+        return None
+    if "tokenizer.ggml.bos_token_id" not in fields:
+        raise UserError(
+            f"{path} adds a first token, but names none: no tokenizer.ggml.bos_token_id"
+        )
+    return fields["tokenizer.ggml.bos_token_id"]
+
+
+def _divisors(
+    path: pathlib.Path, fields: dict[str, Any], config: LlamaConfig, tensor: Any
+) -> Float[np.ndarray, "e_half"] | None:
+    """What rotary frequencies are divided by: the file's tensor, times a linear scaling's factor.
+
+    llama.cpp, src/llama-model.cpp, load_hparams: the type is linear unless named, and a factor
+    without a type counts.
+    """
+    kind = fields.get("llama.rope.scaling.type", "linear")
+    factor = fields.get("llama.rope.scaling.factor") or fields.get("llama.rope.scale_linear") or 1.0
+    if kind not in ("none", "linear"):
+        raise nearest(str(kind), ["none", "linear"], f"rope.scaling.type in {path}:")
+    if fields.get("llama.rope.scaling.attn_factor", 1.0) != 1.0:
+        raise UserError(f"{path}: rope.scaling.attn_factor is not supported; use hf:FOLDER")
+    divisors = None if tensor is None else dequantise(path, tensor)
+    if kind == "none" or factor == 1.0:
+        return divisors
+    ones = np.ones(config.head_size // 2, np.float32)
+    return (ones if divisors is None else divisors) * np.float32(factor)

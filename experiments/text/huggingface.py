@@ -81,6 +81,10 @@ def read_config(folder: pathlib.Path) -> tuple[str, EncoderConfig]:
     if family not in _MODULES:
         raise nearest(str(family), _MODULES, f"model_type in {folder / 'config.json'}:")
     distilled = family == "distilbert"
+    if raw.get("is_decoder"):
+        raise UserError(
+            f"{folder}: a decoder (is_decoder true) is not supported, only encoders are"
+        )
     if raw.get("position_embedding_type", "absolute") != "absolute":
         raise UserError(
             f"{folder}: position_embedding_type {raw['position_embedding_type']!r} is not "
@@ -96,13 +100,18 @@ def read_config(folder: pathlib.Path) -> tuple[str, EncoderConfig]:
     activation = value("hidden_act")
     if activation not in ACTIVATIONS:
         raise nearest(str(activation), ACTIVATIONS, f"activation in {folder}:")
+    width, heads = value("hidden_size"), value("num_attention_heads")
+    if not heads or width % heads:
+        raise UserError(
+            f"{folder / 'config.json'}: {heads} attention heads do not divide the width {width}"
+        )
     # RoBERTa and MPNet number positions from the row after that of padding.
     offset = raw.get("pad_token_id", 1) + 1 if family in ("roberta", "mpnet") else 0
     return family, EncoderConfig(
         vocab_size=value("vocab_size"),
-        hidden_size=value("hidden_size"),
+        hidden_size=width,
         num_layers=value("num_hidden_layers"),
-        num_heads=value("num_attention_heads"),
+        num_heads=heads,
         intermediate_size=value("intermediate_size"),
         max_positions=value("max_position_embeddings"),
         layer_norm_eps=1e-12 if distilled else value("layer_norm_eps"),

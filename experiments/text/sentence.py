@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import pathlib
 import shutil
 from collections.abc import Callable, Sequence
@@ -15,9 +14,11 @@ from jaxtyping import Array, Float, Int
 
 from experiments.runtime.errors import UserError
 from experiments.runtime.store import Store
-from experiments.text import huggingface
-from experiments.text.bert import Encoder, EncoderConfig, mean_pool
+from experiments.text import huggingface, sentence_settings
+from experiments.text.bert import Encoder, EncoderConfig
 from experiments.text.digests import file_digest, text_digest
+from experiments.text.pooling import pool
+from experiments.text.sentence_settings import Settings
 
 _BUCKETS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
@@ -27,18 +28,15 @@ class SentenceModel:
     """An encoder with its tokenizer.
 
     Attributes:
-      max_length: tokens, special ones included, at which a text is cut.
-      normalise: whether an embedding has length 1.
+      settings: how a text becomes a vector, `max_length` always set.
       sha256: of model.safetensors.
     """
 
-    folder: pathlib.Path
+    settings: Settings
     family: str
     config: EncoderConfig
     params: huggingface.Params
     tokenizer: Any
-    max_length: int
-    normalise: bool
     sha256: str
 
 
@@ -46,68 +44,49 @@ def load(folder: str | pathlib.Path, *, max_length: int | None = None) -> Senten
     """Reads config.json, model.safetensors and tokenizer.json, and sentence-transformers' settings.
 
     Without the latter the text is cut at the longest the model takes, pooled by the mean, and not
-    normalised.
+    normalised (`sentence_settings.read`). `max_length` stands before that of the files.
 
     Raises:
-      UserError: for missing or damaged files, another family, or modules other than mean pooling
-        and normalisation.
+      UserError: for missing or damaged files, another family, or modules that are not supported.
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise UserError(f"there is no model folder {folder}")
-    family, config = huggingface.read_config(folder)
-    normalise = _check_modules(folder)
-    settings = folder / "sentence_bert_config.json"
-    if max_length is None and settings.exists():
-        max_length = huggingface.read_json(settings).get("max_seq_length")
+    settings = sentence_settings.read(folder)
+    encoder = settings.encoder
+    family, config = huggingface.read_config(encoder)
     longest = config.max_tokens
-    if max_length is not None and not 3 <= max_length <= longest:
+    if max_length is None:
+        max_length = min(settings.max_length or longest, longest)
+    if not 3 <= max_length <= longest:
         raise UserError(f"max_length {max_length}: {folder} takes 3 to {longest} tokens")
-    max_length = max_length or longest
+    settings = dataclasses.replace(settings, max_length=max_length)
+    whole, index = (encoder / f"model.safetensors{end}" for end in ("", ".index.json"))
     return SentenceModel(
-        folder=folder,
+        settings=settings,
         family=family,
         config=config,
-        params=huggingface.read_params(folder, family, config),
-        tokenizer=_read_tokenizer(folder, config.vocab_size, max_length),
-        max_length=max_length,
-        normalise=normalise,
-        sha256=file_digest(folder / "model.safetensors")
-        if (folder / "model.safetensors").exists()
-        else file_digest(folder / "model.safetensors.index.json"),
+        params=huggingface.read_params(encoder, family, config),
+        tokenizer=_read_tokenizer(settings, config.vocab_size),
+        sha256=file_digest(whole if whole.exists() else index),
     )
 
 
 def save(folder: pathlib.Path, model: SentenceModel) -> None:
     """Writes `model` as a folder that `load` reads, with the settings of the one it came from."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("config.json", "tokenizer.json", "sentence_bert_config.json"):
-        if (model.folder / name).exists() and folder != model.folder:
-            shutil.copy2(model.folder / name, folder / name)
+    encoder = model.settings.encoder
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        if (encoder / name).exists() and folder != encoder:
+            shutil.copy2(encoder / name, folder / name)
+    sentence_settings.write(folder, model.settings, model.config.hidden_size)
     huggingface.write_params(folder, model.family, model.params)
 
 
-def _check_modules(folder: pathlib.Path) -> bool:
-    """Whether sentence-transformers' modules.json ends in a normalisation."""
-    path = folder / "modules.json"
-    if not path.exists():
-        return False
-    kinds = {m["type"].rsplit(".", 1)[-1]: m["path"] for m in json.loads(path.read_text())}
-    unknown = sorted(kinds.keys() - {"Transformer", "Pooling", "Normalize"})
-    if unknown:
-        raise UserError(f"{path}: module {unknown[0]} is not supported, only mean pooling is")
-    if "Pooling" in kinds:
-        pooling = huggingface.read_json(folder / kinds["Pooling"] / "config.json")
-        modes = [k for k, v in pooling.items() if k.startswith("pooling_mode") and v]
-        if not set(modes) <= {"pooling_mode_mean_tokens", "pooling_mode"}:
-            raise UserError(f"{folder}: {modes[0]} is not supported, only mean pooling is")
-    return "Normalize" in kinds
-
-
-def _read_tokenizer(folder: pathlib.Path, vocab_size: int, max_length: int):
+def _read_tokenizer(settings: Settings, vocab_size: int):
     import tokenizers
 
-    path = folder / "tokenizer.json"
+    path = settings.encoder / "tokenizer.json"
     if not path.exists():
         raise UserError(
             f"{path} does not exist: write it with transformers' "
@@ -122,14 +101,19 @@ def _read_tokenizer(folder: pathlib.Path, vocab_size: int, max_length: int):
         raise UserError(
             f"{path} has {tokenizer.get_vocab_size()} tokens, but the model only {vocab_size}"
         )
+    if settings.lower_case:
+        own = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
+        first = tokenizers.normalizers.Lowercase()
+        tokenizer.normalizer = tokenizers.normalizers.Sequence([first, *own])
     tokenizer.no_padding()
-    tokenizer.enable_truncation(max_length)
+    side = "left" if settings.cut_left else "right"
+    tokenizer.enable_truncation(settings.max_length, direction=side)
     return tokenizer
 
 
 def tokenise(model: SentenceModel, texts: Sequence[str]) -> list[list[int]]:
-    """Token ids of each text, special tokens included, cut at the model's `max_length`."""
-    return [e.ids for e in model.tokenizer.encode_batch(list(texts))]
+    """Token ids of each text after the model's prompt, special tokens included, cut to length."""
+    return [e.ids for e in model.tokenizer.encode_batch([model.settings.prompt + t for t in texts])]
 
 
 def pad(
@@ -144,7 +128,7 @@ def pad(
     return ids, mask
 
 
-@functools.partial(jax.jit, static_argnames=("config", "normalise"))
+@functools.partial(jax.jit, static_argnames=("config", "normalise", "pooling"))
 def embed(
     params: huggingface.Params,
     ids: Int[Array, "b l"],
@@ -152,9 +136,11 @@ def embed(
     *,
     config: EncoderConfig,
     normalise: bool,
-) -> Float[Array, "b d"]:
-    """Mean-pooled embeddings of tokenised texts, of unit length if `normalise`."""
-    pooled = mean_pool(Encoder(config).apply({"params": params}, ids, mask), mask)
+    pooling: tuple[str, ...] = ("mean",),
+) -> Float[Array, "b p"]:
+    """Pooled embeddings of tokenised texts, of unit length if `normalise`."""
+    hidden = jnp.asarray(Encoder(config).apply({"params": params}, ids, mask))
+    pooled = pool(hidden, mask, pooling)
     if not normalise:
         return pooled
     return pooled / jnp.maximum(jnp.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
@@ -198,8 +184,7 @@ def encode(
         inputs = {
             "model": model.sha256,
             "texts": text_digest(texts),
-            "max_length": model.max_length,
-            "normalise": model.normalise,
+            "settings": dataclasses.asdict(model.settings) | {"encoder": ""},
             "dtype": "float32",
         }
         found = store.rows(inputs, len(rows), compute, chunk_rows=chunk_rows, say=say)
@@ -211,7 +196,9 @@ def encode(
 
 def _encode_sorted(model: SentenceModel, rows: list[list[int]], batch_tokens: int) -> np.ndarray:
     """Embeddings of rows that are sorted by length."""
-    buckets = [b for b in _BUCKETS if b < model.max_length] + [model.max_length]
+    settings = model.settings
+    longest = settings.max_length or model.config.max_tokens
+    buckets = [b for b in _BUCKETS if b < longest] + [longest]
     lengths = np.searchsorted(buckets, [len(row) for row in rows])
     parts = []
     for bucket in np.unique(lengths):
@@ -223,7 +210,14 @@ def _encode_sorted(model: SentenceModel, rows: list[list[int]], batch_tokens: in
         for start in range(0, len(members), size):
             chosen = [rows[i] for i in members[start : start + size]]
             ids, mask = pad(chosen, length, size)
-            out = embed(model.params, ids, mask, config=model.config, normalise=model.normalise)
+            out = embed(
+                model.params,
+                ids,
+                mask,
+                config=model.config,
+                normalise=settings.normalise,
+                pooling=settings.pooling,
+            )
             parts.append(np.asarray(out)[: len(chosen)])
     return np.concatenate(parts)
 

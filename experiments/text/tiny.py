@@ -71,13 +71,21 @@ def write_sts(folder: pathlib.Path, sizes: dict[str, int], *, seed: int = 0) -> 
 def write_llama(path: pathlib.Path, *, seed: int = 0, **changes) -> pathlib.Path:
     """A two-layer Llama with grouped queries as GGUF, its vocabulary ASCII and two merges.
 
-    `changes` replace metadata such as `architecture`, or add `extra` tensors by name.
+    `changes` replace sizes or the `architecture`, add `extra` tensors by name and metadata of four
+    types, and leave out the tokenizer's `pre` where it is empty.
     """
     import gguf
 
     architecture = changes.pop("architecture", "llama")
-    extra = changes.pop("extra", {})
-    settings = {"heads": 4, "kv_heads": 2, "hidden": 16, "ffn": 24, "layers": 2} | changes
+    extra, pre = changes.pop("extra", {}), changes.pop("pre", "smollm")
+    metadata = {name: changes.pop(name, {}) for name in ("strings", "floats", "ids", "bools")}
+    settings: dict[str, int] = {
+        "heads": 4,
+        "kv_heads": 2,
+        "hidden": 16,
+        "ffn": 24,
+        "layers": 2,
+    } | changes
     letters = [chr(c) for c in range(33, 127)] + ["Ġ", "Ċ", "he", "Ġt", "Ġthe"]
     tokens = ["<|end|>", *letters]
     writer = gguf.GGUFWriter(path, architecture)
@@ -90,7 +98,12 @@ def write_llama(path: pathlib.Path, *, seed: int = 0, **changes) -> pathlib.Path
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10_000.0)
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
+    if pre:
+        writer.add_tokenizer_pre(pre)
+    adders = (writer.add_string, writer.add_float32, writer.add_uint32, writer.add_bool)
+    for entries, add in zip(metadata.values(), adders, strict=True):
+        for key, value in entries.items():
+            add(key, value)
     writer.add_token_list(tokens)
     writer.add_token_types([3] + [1] * len(letters))
     writer.add_token_merges(["h e", "Ġt he"])

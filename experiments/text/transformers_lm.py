@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from experiments.runtime.errors import UserError, nearest
-from experiments.text.lm import LanguageModel
+from experiments.text.language_model import LanguageModel
 
 _DTYPES = ("bfloat16", "float16", "float32")
 
@@ -19,8 +19,8 @@ def load(value: str, *, dtype: str = "float32") -> LanguageModel:
     to the tokenizer's length and carries its bias.
 
     Raises:
-      UserError: where transformers is not installed, the model or revision is not to be had, or
-        it has no fast tokenizer.
+      UserError: where transformers is not installed, the model or revision is not available, a
+        tensor of it is missing, or it has no fast tokenizer.
     """
     name, _, revision = value.partition("@")
     if dtype not in _DTYPES:
@@ -36,11 +36,18 @@ def load(value: str, *, dtype: str = "float32") -> LanguageModel:
     where = {"revision": revision} if revision else {}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name, **where)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            name, dtype=getattr(torch, dtype), **where
+        model, report = transformers.AutoModelForCausalLM.from_pretrained(
+            name, dtype=getattr(torch, dtype), output_loading_info=True, **where
         )
     except (OSError, ValueError) as error:
         raise UserError(f"hf:{value} cannot be loaded: {error}") from error
+    # Tied tensors are not missing; others would be drawn at random.
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise UserError(
+            f"hf:{value} has no tensor {missing[0]!r} ({len(missing)} missing), and its "
+            "config.json ties it to no other: the folder is incomplete or of another architecture"
+        )
     if not tokenizer.is_fast:
         raise UserError(f"hf:{value} has no fast tokenizer (tokenizer.json)")
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -75,6 +82,7 @@ def _wrap(value: str, model, tokenizer) -> LanguageModel:
         logits=logits,
         bos=bos if bos is not None and tokenizer("a").input_ids[:1] == [bos] else None,
         context_length=getattr(model.config, "max_position_embeddings", 1 << 20),
+        resolution=torch.finfo(head.weight.dtype).eps,
     )
 
 

@@ -187,13 +187,13 @@ def test_a_full_disk_ends_in_a_sentence_and_loses_nothing(toy, undisturbed, tmp_
 
 
 def test_a_vanished_folder_ends_in_a_sentence(toy, tmp_path):
-    folder = tmp_path / "run"
-    with (
-        pytest.raises(files.StorageError, match="vanished"),
-        fault(3, lambda: shutil.rmtree(folder)),
-    ):
-        run(toy, folder)
-    assert not folder.exists()
+    def vanish(prepared, space):
+        shutil.rmtree(space.path)
+        return toy.study.run(prepared, space)
+
+    with pytest.raises(files.StorageError, match="vanished"):
+        run(toy._replace(study=toy.study._replace(run=vanish)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_flipped_byte_is_never_used(toy, undisturbed, tmp_path):

@@ -60,6 +60,12 @@ def once(patch: Any, module: Any, name: str, key: Callable[..., Any] = lambda *a
     patch.setattr(module, name, remembered)
 
 
+@functools.cache
+def _folder() -> str:
+    """Where the files that toys read are, the same all session."""
+    return tempfile.mkdtemp()
+
+
 def _config(name: str, arg: str, **changes: Any) -> dict[str, Any]:
     config = importlib.import_module(f"experiments.configs.{name}").get_config(arg)
     config.update_from_flattened_dict(changes)
@@ -107,7 +113,7 @@ def _label_cosine(patch) -> dict[str, Any]:
     once(patch, label_cosine.examples, "competing_labels")
     once(patch, label_cosine, "summarise")
     small = {"cases": ((3, 2),), "seeds": 1, "num_inputs": 500, "cosines": (0.0,)}
-    path = f"{tempfile.mkdtemp()}/matrix.npz"
+    path = f"{_folder()}/matrix.npz"
     arrays.save(path, {"W": np.random.default_rng(0).normal(size=(12, 4))})
     return {
         "config": _config("label_cosine.paper", "smoke", matrix=f"{path}:W", **small),
@@ -134,7 +140,7 @@ def _judgement(patch) -> dict[str, Any]:
     patch.setattr(advice, "TRIED", ("none", "csls"))
     patch.setattr(advice, "TIMED", 0.0)
     x, texts = made_up.blobs(seed=0, n=60, d=8)
-    folder = tempfile.mkdtemp()
+    folder = _folder()
     np.save(f"{folder}/x.npy", x)
     np.save(f"{folder}/y.npy", texts.labels)
     files = {"embeddings": f"{folder}/x.npy", "labels": f"{folder}/y.npy"}
@@ -200,7 +206,7 @@ def _compare(patch) -> dict[str, Any]:
     for name in ("measure", "resample"):
         once(patch, compare, name, lambda name, *a: name)
     once(patch, compare, "bounds")
-    folder, r = tempfile.mkdtemp(), np.random.default_rng(0)
+    folder, r = _folder(), np.random.default_rng(0)
     for name in ("one", "two"):
         np.savez(f"{folder}/{name}.npz", f=r.normal(size=(20, 2)), g=r.normal(size=(5, 2)))
     models = f"{folder}/one.npz,{folder}/two.npz"

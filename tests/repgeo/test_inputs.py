@@ -185,7 +185,7 @@ def test_counts_are_integers_in_range(bad):
 def test_labels_are_classes_that_exist(bad):
     np.testing.assert_array_equal(inputs.labels("y", np.array([0, 9], np.uint8), 10), [0, 9])
     assert inputs.labels("y", 9, 10, ndim=0) == 9
-    with pytest.raises(ValueError, match="^y "):
+    with pytest.raises(ValueError, match="^y"):
         inputs.labels("y", bad, 10)
 
 

@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from experiments.text import huggingface
-from experiments.text.bert import Encoder, mean_pool, relative_position_buckets
+from experiments.text.bert import Encoder, relative_position_buckets
+from experiments.text.pooling import mean_pool
 from experiments.text.sentence import embed
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"

@@ -1,5 +1,7 @@
 """Oracles: the tensors written, the tokens listed, and the errors promised."""
 
+import struct
+
 import gguf as format
 import numpy as np
 import pytest
@@ -92,3 +94,53 @@ def test_the_tokenizer_goes_there_and_back(model):
     encoded = model.tokenizer.encode(text)
     assert model.tokenizer.decode(encoded.ids, skip_special_tokens=False) == text
     assert encoded.ids.count(0) == 1
+
+
+@pytest.mark.parametrize("kind", [0, 8, 9])
+def test_the_length_of_an_array_is_bounded_by_the_file(tmp_path, kind):
+    """43 bytes that claim an array of 2^62 small numbers, of texts or of arrays."""
+    key = b"a"
+    data = struct.pack("<4sIQQQ", b"GGUF", 3, 0, 1, len(key)) + key
+    data += struct.pack("<IIQ", 9, kind, 1 << 62)
+    (tmp_path / "x.gguf").write_bytes(data.ljust(43, b"\0"))
+    with pytest.raises(UserError, match="truncated or no GGUF file: it claims"):
+        gguf.read(tmp_path / "x.gguf")
+
+
+def test_other_scalings_of_positions_are_refused(tmp_path):
+    strings = {"llama.rope.scaling.type": "yarn"}
+    with pytest.raises(UserError, match="rope.scaling.type in .* 'yarn'.* Accepted: linear, none"):
+        gguf.read(tiny.write_llama(tmp_path / "y.gguf", strings=strings))
+    floats = {"llama.rope.scaling.attn_factor": 1.2}
+    with pytest.raises(UserError, match="attn_factor is not supported"):
+        gguf.read(tiny.write_llama(tmp_path / "a.gguf", floats=floats))
+
+
+def test_first_tokens_are_those_of_llama_cpp(tmp_path):
+    """Llama 3 has one unless the file says no; others have one where the file says so."""
+    bos = {"tokenizer.ggml.bos_token_id": 0}
+
+    def first(name, pre, bools=None):
+        path = tmp_path / f"{name}.gguf"
+        return gguf.read(tiny.write_llama(path, pre=pre, ids=bos, bools=bools or {})).bos
+
+    add = "tokenizer.ggml.add_bos_token"
+    assert first("llama3", "llama-bpe") == 0
+    assert first("no", "llama-bpe", {add: False}) is None
+    assert first("smollm", "smollm") is None
+    assert first("yes", "smollm", {add: True}) == 0
+    with pytest.raises(UserError, match="adds a first token, but names none"):
+        gguf.read(tiny.write_llama(tmp_path / "none.gguf", pre="llama-bpe"))
+
+
+def test_tokenizers_that_are_not_told_and_padding_rows_are_refused(tmp_path):
+    with pytest.raises(UserError, match="no metadata 'tokenizer.ggml.pre'"):
+        gguf.read(tiny.write_llama(tmp_path / "p.gguf", pre=""))
+    padded = {"token_embd.weight": np.ones((128, 16), np.float32)}
+    with pytest.raises(UserError, match="128 embedding rows for 100 tokens"):
+        gguf.read(tiny.write_llama(tmp_path / "r.gguf", extra=padded))
+
+
+def test_heads_that_do_not_divide_are_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="5 heads do not divide the width 16"):
+        gguf.read(tiny.write_llama(tmp_path / "h.gguf", heads=5))

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.text import gguf, tiny
+from experiments.text import gguf, lm, tiny
 from experiments.text.llama import Llama, rotary_angles, rotate
 
 SETTINGS = {"heads": 4, "kv_heads": 2, "hidden": 16, "ffn": 24, "layers": 2}
@@ -25,16 +25,16 @@ def rms(x, scale):
     return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5) * scale
 
 
-def turn(x, base):
+def turn(x, base, factor=1.0):
     """Pairs of neighbours as complex numbers, each turned by its position's angle."""
     e = x.shape[-1]
     z = x[..., 0::2] + 1j * x[..., 1::2]
     frequency = base ** (-np.arange(0, e, 2) / e)
-    z = z * np.exp(1j * np.arange(len(x))[:, None, None] * frequency)
+    z = z * np.exp(1j * np.arange(len(x))[:, None, None] / factor * frequency)
     return np.stack([z.real, z.imag], -1).reshape(x.shape)
 
 
-def forward(tensors, ids, settings=SETTINGS, base=10_000.0):
+def forward(tensors, ids, settings=SETTINGS, base=10_000.0, factor=1.0):
     """Hidden states of one text, [length, d]."""
     t = {name.removesuffix(".weight"): v.astype(np.float64) for name, v in tensors.items()}
     x, length = t["token_embd"][ids], len(ids)
@@ -43,7 +43,7 @@ def forward(tensors, ids, settings=SETTINGS, base=10_000.0):
         p = f"blk.{i}."
         h = rms(x, t[p + "attn_norm"])
         q, k, v = ((h @ t[p + f"attn_{n}"].T).reshape(length, -1, e) for n in "qkv")
-        q, k = turn(q, base), turn(k, base)
+        q, k = turn(q, base, factor), turn(k, base, factor)
         heads = []
         for head in range(settings["heads"]):
             shared = head * settings["kv_heads"] // settings["heads"]
@@ -85,3 +85,24 @@ def test_divisors_slow_the_frequencies():
     divisors = np.array([1.0, 2, 4, 8], np.float32)
     plain, slow = rotary_angles(5, 8, 100.0), rotary_angles(5, 8, 100.0, divisors)
     np.testing.assert_allclose(plain, slow * divisors[None, :], rtol=1e-6)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_linear_scaling_divides_positions(tmp_path, named):
+    """Without a type a factor means linear scaling, as in llama.cpp."""
+    strings = {"llama.rope.scaling.type": "linear"} if named else {}
+    floats = {"llama.rope.scaling.factor": 4.0}
+    path = tiny.write_llama(tmp_path / "m.gguf", strings=strings, floats=floats)
+    model = lm.load(f"gguf:{path}")
+    tensors = tiny.llama_tensors(SETTINGS, len(model.unembedding))
+    found = model.last_hidden(IDS)
+    for row, ids in zip(found, IDS, strict=True):
+        # Measured 3e-6 at most; unscaled it differs by 0.5.
+        np.testing.assert_allclose(row, forward(tensors, ids, factor=4.0)[-1], atol=2e-5)
+    assert np.abs(found[0] - forward(tensors, IDS[0])[-1]).max() > 0.05
+
+
+def test_a_scaling_of_type_none_scales_nothing(tmp_path):
+    strings, floats = {"llama.rope.scaling.type": "none"}, {"llama.rope.scaling.factor": 4.0}
+    path = tiny.write_llama(tmp_path / "m.gguf", strings=strings, floats=floats)
+    assert gguf.read(path).divisors is None

@@ -1,8 +1,6 @@
 """Oracles: one text at a time; the recorded reference embeddings of all-MiniLM-L6-v2."""
 
-import json
 import pathlib
-import shutil
 
 import numpy as np
 import pytest
@@ -95,30 +93,6 @@ def test_static_embeddings_are_means_of_word_vectors(model):
     cat, dog = (len(tiny.SPECIAL) + tiny.WORDS.index(w) for w in ("cat", "dog"))
     np.testing.assert_allclose(found[0], (2 * table[cat] + table[dog]) / 3, rtol=1e-6)
     np.testing.assert_array_equal(found[1], 0)
-
-
-def settings(folder, pooling=None, modules=("Transformer", "Pooling", "Normalize")):
-    kinds = [{"type": f"sentence_transformers.models.{m}", "path": m} for m in modules]
-    (folder / "modules.json").write_text(json.dumps(kinds))
-    (folder / "Pooling").mkdir(exist_ok=True)
-    pooling = pooling or {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
-    (folder / "Pooling" / "config.json").write_text(json.dumps(pooling))
-
-
-def test_sentence_transformers_settings_are_followed(model, texts, tmp_path):
-    shutil.copytree(model.folder, tmp_path, dirs_exist_ok=True)
-    settings(tmp_path)
-    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 12}')
-    found = sentence.load(tmp_path)
-    assert found.normalise and found.max_length == 12
-    lengths = np.linalg.norm(sentence.encode(found, texts[:9]), axis=1)
-    np.testing.assert_allclose(lengths, 1, rtol=1e-6)
-    settings(tmp_path, modules=("Transformer", "Pooling", "Dense"))
-    with pytest.raises(UserError, match="module Dense is not supported"):
-        sentence.load(tmp_path)
-    settings(tmp_path, pooling={"pooling_mode_cls_token": True})
-    with pytest.raises(UserError, match="pooling_mode_cls_token is not supported"):
-        sentence.load(tmp_path)
 
 
 def test_missing_and_damaged_tokenizers_are_clear_errors(tmp_path):

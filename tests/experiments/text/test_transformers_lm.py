@@ -1,12 +1,13 @@
-"""Oracle: each family's own logits, through `lm.check_head`. Needs torch and transformers."""
+"""Oracle: each family's own logits, through `check_head`. Needs torch and transformers."""
 
 import importlib.util
+import json
 
 import numpy as np
 import pytest
 
 from experiments.runtime.errors import UserError
-from experiments.text import lm, tiny
+from experiments.text import language_model, lm, tiny
 
 SIZES = {
     "vocab_size": 40,
@@ -56,7 +57,7 @@ def save(transformers, folder, family, **changes):
 def test_the_head_explains_the_logits(transformers, tmp_path, family):
     model = lm.load(f"hf:{save(transformers, tmp_path, family)}")
     ids = np.random.default_rng(0).integers(4, 16, (5, 7)).astype(np.int32)
-    assert lm.check_head(model, ids) < 1e-5
+    assert language_model.check_head(model, ids) < 1e-5
     # 16 tokens of the tokenizer: the 24 padding rows of the model are gone.
     assert model.unembedding.shape[0] == 16
     assert (model.bias is not None) == (family == "Phi")
@@ -70,7 +71,25 @@ def test_soft_capped_logits_are_refused(transformers, tmp_path):
     model = lm.load(f"hf:{save(transformers, tmp_path, 'Gemma2')}")
     del CONFIGS["Gemma2"]
     with pytest.raises(UserError, match="soft-capped"):
-        lm.check_head(model, np.full((2, 5), 7, np.int32))
+        language_model.check_head(model, np.full((2, 5), 7, np.int32))
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_passes_the_check_of_the_head(transformers, tmp_path, family, dtype):
+    model = lm.load(f"hf:{save(transformers, tmp_path, family)}", dtype=dtype)
+    ids = np.random.default_rng(0).integers(4, 16, (5, 7)).astype(np.int32)
+    assert language_model.check_head(model, ids) > 1e-5
+
+
+def test_a_missing_head_is_refused_unless_it_is_tied(transformers, tmp_path):
+    save(transformers, tmp_path, "Llama", tie_word_embeddings=True)
+    ids = np.full((2, 5), 7, np.int32)
+    assert language_model.check_head(lm.load(f"hf:{tmp_path}"), ids) < 1e-5
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
+    with pytest.raises(UserError, match="no tensor 'lm_head.weight'"):
+        lm.load(f"hf:{tmp_path}")
 
 
 def test_folders_without_a_model_are_one_clear_error(transformers, tmp_path):
