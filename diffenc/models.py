@@ -32,8 +32,8 @@ def build(name: str, shape: Sequence[int], levels: int, **options: Any) -> "Diff
     Raises:
         ValueError: an unknown name or option, or values that do not fit together.
     """
-    sizes = tuple(int(n) for n in shape)
-    model = Diffusion(name, sizes, int(levels), resolve(name, sizes, levels, options))
+    sizes, codes = checks.sizes(shape, levels)
+    model = Diffusion(name, sizes, codes, resolve(name, sizes, codes, options))
     model.encoder_network()  # raises where the encoder cannot take the shape
     return model
 

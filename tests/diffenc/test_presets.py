@@ -107,6 +107,13 @@ def test_what_does_not_fit_is_refused(shape, options, message):
         diffenc.build("diffenc", shape, LEVELS, **options)
 
 
+@pytest.mark.parametrize("shape, levels", [((8, 8.5, 1), 16), (IMAGE, 16.0), (8, 16)])
+def test_sizes_are_whole_numbers(shape, levels):
+    # Where annotations are checked at run time, as here, a wrong type is a TypeError before.
+    with pytest.raises((ValueError, TypeError), match="whole numbers|Type-check"):
+        diffenc.build("vdmv", shape, levels)
+
+
 @dataclass(frozen=True)
 class Shrinking:
     """The non-trainable encoder as somebody else would write it: one class."""
