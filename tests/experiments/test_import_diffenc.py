@@ -20,7 +20,10 @@ from experiments.train_diffenc import trained as train
 
 
 def get_config(arg="diffenc:smoke"):
-    return importlib.import_module("experiments.configs.diffenc.digits").get_config(arg)
+    config = importlib.import_module("experiments.configs.diffenc.digits").get_config(arg)
+    # The least width that published networks have, with their groups.
+    config.model.options.update({"width": 32, "encoder_width": 32, "group_channels": 1})
+    return config
 
 
 def as_published(model, params):
