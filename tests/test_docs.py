@@ -12,7 +12,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import similarity
-from experiments.diffusion import cost
+from experiments.diffenc import cost
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
