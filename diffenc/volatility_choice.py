@@ -4,28 +4,26 @@
 other than what the bound is evaluated on.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from diffenc import process
 from diffenc.elbo import error_and_motion, per_example_sum
-from diffenc.encoder import Encoder
+from diffenc.process import Process
 from diffenc.volatility import PUBLISHED
 
 
 class Moments(NamedTuple):
-    """Products of e and e - 2 m over sigma^2, summed over an example's dimensions: [b]."""
+    """Products of e and e − 2 m over σ², summed over an example's dimensions: [b]."""
 
-    error: Float[Array, "*b"]  # |e|^2 / sigma^2
-    moved: Float[Array, "*b"]  # |e - 2 m|^2 / sigma^2
-    inner: Float[Array, "*b"]  # <e, e - 2 m> / sigma^2
+    error: Float[Array, "*b"]  # |e|² / σ²
+    moved: Float[Array, "*b"]  # |e − 2 m|² / σ²
+    inner: Float[Array, "*b"]  # <e, e − 2 m> / σ²
 
     def loss(self, u: float | Array) -> Float[Array, "*b"]:
-        """l_u in nats per unit of gamma: [u |e|^2 + |e - 2m|^2 / u + 2 <e, e - 2m>] / 8 sigma^2."""
+        """l_u in nats per unit of γ: [u |e|² + |e − 2m|² / u + 2 <e, e − 2m>] / 8 σ²."""
         return (u * self.error + self.moved / u + 2 * self.inner) / 8
 
     def optimal(self) -> Float[Array, ""]:
@@ -36,39 +34,34 @@ class Moments(NamedTuple):
 
 
 def moments(
+    process: Process,
     x: Float[Array, "b *shape"],
     eps: Float[Array, "b *shape"],
     gamma: Float[Array, " b"],
-    *,
-    encoder: Encoder,
-    denoiser: Callable[[Array, Array], Array],
-    conditioning: Float[Array, " b"] | None = None,
-    volatility: object = None,
-    **form: Any,
 ) -> Moments:
-    """What the loss of every volatility is made of, for data x and noise eps at levels gamma.
+    """What the loss of every volatility is made of, for data x and noise ε at levels γ.
 
-    Takes the keywords of a model's `parts`; its own volatility does not enter.
+    The process's own volatility does not enter.
     """
-    del volatility
-    x_t, drift = encoder.with_drift(x, gamma, conditioning)
-    z = process.diffuse(x_t, gamma, eps)
-    error, motion = error_and_motion(denoiser(z, gamma), z, x_t, drift, gamma, eps, **form)
-    moved = error + 2 * motion  # both with the sign of -e
+    error, motion = error_and_motion(process, x, gamma, eps)
+    moved = error + 2 * motion  # both with the sign of −e
     return Moments(
         per_example_sum(error**2), per_example_sum(moved**2), per_example_sum(error * moved)
     )
 
 
 def estimate(
-    key: Key[Array, ""], x: Float[Array, "b *shape"], levels: Float[Array, " n"], **model: Any
+    key: Key[Array, ""],
+    process: Process,
+    x: Float[Array, "b *shape"],
+    levels: Float[Array, " n"],
 ) -> Moments:
     """Mean `Moments` at each level, [n], over all of x with fresh noise at each."""
 
-    def measure(inputs):
+    def measure(inputs: tuple[Array, Array]) -> Moments:
         gamma, k_eps = inputs
         eps = jax.random.normal(k_eps, x.shape, x.dtype)
-        found = moments(x, eps, jnp.full((len(x),), gamma), **model)
+        found = moments(process, x, eps, jnp.full((len(x),), gamma))
         return jax.tree.map(jnp.mean, found)
 
     return jax.lax.map(measure, (levels, jax.random.split(key, len(levels))))

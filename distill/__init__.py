@@ -6,7 +6,8 @@ from distill.objectives import kl_loss, l1_logit_loss, l2_logit_loss, with_label
 from distill.probes import LinearProbe, fit_linear_probe
 from distill.ranking import kendall_tau, ndcg, pairwise_agreement, spearman_rho
 from distill.resnet import BasicBlock, Bottleneck, ResNet, ResNet18, ResNet50
-from distill.scores import accuracy, brier, classwise_ece, ece, macro_f1, nll
+from distill.scores import brier, nll
+from distill.summaries import accuracy, classwise_ece, ece, macro_f1
 
 __all__ = [
     "MLP",

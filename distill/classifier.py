@@ -1,4 +1,4 @@
-"""Embedding/unembedding classifiers: logits are f(x) g^T, without a bias."""
+"""Embedding/unembedding classifiers: logits are f(x) gᵀ, without a bias."""
 
 from collections.abc import Callable, Sequence
 
@@ -39,7 +39,7 @@ class MLP(nn.Module):
 
 
 class Classifier(nn.Module):
-    """p(y|x) = softmax_y f(x) . g(y): any embedding module and a linear head without bias.
+    """p(y|x) = softmax_y f(x)·g(y): any embedding module and a linear head without bias.
 
     Returns (f, label_logits). The unembedding g is the parameter "unembedding", a row a label.
     The default head is xavier-uniform, the published students'; their teachers' is

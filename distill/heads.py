@@ -4,44 +4,46 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Real
+
+from repgeo import inputs
 
 
 def l2_logit_loss_from_heads(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     *,
     centre: bool = False,
     block: int | None = 2048,
     precision: jax.lax.PrecisionLike = "highest",
 ) -> Float[Array, ""]:
-    """Mean over inputs of ||f g^T - f2 g2^T||^2 without an n x k array, in squared logits.
+    """Mean over inputs of ‖f gᵀ - f2 g2ᵀ‖² without an n x k array, in squared logits.
 
     Equal to the mean of `l2_logit_loss`; with `centre`, to the squared logit distance. (f, g) is
     the student, (f2, g2) the teacher; gradients are exact in all four. The difference of logits
-    is factored as (f - f2) g^T + f2 (g - g2)^T and only Gram matrices of the factors are formed,
+    is factored as (f - f2) gᵀ + f2 (g - g2)ᵀ and only Gram matrices of the factors are formed,
     so that equal models give exactly 0 with exactly zero gradient. The narrower model is padded
-    with zeros. About 10 (n + k) m^2 operations with gradient, against 8 n k m through logits:
+    with zeros. About 10 (n + k) m² operations with gradient, against 8 n k m through logits:
     faster for n > 1.3 m, and smaller for any n.
 
     Labels are taken `block` at a time, which keeps g - g2 in cache and out of memory. Under `jit`
     with heads sharded over labels, pass block=None: then the products shard as any other.
 
-    Error in float32: of the order 1e-6 of ||(f - f2) g^T||^2 + ||f2 (g - g2)^T||^2 per input.
+    Error in float32: of the order 1e-6 of ‖(f - f2) gᵀ‖² + ‖f2 (g - g2)ᵀ‖² per input.
     That is relative precision for a student near its teacher's own parameters. A student that
     matches the teacher in other coordinates has large factors that cancel: there the value
-    bottoms out near 1e-6 of ||logits||^2, the gradient near 1e-6 of its terms.
+    bottoms out near 1e-6 of ‖logits‖², the gradient near 1e-6 of its terms.
 
     Raises:
         ValueError: shapes do not fit, or block is not positive.
     """
-    _check_heads(*(jnp.shape(a) for a in (f, g, f2, g2)))
+    _check_heads(*(np.shape(a) for a in (f, g, f2, g2)))
     if block is not None and block <= 0:
         raise ValueError(f"l2_logit_loss_from_heads: block must be positive or None, got {block}.")
-    dtype = jnp.promote_types(jnp.result_type(f, g, f2, g2), jnp.float32)
-    f, g, f2, g2 = (jnp.asarray(a, dtype) for a in (f, g, f2, g2))
+    f, g, f2, g2 = _working(centre, f=f, g=g, f2=f2, g2=g2)
     width = max(f.shape[1], f2.shape[1])
     if centre:
         g, g2 = g - g.mean(0, keepdims=True), g2 - g2.mean(0, keepdims=True)
@@ -66,10 +68,10 @@ def _forward(block, precision, f, g, f2, g2):
 
 
 def _backward(block, precision, residuals, cotangent):
-    """Gradients of ||D||^2, D = a g^T + f2 h^T: D g, D^T f, -D g2 and -D^T f2, times 2 / n.
+    """Gradients of ‖D‖², D = a gᵀ + f2 hᵀ: D g, Dᵀ f, -D g2 and -Dᵀ f2, times 2 / n.
 
-    Autodiff of the value would multiply by the 2m x 2m Gram matrices on both sides, 16 k m^2
-    operations; these need only blocks that the value already has, so that 10 k m^2 suffice.
+    Autodiff of the value would multiply by the 2m x 2m Gram matrices on both sides, 16 k m²
+    operations; these need only blocks that the value already has, so that 10 k m² suffice.
     """
     f, g, f2, g2, of_inputs, of_labels = residuals
     dot = functools.partial(jnp.matmul, precision=precision)
@@ -88,7 +90,7 @@ _mean_square.defvjp(_forward, _backward)
 
 
 def _label_grams(block, dot, g, g2):
-    """(g^T g, g^T h, h^T h) for h = g - g2, over blocks of labels."""
+    """(gᵀ g, gᵀ h, hᵀ h) for h = g - g2, over blocks of labels."""
 
     def add(i, grams):
         start = jnp.minimum(i * block, len(g) - block)
@@ -115,6 +117,15 @@ def _label_products(block, dot, g, g2, by_g, by_h):
         return jax.lax.dynamic_update_slice_in_dim(out, rows, start, 0)
 
     return jax.lax.fori_loop(0, -(-len(g) // block), write, jnp.zeros_like(g))
+
+
+def _working(centre: bool, **given: object) -> tuple[Array, ...]:
+    """Checked arrays in the precision of kernels; with `centre`, heads up to a translation."""
+    ready = []
+    for name, value in given.items():
+        checked = inputs.array(name, value, 2, degree=4)
+        ready.append(inputs.single(name, checked, centre=centre and name in ("g", "g2")))
+    return inputs.alike(*ready)
 
 
 def _check_heads(*shapes: tuple[int, ...]) -> None:

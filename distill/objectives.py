@@ -2,49 +2,51 @@
 
 The three losses are those of "Logit distance bounds representational similarity"
 (arXiv:2602.15438). Each takes the logits of ONE example; vmap for a batch, then take the mean.
+Logits in half precision are promoted to float32 before any sum or logarithm.
 """
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Int
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int, Real
 
 import similarity
+from repgeo import inputs
 
-Objective = Callable[[Float[Array, " k"], Float[Array, " k"]], Float[Array, ""]]
+Objective = Callable[[ArrayLike, ArrayLike], Float[Array, ""]]
 
 
 def kl_loss(
-    student_logits: Float[ArrayLike, " k"],
-    teacher_logits: Float[ArrayLike, " k"],
+    student_logits: Real[ArrayLike, " k"],
+    teacher_logits: Real[ArrayLike, " k"],
     *,
     temperature: float = 1.0,
 ) -> Float[Array, ""]:
-    """T^2 KL(softmax(teacher / T) || softmax(student / T)) in nats, in [0, inf].
+    """T² KL(softmax(teacher / T) ‖ softmax(student / T)) in nats, in [0, ∞].
 
-    The paper uses T = 1; the factor T^2 keeps the size of the gradient as T grows (Hinton et al.,
+    The paper uses T = 1; the factor T² keeps the size of the gradient as T grows (Hinton et al.,
     arXiv:1503.02531). A label that the teacher gives probability 0 contributes q(y); where only
-    the student does, the loss is inf. Precision near equality is that of `similarity.kl`.
+    the student does, the loss is ∞. Precision near equality is that of `similarity.kl`.
 
     Raises:
         ValueError: the inputs are not two vectors of one length, or temperature is not positive.
     """
-    _check_logits("kl_loss", student_logits, teacher_logits)
+    student, teacher = _logits("kl_loss", student_logits, teacher_logits, logarithms=True)
     if temperature <= 0:
         raise ValueError(f"kl_loss: temperature must be positive, got {temperature}.")
-    log_q = jax.nn.log_softmax(jnp.asarray(student_logits) / temperature)
-    log_p = jax.nn.log_softmax(jnp.asarray(teacher_logits) / temperature)
+    log_q, log_p = (_log_softmax(u, temperature) for u in (student, teacher))
     return temperature**2 * similarity.kl(log_p, log_q)
 
 
 def l1_logit_loss(
-    student_logits: Float[ArrayLike, " k"],
-    teacher_logits: Float[ArrayLike, " k"],
+    student_logits: Real[ArrayLike, " k"],
+    teacher_logits: Real[ArrayLike, " k"],
     *,
     centre: bool = False,
 ) -> Float[Array, ""]:
-    """Mean over labels of |student - teacher|, in logits, in [0, inf).
+    """Mean over labels of |student - teacher|, in logits, in [0, ∞).
 
     With `centre`, both logits first lose their mean over labels, as log-probabilities see them.
     The published objective compares raw logits. Its gradient at equality is 0.
@@ -58,27 +60,30 @@ def l1_logit_loss(
 
 
 def l2_logit_loss(
-    student_logits: Float[ArrayLike, " k"],
-    teacher_logits: Float[ArrayLike, " k"],
+    student_logits: Real[ArrayLike, " k"],
+    teacher_logits: Real[ArrayLike, " k"],
     *,
     centre: bool = False,
 ) -> Float[Array, ""]:
-    """Sum over labels of (student - teacher)^2, in squared logits, in [0, inf).
+    """Sum over labels of (student - teacher)², in squared logits, in [0, ∞).
 
-    Raw (as published) it is the centred loss plus k * mean(student - teacher)^2. With `centre`
-    its mean over inputs is the squared logit distance d_logit^2 itself.
+    Raw (as published) it is the centred loss plus k mean(student - teacher)². With `centre` its
+    mean over inputs is the squared logit distance d_logit² itself.
 
     Raises:
-        ValueError: the inputs are not two vectors of one length.
+        ValueError: the inputs are not two vectors of one length, or their differences are so large
+            or small that squares overflow or vanish.
     """
-    return jnp.square(_difference("l2_logit_loss", student_logits, teacher_logits, centre)).sum()
+    delta = _difference("l2_logit_loss", student_logits, teacher_logits, centre, degree=2)
+    return jnp.square(delta).sum()
 
 
 def with_label_loss(objective: Objective, weight: float) -> Callable[..., Float[Array, ""]]:
-    """The loss (1 - weight) * objective(student, teacher) + weight * cross-entropy(student, label).
+    """The loss (1 - weight) objective(student, teacher) + weight cross-entropy(student, label).
 
     Returns a function of one example's (student_logits, teacher_logits, label), in the units of
-    the objective; the paper's setting is weight 0.
+    the objective; the paper's setting is weight 0. It refuses a label outside 0..k-1 where the
+    label is known, that is, not while tracing.
 
     Raises:
         ValueError: weight is outside [0, 1].
@@ -87,30 +92,56 @@ def with_label_loss(objective: Objective, weight: float) -> Callable[..., Float[
         raise ValueError(f"with_label_loss: weight must be in [0, 1], got {weight}.")
 
     def loss(
-        student_logits: Float[ArrayLike, " k"],
-        teacher_logits: Float[ArrayLike, " k"],
+        student_logits: Real[ArrayLike, " k"],
+        teacher_logits: Real[ArrayLike, " k"],
         label: Int[ArrayLike, ""],
     ) -> Float[Array, ""]:
         distance = objective(student_logits, teacher_logits)
         if weight == 0:
             return distance
-        cross_entropy = -jax.nn.log_softmax(jnp.asarray(student_logits))[label]
-        return (1 - weight) * distance + weight * cross_entropy
+        logits = inputs.array("student_logits", student_logits, 1, logarithms=True)
+        at = inputs.labels("label", label, logits.shape[0], ndim=0)
+        return (1 - weight) * distance - weight * _log_softmax(logits)[at]
 
     return loss
 
 
-def _difference(name: str, student_logits, teacher_logits, centre: bool) -> Float[Array, " k"]:
-    _check_logits(name, student_logits, teacher_logits)
-    delta = jnp.asarray(student_logits) - jnp.asarray(teacher_logits)
-    return delta - delta.mean() if centre else delta
+def _log_softmax(logits: inputs.Checked, temperature: float = 1.0) -> Float[Array, " k"]:
+    """Log-probabilities; the shift of logits on the host goes in the precision they have."""
+    if isinstance(logits, np.ndarray):
+        logits = logits - logits.max()
+    logits = inputs.single("logits", logits)
+    return jax.nn.log_softmax(logits / temperature)
 
 
-def _check_logits(name: str, student_logits, teacher_logits) -> None:
-    shapes = jnp.shape(student_logits), jnp.shape(teacher_logits)
+def _difference(
+    name: str, student: object, teacher: object, centre: bool, degree: int = 1
+) -> Float[Array, " k"]:
+    """student - teacher, formed in the precision given."""
+    student, teacher = _logits(name, student, teacher)
+    delta = student - teacher
+    delta = inputs.array(
+        "student - teacher", delta - delta.mean() if centre else delta, degree=degree
+    )
+    delta = inputs.single("delta", delta)
+    return delta
+
+
+def _logits(
+    name: str, student: object, teacher: object, *, logarithms: bool = False
+) -> tuple[inputs.Checked, inputs.Checked]:
+    pair = [
+        x if hasattr(x, "shape") else inputs.array(f"{name}: logits", x) for x in (student, teacher)
+    ]
+    shapes = [getattr(x, "shape", ()) for x in pair]
     if len(shapes[0]) != 1 or shapes[0] != shapes[1] or shapes[0][0] == 0:
         raise ValueError(
             f"{name} takes the logits of one example, student and teacher over the same labels: "
             f"two vectors of shape (k,). Got shapes {shapes[0]} and {shapes[1]}; for a batch use "
             f"jax.vmap({name})."
         )
+    student = inputs.array("student_logits", pair[0], 1, logarithms=logarithms)
+    teacher = inputs.array("teacher_logits", pair[1], 1, logarithms=logarithms)
+    if inputs.surely(lambda s, t: (s.max() == -np.inf) | (t.max() == -np.inf), student, teacher):
+        raise ValueError(f"{name}: all logits are -inf; at least one label needs a probability.")
+    return student, teacher

@@ -7,28 +7,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
-from jaxtyping import Array, ArrayLike, Bool, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
-from distill.scores import check_labels
+from distill.summaries import check_every_class
+from repgeo import inputs
 
 
 class LinearProbe(NamedTuple):
-    """A fitted probe; logits of features x are x @ weights.T + bias."""
+    """A fitted probe; logits of features x are (x - centre) @ weights.T + centred_bias."""
 
     weights: Float[Array, "k m"]
     bias: Float[Array, " k"]
+    """centred_bias - weights @ centre: logits are x @ weights.T + bias where |centre| is small."""
+    centre: Float[Array, " m"]
+    """Mean of the features the probe was fitted on."""
+    centred_bias: Float[Array, " k"]
     gradient_norm: Float[Array, ""]
     """Largest entry of the gradient of the mean objective, at the returned point."""
     num_iterations: Int[Array, ""]
     converged: Bool[Array, ""]
 
-    def logits(self, features: Float[ArrayLike, "n m"]) -> Float[Array, "n k"]:
-        """The probe's logits, before softmax."""
-        return jnp.matmul(features, self.weights.T, precision="highest") + self.bias[None]
+    def logits(self, features: Real[ArrayLike, "n m"]) -> Float[Array, "n k"]:
+        """The probe's logits, before softmax. An offset of the features costs no digits."""
+        x = inputs.array("features", features, 2)
+        x = inputs.single("features", x - _like(x, self.centre)[None])
+        return jnp.matmul(x, self.weights.T, precision="highest") + self.centred_bias[None]
 
 
 def fit_linear_probe(
-    features: Float[ArrayLike, "n m"],
+    features: Real[ArrayLike, "n m"],
     labels: Int[ArrayLike, " n"],
     num_classes: int,
     *,
@@ -36,12 +43,12 @@ def fit_linear_probe(
     tolerance: Float[ArrayLike, ""] = 1e-5,
     max_iterations: int = 100,
 ) -> LinearProbe:
-    """The minimiser of mean NLL + ||W||^2 / (2 C n), C = inverse_penalty, bias not penalised.
+    """The minimiser of mean NLL + ‖W‖² / (2 C n), C = inverse_penalty, bias not penalised.
 
     The objective of scikit-learn's LogisticRegression(C) divided by C n; with two classes the
     penalty is doubled, since scikit-learn penalises their one difference of weights. Newton steps
     with backtracking; each is solved by conjugate gradients, preconditioned by the upper bound
-    X^T X / 2 on every class's curvature (Boehning 1992), so that badly scaled features cost few
+    Xᵀ X / 2 on every class's curvature (Boehning 1992), so that badly scaled features cost few
     iterations. Stops when the largest entry of the gradient is at most `tolerance` (nats per unit
     of weight; scikit-learn's default is 1e-4) or no step lowers the objective in this precision;
     `converged` says which. Can be vmapped over many probes.
@@ -50,20 +57,21 @@ def fit_linear_probe(
         ValueError: shapes do not fit, features are not finite, a label is outside
             0..num_classes-1, a class has no example, or inverse_penalty is not positive.
     """
-    _check_problem(features, labels, num_classes, inverse_penalty)
-    dtype = jnp.promote_types(jnp.result_type(features), jnp.float32)
-    x = jnp.asarray(features, dtype)
+    given, classes = _checked(features, labels, num_classes, inverse_penalty)
     # The bias is free, so centring changes its value only, and keeps single precision's digits.
-    mean = x.mean(0)
-    x = jnp.concatenate([x - mean[None], jnp.ones((len(x), 1), dtype)], axis=1)
-    penalty = (2 if num_classes == 2 else 1) / (inverse_penalty * len(x))
+    centre = inputs.single("mean", given.mean(axis=0))
+    x = inputs.single("features", given - _like(given, centre)[None])
+    n, dtype = x.shape[0], x.dtype
+    x = jnp.concatenate([x, jnp.ones((n, 1), dtype)], axis=1)
+    penalty = (2 if num_classes == 2 else 1) / (jnp.asarray(inverse_penalty) * n)
     columns = jnp.full((1, x.shape[1]), penalty, dtype).at[:, -1].set(0)
-    problem = _Problem(x, jnp.asarray(labels), columns)
+    problem = _Problem(x, classes, columns)
     with jax.default_matmul_precision("highest"):
         end = _newton(problem, num_classes, tolerance, max_iterations)
         weights, norm = end.weights[:, :-1], jnp.abs(end.gradient).max()
-        bias = end.weights[:, -1] - weights @ mean
-    return LinearProbe(weights, bias, norm, end.num_iterations, norm <= tolerance)
+        free = end.weights[:, -1]
+        bias = free - weights @ centre
+    return LinearProbe(weights, bias, centre, free, norm, end.num_iterations, norm <= tolerance)
 
 
 class _Problem(NamedTuple):
@@ -88,7 +96,9 @@ def _objective(problem: _Problem, weights: Float[Array, "k p"]) -> Float[Array, 
     return nll + 0.5 * (problem.penalty * weights**2).sum()
 
 
-def _newton(problem: _Problem, num_classes: int, tolerance, limit: int) -> _State:
+def _newton(
+    problem: _Problem, num_classes: int, tolerance: Float[ArrayLike, ""], limit: int
+) -> _State:
     """Newton's method from zero weights, each step lowering the objective up to rounding."""
     n, p = problem.x.shape
     value_and_grad = jax.value_and_grad(functools.partial(_objective, problem))
@@ -114,10 +124,12 @@ def _newton(problem: _Problem, num_classes: int, tolerance, limit: int) -> _Stat
     return jax.lax.while_loop(unfinished, step, zero)
 
 
-def _newton_direction(problem: _Problem, factor, state: _State) -> Float[Array, "k p"]:
+def _newton_direction(
+    problem: _Problem, factor: tuple[Array, bool], state: _State
+) -> Float[Array, "k p"]:
     probs = jax.nn.softmax(problem.x @ state.weights.T)
 
-    def curvature(v):
+    def curvature(v: Float[Array, "k p"]) -> Float[Array, "k p"]:
         u = probs * (problem.x @ v.T)
         u = u - probs * u.sum(1, keepdims=True)
         return u.T @ problem.x / len(problem.x) + problem.penalty * v
@@ -127,7 +139,9 @@ def _newton_direction(problem: _Problem, factor, state: _State) -> Float[Array, 
     return solve(curvature, -state.gradient)[0]
 
 
-def _backtrack(problem: _Problem, state: _State, direction):
+def _backtrack(
+    problem: _Problem, state: _State, direction: Float[Array, "k p"]
+) -> tuple[Float[Array, "k p"], Bool[Array, ""]]:
     """The first of 1, 1/2, 1/4, ... along the direction that does not raise the objective."""
     slack = 8 * jnp.finfo(state.value.dtype).eps * jnp.abs(state.value)
     at = lambda size: state.weights + size * direction
@@ -139,17 +153,23 @@ def _backtrack(problem: _Problem, state: _State, direction):
     return at(size.astype(direction.dtype)), size <= least
 
 
-def _check_problem(features, labels, num_classes: int, inverse_penalty) -> None:
-    shapes = jnp.shape(features), jnp.shape(labels)
+def _like(x: inputs.Checked, centre: Float[Array, " m"]) -> inputs.Checked:
+    """The centre where x is, so that x - centre is formed in the precision of x."""
+    on_host = isinstance(x, np.ndarray) and not inputs.is_traced(centre)
+    return np.asarray(centre) if on_host else centre
+
+
+def _checked(
+    features: ArrayLike, labels: ArrayLike, num_classes: int, inverse_penalty: Float[ArrayLike, ""]
+) -> tuple[inputs.Checked, Int[Array, " n"]]:
+    shapes = np.shape(features), np.shape(labels)
     if len(shapes[0]) != 2 or shapes[1] != shapes[0][:1] or not shapes[0][0]:
         raise ValueError(
             "fit_linear_probe takes features of shape (n, m) and n labels, n >= 1. Got shapes "
             f"{shapes[0]} and {shapes[1]}."
         )
-    if any(isinstance(a, jax.core.Tracer) for a in (features, labels, inverse_penalty)):
-        return
-    if not inverse_penalty > 0:
+    if not inputs.is_traced(inverse_penalty) and not np.asarray(inverse_penalty) > 0:
         raise ValueError(f"fit_linear_probe: inverse_penalty > 0 needed, got {inverse_penalty}.")
-    if not np.isfinite(features).all():
-        raise ValueError("fit_linear_probe: features hold NaN or infinity; remove those rows.")
-    check_labels("fit_linear_probe", labels, num_classes)
+    classes = inputs.labels("fit_linear_probe: labels", labels, num_classes)
+    check_every_class("fit_linear_probe", classes, num_classes)
+    return inputs.array("fit_linear_probe: features", features, 2, degree=2), classes

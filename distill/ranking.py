@@ -1,16 +1,20 @@
-"""Agreement of two models in the order of their labels, for one input; vmap for a batch."""
+"""Agreement of two models in the order of their labels, for ONE input; vmap for a batch."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int, Real
+
+import similarity
+from repgeo import inputs
 
 
 def pairwise_agreement(
-    student: Float[ArrayLike, " k"], teacher: Float[ArrayLike, " k"]
+    student: Real[ArrayLike, " k"], teacher: Real[ArrayLike, " k"]
 ) -> Float[Array, ""]:
     """Share of label pairs ordered as the teacher orders them, in [0, 1].
 
     Over pairs that the teacher does not tie; a tie of the student counts half. NaN if the teacher
-    ties everything. O(k^2).
+    ties everything. O(k²).
 
     Raises:
         ValueError: not two vectors of one length k >= 2.
@@ -20,12 +24,10 @@ def pairwise_agreement(
     return ((s * t + 1) / 2 * (t != 0)).sum() / ordered
 
 
-def kendall_tau(
-    student: Float[ArrayLike, " k"], teacher: Float[ArrayLike, " k"]
-) -> Float[Array, ""]:
+def kendall_tau(student: Real[ArrayLike, " k"], teacher: Real[ArrayLike, " k"]) -> Float[Array, ""]:
     """Kendall's tau-b, (concordant - discordant) over untied pairs of each, in [-1, 1].
 
-    NaN if either ties everything. O(k^2).
+    NaN if either ties everything. O(k²).
 
     Raises:
         ValueError: not two vectors of one length k >= 2.
@@ -35,19 +37,17 @@ def kendall_tau(
 
 
 def spearman_rho(
-    student: Float[ArrayLike, " k"], teacher: Float[ArrayLike, " k"]
+    student: Real[ArrayLike, " k"], teacher: Real[ArrayLike, " k"]
 ) -> Float[Array, ""]:
     """Spearman's rho: the correlation of average ranks, in [-1, 1]. NaN if either is constant.
 
     Raises:
         ValueError: not two vectors of one length k >= 2.
     """
-    _check_pair("spearman_rho", student, teacher)
-    s, t = (r - r.mean() for r in (_average_rank(student), _average_rank(teacher)))
-    return (s * t).sum() / jnp.sqrt((s * s).sum() * (t * t).sum())
+    return similarity.spearman(*map(_ordered, _pair("spearman_rho", student, teacher)))
 
 
-def ndcg(student: Float[ArrayLike, " k"], teacher: Float[ArrayLike, " k"]) -> Float[Array, ""]:
+def ndcg(student: Real[ArrayLike, " k"], teacher: Real[ArrayLike, " k"]) -> Float[Array, ""]:
     """Discounted gain of the student's order over the teacher's own, in [0, 1].
 
     Gain is the teacher's (non-negative) value of a label, its probability; discount
@@ -55,43 +55,50 @@ def ndcg(student: Float[ArrayLike, " k"], teacher: Float[ArrayLike, " k"]) -> Fl
     as in scikit-learn. NaN if the teacher is all zero.
 
     Raises:
-        ValueError: not two vectors of one length k >= 2.
+        ValueError: not two vectors of one length k >= 2, or a negative value of the teacher.
     """
-    _check_pair("ndcg", student, teacher)
-    gain = jnp.asarray(teacher)
-    return (gain * _mean_discount(student)).sum() / (gain * _mean_discount(teacher)).sum()
+    student, teacher = _pair("ndcg", student, teacher)
+    gain = inputs.single("teacher", teacher, scale=True)
+    if inputs.surely(lambda gain: (gain < 0).any(), gain):
+        raise ValueError("ndcg: the teacher's values must not be negative; pass probabilities.")
+    of_student, of_teacher = (_mean_discount(_ordered(x)) for x in (student, teacher))
+    return (gain * of_student).sum() / (gain * of_teacher).sum()
 
 
-def _positions(values: Float[ArrayLike, " k"]):
-    """For each entry, the number of larger entries and of larger or equal ones."""
-    ascending = jnp.sort(jnp.asarray(values))
-    above = len(ascending) - jnp.searchsorted(ascending, jnp.asarray(values), side="right")
-    not_below = len(ascending) - jnp.searchsorted(ascending, jnp.asarray(values), side="left")
-    return above, not_below
-
-
-def _average_rank(values: Float[ArrayLike, " k"]) -> Float[Array, " k"]:
+def _mean_discount(values: Float[Array, " k"]) -> Float[Array, " k"]:
     above, not_below = _positions(values)
-    return (above + not_below + 1) / 2
-
-
-def _mean_discount(values: Float[ArrayLike, " k"]) -> Float[Array, " k"]:
-    above, not_below = _positions(values)
-    discounts = 1 / jnp.log2(jnp.arange(len(above)) + 2.0)
+    discounts = 1 / jnp.log2(jnp.arange(values.shape[0]) + 2.0)
     before = jnp.concatenate([jnp.zeros(1), jnp.cumsum(discounts)])
     return (before[not_below] - before[above]) / (not_below - above)
 
 
-def _pair_signs(name: str, student, teacher):
-    _check_pair(name, student, teacher)
-    sign = lambda u: jnp.sign(u[:, None] - u[None, :])
-    return sign(jnp.asarray(student)), sign(jnp.asarray(teacher))
+def _positions(values: Float[Array, " k"]) -> tuple[Int[Array, " k"], Int[Array, " k"]]:
+    """For each entry, the number of larger entries and of larger or equal ones."""
+    ascending, k = jnp.sort(values), values.shape[0]
+    above = k - jnp.searchsorted(ascending, values, side="right")
+    return above, k - jnp.searchsorted(ascending, values, side="left")
 
 
-def _check_pair(name: str, student, teacher) -> None:
-    shapes = jnp.shape(student), jnp.shape(teacher)
+def _pair_signs(
+    name: str, student: object, teacher: object
+) -> tuple[Float[Array, "k k"], Float[Array, "k k"]]:
+    s, t = (_ordered(x) for x in _pair(name, student, teacher))
+    return jnp.sign(s[:, None] - s[None, :]), jnp.sign(t[:, None] - t[None, :])
+
+
+def _ordered(x: inputs.Checked) -> Float[Array, " k"]:
+    """Values of the same order: of values on the host their ranks, which float32 tells apart."""
+    if isinstance(x, np.ndarray):
+        x = np.unique(x, return_inverse=True)[1].astype(np.float32)
+    return jnp.asarray(x)
+
+
+def _pair(name: str, student: object, teacher: object) -> tuple[inputs.Checked, inputs.Checked]:
+    student, teacher = inputs.array("student", student), inputs.array("teacher", teacher)
+    shapes = student.shape, teacher.shape
     if len(shapes[0]) != 1 or shapes[0] != shapes[1] or shapes[0][0] < 2:
         raise ValueError(
             f"{name} takes one example's values over the same k >= 2 labels, two vectors of shape "
             f"(k,). Got shapes {shapes[0]} and {shapes[1]}; for a batch use jax.vmap({name})."
         )
+    return student, teacher

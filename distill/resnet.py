@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 _conv = functools.partial(
@@ -62,18 +63,19 @@ class ResNet(nn.Module):
     def __call__(
         self, x: Float[ArrayLike, "n h w c"], *, train: bool = False
     ) -> Float[Array, "n m"]:
+        y = jnp.asarray(x)
         if self.large_images:
-            x = _conv(self.channels, (7, 7), 2, padding=3)(x)
-            x = nn.relu(_norm(train=train)(x))
-            x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+            y = _conv(self.channels, (7, 7), 2, padding=3)(y)
+            y = nn.relu(_norm(train=train)(y))
+            y = nn.max_pool(y, (3, 3), (2, 2), padding=((1, 1), (1, 1)))  # pyright: ignore[reportArgumentType]
         else:
-            x = _conv(self.channels, (3, 3), padding=1)(x)
-            x = nn.relu(_norm(train=train)(x))
+            y = _conv(self.channels, (3, 3), padding=1)(y)
+            y = nn.relu(_norm(train=train)(y))
         for stage, size in enumerate(self.stage_sizes):
             for i in range(size):
                 stride = 2 if stage and not i else 1
-                x = self.block(self.channels * 2**stage, stride)(x, train=train)
-        return nn.Dense(self.dim)(x.mean((1, 2)))
+                y = self.block(self.channels * 2**stage, stride)(y, train=train)
+        return nn.Dense(self.dim)(y.mean((1, 2)))
 
 
 ResNet18 = functools.partial(ResNet, stage_sizes=(2, 2, 2, 2), block=BasicBlock)

@@ -30,16 +30,19 @@ from similarity.logit_distance import (
     pairwise_logit_distance,
     squared_logit_distances,
 )
+from similarity.measures import MEASURES, Measure, find
+from similarity.neighbours import cknna, mutual_knn, neighbour_jaccard
 from similarity.procrustes import angular_procrustes, procrustes
-from similarity.properties import PROPERTIES, find
+from similarity.ranks import spearman
 from similarity.rsa import rsa
 from similarity.stats import PairStats
 from similarity.svd import d_svd, d_svd_labels, max_d_svd
-from similarity.uncertainty import bootstrap, permutation_null
+from similarity.uncertainty import bootstrap, calibrated, permutation_null
 
 __all__ = [
     "CkaSums",
-    "PROPERTIES",
+    "MEASURES",
+    "Measure",
     "PairStats",
     "agreement",
     "alignment",
@@ -47,10 +50,12 @@ __all__ = [
     "apply_gauge",
     "bootstrap",
     "bounds",
+    "calibrated",
     "canonical_correlations",
     "centre",
     "cka",
     "cka_from_grams",
+    "cknna",
     "clr",
     "constructions",
     "d_rep",
@@ -73,6 +78,8 @@ __all__ = [
     "max_d_svd",
     "mcca",
     "minibatch_cka",
+    "mutual_knn",
+    "neighbour_jaccard",
     "pairwise_logit_distance",
     "patterns",
     "permutation_null",
@@ -81,6 +88,7 @@ __all__ = [
     "rsa",
     "sets",
     "sharded",
+    "spearman",
     "squared_logit_distances",
     "svcca",
     "total_variation",

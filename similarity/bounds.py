@@ -7,9 +7,9 @@ B: https://arxiv.org/abs/2602.15438; the others are derived here and tested.
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, Real
 
+from repgeo import inputs
 from similarity import checks
 from similarity.cca import canonical_correlations
 from similarity.distribution import kl
@@ -17,7 +17,7 @@ from similarity.family import HIGHEST, centre, clr, log_probs
 from similarity.linear_identifiability import d_rep, label_differences
 from similarity.llv import LlvDistance
 from similarity.logit_distance import logit_distance_sq
-from similarity.moments import centred_rows, left_basis, rank_tolerance
+from similarity.moments import centred, centred_rows, condensed, left_basis, rank_tolerance
 from similarity.sets import chosen_label_sets
 from similarity.svd import d_svd, d_svd_labels, max_d_svd
 
@@ -37,23 +37,24 @@ class Bound(NamedTuple):
     constants: dict[str, Array | float | bool]
 
 
-def kl_below_logit(log_p: Float[ArrayLike, "*n k"], log_q: Float[ArrayLike, "*n k"]) -> Bound:
+def kl_below_logit(log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"]) -> Bound:
     """4 KL(p‖q) <= ‖ũ - ũ'‖² for each input: the Hessian of log Σ exp is at most ½ I."""
     return _bound(4 * kl(log_p, log_q), _squared_clr(log_p, log_q))
 
 
-def logit_below_kl(log_p: Float[ArrayLike, "*n k"], log_q: Float[ArrayLike, "*n k"]) -> Bound:
+def logit_below_kl(log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"]) -> Bound:
     """‖ũ - ũ'‖² <= (2/τ) KL(p‖q), τ = min_y min(p, q), for each input.
 
     Only informative where every probability is bounded away from 0: τ is in `constants`.
     """
-    tau = jnp.exp(jnp.minimum(jnp.asarray(log_p), jnp.asarray(log_q)).min(axis=-1))
+    log_p, log_q = inputs.array("log_p", log_p), inputs.array("log_q", log_q)
+    tau = jnp.exp(jnp.minimum(*inputs.working(log_p=log_p, log_q=log_q)).min(axis=-1))
     return _bound(_squared_clr(log_p, log_q), 2 * kl(log_p, log_q) / tau, tau=tau)
 
 
-def raw_logit_loss(u: Float[ArrayLike, "n k"], u2: Float[ArrayLike, "n k"]) -> Bound:
+def raw_logit_loss(u: Real[ArrayLike, "n k"], u2: Real[ArrayLike, "n k"]) -> Bound:
     """Identity: E_x Σ_y (u - u')² = d_logit² + k E_x (mean_y(u - u'))²."""
-    difference = checks.floating("u", u, 2) - checks.floating("u2", u2, 2)
+    difference = checks.difference(u, u2)
     shift = difference.mean(axis=1, keepdims=True)
     d_sq = jnp.square(difference - shift).sum(axis=1).mean()
     shift_sq = difference.shape[1] * jnp.square(shift).mean()
@@ -61,26 +62,26 @@ def raw_logit_loss(u: Float[ArrayLike, "n k"], u2: Float[ArrayLike, "n k"]) -> B
     return _identity(total, d_sq + shift_sq, d_logit_sq=d_sq, shift_sq=shift_sq)
 
 
-def l2_below_l1(u: Float[ArrayLike, "n k"], u2: Float[ArrayLike, "n k"]) -> Bound:
+def l2_below_l1(u: Real[ArrayLike, "n k"], u2: Real[ArrayLike, "n k"]) -> Bound:
     """E_x‖δ‖₂ <= k·L1 for raw logit differences δ, L1 their mean absolute entry (B's loss)."""
-    difference = checks.floating("u", u, 2) - checks.floating("u2", u2, 2)
+    difference = checks.difference(u, u2)
     l2 = jnp.linalg.norm(difference, axis=1).mean()
     return _bound(l2, difference.shape[1] * jnp.abs(difference).mean())
 
 
-def l1_below_l2(u: Float[ArrayLike, "n k"], u2: Float[ArrayLike, "n k"]) -> Bound:
+def l1_below_l2(u: Real[ArrayLike, "n k"], u2: Real[ArrayLike, "n k"]) -> Bound:
     """k·L1 <= √k E_x‖δ‖₂."""
-    difference = checks.floating("u", u, 2) - checks.floating("u2", u2, 2)
+    difference = checks.difference(u, u2)
     k = difference.shape[1]
     l2 = jnp.linalg.norm(difference, axis=1).mean()
     return _bound(k * jnp.abs(difference).mean(), k**0.5 * l2)
 
 
 def label_set_average(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     *,
     label_sets: Int[ArrayLike, "s w"] | None = None,
     key: Key[Array, ""] | None = None,
@@ -103,10 +104,10 @@ def label_set_average(
 
 
 def d_rep_below_logit(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     *,
     label_sets: Int[ArrayLike, "s w"] | None = None,
     key: Key[Array, ""] | None = None,
@@ -122,7 +123,7 @@ def d_rep_below_logit(
 
 
 def cca_below_residual(
-    f: Float[ArrayLike, "n m"], g: Float[ArrayLike, "k m"], f2: Float[ArrayLike, "n m2"]
+    f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"], f2: Real[ArrayLike, "n m2"]
 ) -> Bound:
     """Σ_i (1 - ρ_i²) λ_i <= E_x‖ũ - its regression on f'‖², all centred over inputs (B).
 
@@ -130,24 +131,27 @@ def cca_below_residual(
     descending.
     """
     values, rho, residual, _ = _cca_parts(f, g, f2)
-    return _bound(((1 - jnp.square(rho)) * values).sum(), residual, eigenvalues=values, rho=rho)
+    lhs = ((1 - jnp.square(rho)) * values).sum()
+    return _bound(lhs, residual, size=values.sum(), eigenvalues=values, rho=rho)
 
 
 def residual_below_logit(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
 ) -> Bound:
     """E_x‖ũ - its regression on f'‖² <= d_logit²: ũ' is one linear function of f'."""
-    return _bound(_cca_parts(f, g, f2)[2], logit_distance_sq(f, g, f2, g2))
+    values, _, residual, _ = _cca_parts(f, g, f2)
+    size = _squared_rounding(residual) * values.sum()
+    return _bound(residual, logit_distance_sq(f, g, f2, g2), size=size)
 
 
 def mcca_above_logit(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
 ) -> Bound:
     """1 - d_logit²/(m λ_m) <= m_CCA over m correlations, λ_m the least variance of ũ."""
     values, rho, _, m = _cca_parts(f, g, f2)
@@ -157,9 +161,9 @@ def mcca_above_logit(
     return _bound(lhs, rho.sum() / m, d_logit_sq=d_sq, least_variance=least)
 
 
-def svd_below_trace(z: Float[ArrayLike, "n s"], w: Float[ArrayLike, "n s"]) -> Bound:
+def svd_below_trace(z: Real[ArrayLike, "n s"], w: Real[ArrayLike, "n s"]) -> Bound:
     """d_SVD(z, w) <= 1 - tr(R)/s: the nuclear norm is at least the trace."""
-    z, w = checks.representations(z, w)
+    z, w = checks.representations(z, w, columns=True)
     if z.shape != w.shape:
         raise ValueError(f"z {z.shape} and w {w.shape} must have as many columns")
     a, b = centred_rows(z, w)
@@ -169,10 +173,10 @@ def svd_below_trace(z: Float[ArrayLike, "n s"], w: Float[ArrayLike, "n s"]) -> B
 
 
 def embeddings_below_llv(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     llv: LlvDistance,
 ) -> Bound:
     """max d_SVD(Lᵀf, L'ᵀf') <= 2 t1², over the label sets of d_LLV's pivot and left-out label.
@@ -180,26 +184,26 @@ def embeddings_below_llv(
     Standardised coordinates differ by sd <= 2 t1, hence correlate at 1 - 2 t1² or more.
     """
     lhs = max_d_svd(f, g, f2, g2, llv.pivot, llv.leave_out)
-    return _bound(lhs, 2 * jnp.square(llv.t1), t1=llv.t1)
+    return _bound(lhs, 2 * jnp.square(llv.t1), size=_squared_rounding(lhs), t1=llv.t1)
 
 
 def unembeddings_below_llv(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     llv: LlvDistance,
 ) -> Bound:
     """d_SVD(Nᵀg, N'ᵀg') <= 2 t2², for the input set of d_LLV."""
     lhs = d_svd_labels(f, g, f2, g2, llv.input_set)
-    return _bound(lhs, 2 * jnp.square(llv.t2), t2=llv.t2)
+    return _bound(lhs, 2 * jnp.square(llv.t2), size=_squared_rounding(lhs), t2=llv.t2)
 
 
 def published_llv(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     llv: LlvDistance,
 ) -> Bound:
     """d_{f,g} <= 2 m d_LLV (A, theorem 4.7); says nothing (`vacuous`) from d_LLV = 1/(2m) on."""
@@ -211,16 +215,19 @@ def published_llv(
 
 
 def concept_kl(
-    W: Float[ArrayLike, "concepts m"],
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    W: Real[ArrayLike, "concepts m"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
 ) -> Bound:
     """E_x KL(softmax(W f)‖softmax(W' f')) <= ¼‖B‖² d_logit², with W = B g̃ and W' = B g̃' (B).
 
     B = W g̃⁺, in operator norm. A concept the first model reads off linearly can be read off the
-    second. Raises ValueError when W is not in the span of the unembeddings.
+    second.
+
+    Raises:
+        ValueError: W is not in the span of the unembeddings.
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     W = checks.floating("W", W, 2)
@@ -230,7 +237,7 @@ def concept_kl(
     B = jnp.matmul(W, jnp.linalg.pinv(g), precision=HIGHEST)
     missed = jnp.linalg.norm(W - jnp.matmul(B, g, precision=HIGHEST))
     rounding = 1e3 * jnp.finfo(g.dtype).eps * jnp.linalg.norm(W)
-    if checks.surely(jnp.greater, missed, rounding):
+    if inputs.surely(jnp.greater, missed, rounding):
         raise ValueError("W is not a linear image of the centred unembeddings, which lack rank")
     W2 = jnp.matmul(B, g2, precision=HIGHEST)
     lhs = kl(log_probs(f, W), log_probs(f2, W2)).mean()
@@ -240,12 +247,12 @@ def concept_kl(
 
 
 def _cca_parts(f: ArrayLike, g: ArrayLike, f2: ArrayLike) -> tuple[Array, Array, Array, int]:
-    f, g = checks.model(f, g)
+    f, g = checks.model(f, g, centre=True, degree=4)
     # ũ = (f Rᵀ) Qᵀ for g̃ = Q R: m coordinates with all the geometry of the k logits.
     R = jnp.linalg.qr(centre(g), mode="r")
     u = jnp.matmul(f, R.T, precision=HIGHEST)
-    u, f2 = checks.representations(u, f2)
-    rows, rows2 = centred_rows(u, f2)
+    u, f2 = checks.representations(u, f2, scale=False)
+    rows, rows2 = condensed(centred(u), centred(f2))
     values = jnp.square(jnp.linalg.svd(rows, compute_uv=False)) / f.shape[0]
     rho = canonical_correlations(u, f2)
     values, rho = (jnp.pad(x, (0, max(0, u.shape[1] - x.size))) for x in (values, rho))
@@ -258,9 +265,13 @@ def _squared_clr(log_p: ArrayLike, log_q: ArrayLike) -> Array:
     return jnp.square(clr(log_p) - clr(log_q)).sum(axis=-1)
 
 
-def _bound(lhs: Array, rhs: Array, **constants: Array | float | bool) -> Bound:
+def _bound(
+    lhs: Array, rhs: Array, *, size: Array | float = 0.0, **constants: Array | float | bool
+) -> Bound:
+    """`size` is that of what a side was the difference of: rounding is of that size."""
     lhs, rhs = jnp.asarray(lhs), jnp.asarray(rhs)
-    return Bound(lhs, rhs, rhs - lhs, lhs <= rhs + _rounding(lhs, rhs), constants)
+    rounding = jnp.maximum(_rounding(lhs, rhs), 64 * jnp.finfo(lhs.dtype).eps * size)
+    return Bound(lhs, rhs, rhs - lhs, lhs <= rhs + rounding, constants)
 
 
 def _identity(lhs: Array, rhs: Array, **constants: Array | float | bool) -> Bound:
@@ -270,3 +281,8 @@ def _identity(lhs: Array, rhs: Array, **constants: Array | float | bool) -> Boun
 
 def _rounding(lhs: Array, rhs: Array) -> Array:
     return 64 * jnp.finfo(lhs.dtype).eps * jnp.maximum(jnp.abs(lhs), jnp.abs(rhs))
+
+
+def _squared_rounding(side: Array) -> float:
+    """The size, relative to its terms, of a sum of squares of differences that are rounding."""
+    return 64 * float(jnp.finfo(side.dtype).eps)

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from similarity import checks
 from similarity.family import HIGHEST
@@ -26,7 +25,7 @@ class CanonicalAnalysis(NamedTuple):
 
 
 def canonical_correlations(
-    f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"], *, rtol: float | None = None
+    f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], *, rtol: float | None = None
 ) -> Float[Array, " q"]:
     """The min(m, m') canonical correlations ρ of f and f', descending, each in [0, 1].
 
@@ -38,7 +37,7 @@ def canonical_correlations(
 
 
 def mcca(
-    f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"], *, rtol: float | None = None
+    f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], *, rtol: float | None = None
 ) -> Float[Array, ""]:
     """m_CCA: the mean canonical correlation over the smaller of the two ranks, in [0, 1].
 
@@ -50,20 +49,22 @@ def mcca(
 
 
 def svcca(
-    f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"], *, threshold: float = 0.99
+    f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], *, threshold: float = 0.99
 ) -> Float[Array, ""]:
     """SVCCA: m_CCA of the leading singular directions that hold `threshold` of the variance.
 
     In [0, 1]; symmetric; a similarity. Invariant to rotation, isotropic scale and translation.
-    Raghu et al. 2017, https://arxiv.org/abs/1706.05806. Raises ValueError unless
-    0 < threshold <= 1.
+    Raghu et al. 2017, https://arxiv.org/abs/1706.05806.
+
+    Raises:
+        ValueError: threshold is outside (0, 1].
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold={threshold}; accepted is a share of variance in (0, 1]")
     return _mean(_analyse(f, f2, None, threshold))
 
 
-def pwcca(f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"]) -> Float[Array, ""]:
+def pwcca(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"]) -> Float[Array, ""]:
     """PWCCA = Σ α_i ρ_i / Σ α_i, α_i = Σ_j |⟨h_i, f_j⟩| for the canonical variates h_i of f.
 
     In [0, 1]; a similarity; not symmetric: f sets the weights. Invariant to translation and
@@ -76,7 +77,7 @@ def pwcca(f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"]) -> Float[Arr
 
 
 def linear_regression_r2(
-    f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"]
+    f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"]
 ) -> Float[Array, ""]:
     """R² of f regressed on f' with an intercept: ‖Q_f'ᵀ f‖²/‖f‖², in [0, 1].
 

@@ -1,52 +1,51 @@
-"""Validation of array arguments: one clear error each, skipped for values under tracing."""
+"""Arguments that measures share: a model, a pair of models, a pair of representations, a set.
 
-from collections.abc import Callable
+Each is checked and converted once, here, by `repgeo.inputs`; kernels check nothing.
+"""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from repgeo import inputs
+
+# Logit distances square products of f and g.
+_MODEL_DEGREE = 4
+# The largest share of a column's spread that rounding to float32 may be.
+_UNRESOLVED = 1e-3
 
 
-def is_traced(*arrays: object) -> bool:
-    """Whether any argument is an abstract value, whose entries cannot be looked at."""
-    return any(isinstance(array, jax.core.Tracer) for array in arrays)
-
-
-def surely(claim: Callable[..., Array], *arrays: Array) -> bool:
-    """Whether a claim about entries holds; False when they cannot be looked at.
-
-    Entries that are known while something else is traced are looked at.
-    """
-    if is_traced(*arrays):
-        return False
-    with jax.ensure_compile_time_eval():
-        return bool(claim(*arrays))
-
-
-def floating(name: str, value: ArrayLike, ndim: int | None = None) -> Float[Array, "..."]:
-    """`value` as an array of at least single precision, with finite entries.
-
-    Raises ValueError for a wrong number of dimensions, an empty array, NaN or infinity.
-    """
-    array = _real(name, value, ndim)
-    # NumPy looks at its own arrays without waiting for a device.
-    given = isinstance(value, np.ndarray)
-    if not np.isfinite(value).all() if given else surely(_any_not_finite, array):
-        raise ValueError(
-            f"{name} of shape {array.shape} holds NaN or infinite entries; every entry must be "
-            "finite. Drop those rows, or the labels whose logits are -inf, from both models"
-        )
+def floating(name: str, value: object, ndim: int | None = None) -> Float[Array, "..."]:
+    """`value` as it is, finite, in the precision of kernels."""
+    array = inputs.single(name, inputs.array(name, value, ndim))
     return array
 
 
-def log_probabilities(name: str, value: ArrayLike) -> Float[Array, "*n k"]:
+def translated(name: str, value: object, ndim: int = 2) -> Float[Array, "..."]:
+    """`floating` up to a translation of rows, for what does not see one."""
+    array = inputs.single(name, inputs.array(name, value, ndim), centre=True)
+    return array
+
+
+def difference(u: object, u2: object, ndim: int | None = 2) -> Float[Array, "..."]:
+    """u - u2 in the precision given, of two arrays of logits over the same inputs and labels."""
+    u, u2 = inputs.array("u", u, ndim), inputs.array("u2", u2, ndim)
+    if u.shape != u2.shape:
+        raise ValueError(
+            f"u has shape {u.shape} and u2 has shape {u2.shape}; both must be (inputs, labels) "
+            "over the same inputs and labels"
+        )
+    delta = inputs.single("u - u2", u - u2)
+    return delta
+
+
+def log_probabilities(name: str, value: object) -> Float[Array, "*n k"]:
     """`value` as an array of log-probabilities; -inf stands for probability zero."""
-    array = _real(name, value, None)
+    array = inputs.single(name, inputs.array(name, value, logarithms=True))
     if array.ndim == 0:
         raise ValueError(f"{name} is a scalar; log-probabilities have a last axis of labels")
-    if surely(_any_not_normalised, array):
+    if inputs.surely(_any_not_normalised, array):
         raise ValueError(
             f"{name} of shape {array.shape} holds rows that are not log-probabilities (their "
             "probabilities do not sum to 1); pass log_probs(f, g) or jax.nn.log_softmax(logits)"
@@ -55,24 +54,26 @@ def log_probabilities(name: str, value: ArrayLike) -> Float[Array, "*n k"]:
 
 
 def model(
-    f: ArrayLike, g: ArrayLike, mark: str = ""
+    f: object, g: object, mark: str = "", *, centre: bool = False, degree: int = 1
 ) -> tuple[Float[Array, "n m"], Float[Array, "k m"]]:
-    """Embeddings f and unembeddings g of one model, of equal representation dimension."""
-    f, g = floating(f"f{mark}", f, 2), floating(f"g{mark}", g, 2)
+    """Embeddings f and unembeddings g of one model; with `centre`, g up to a translation."""
+    name, head = f"f{mark}", f"g{mark}"
+    f, g = (inputs.array(*pair, 2, degree=degree) for pair in ((name, f), (head, g)))
     if f.shape[1] != g.shape[1]:
         raise ValueError(
-            f"f{mark} has shape {f.shape} and g{mark} has shape {g.shape}: both end in the "
+            f"{name} has shape {f.shape} and {head} has shape {g.shape}: both end in the "
             "representation dimension, which must be equal (is one of them transposed?)"
         )
-    return f, g
+    # An offset of f does change probabilities, so it can only be held or refused.
+    return resolved(name, f), inputs.single(head, g, centre=centre)
 
 
 def pair(
-    f: ArrayLike, g: ArrayLike, f2: ArrayLike, g2: ArrayLike
+    f: object, g: object, f2: object, g2: object
 ) -> tuple[Float[Array, "n m"], Float[Array, "k m"], Float[Array, "n m2"], Float[Array, "k m2"]]:
-    """Two models over the same inputs and labels, in one dtype; the dimensions may differ."""
-    f, g = model(f, g)
-    f2, g2 = model(f2, g2, "2")
+    """Two models over the same inputs and labels, in one dtype, g and g2 up to a translation."""
+    f, g = model(f, g, centre=True, degree=_MODEL_DEGREE)
+    f2, g2 = model(f2, g2, "2", centre=True, degree=_MODEL_DEGREE)
     if f.shape[0] != f2.shape[0]:
         raise ValueError(
             f"f has shape {f.shape} and f2 has shape {f2.shape}: row i of both must belong to "
@@ -83,15 +84,14 @@ def pair(
             f"g has shape {g.shape} and g2 has shape {g2.shape}: row y of both must belong to "
             "the same label, so the numbers of labels must be equal"
         )
-    dtype = jnp.result_type(f, g, f2, g2)
-    return f.astype(dtype), g.astype(dtype), f2.astype(dtype), g2.astype(dtype)
+    f, g, f2, g2 = inputs.alike(f, g, f2, g2)
+    return f, g, f2, g2
 
 
-def representations(
-    x: ArrayLike, y: ArrayLike, least: int = 2
-) -> tuple[Float[Array, "n m"], Float[Array, "n m2"]]:
-    """Two representations of the same n inputs, n >= least, in one dtype."""
-    x, y = floating("first representation", x, 2), floating("second representation", y, 2)
+def same_inputs(x: object, y: object, least: int) -> tuple[inputs.Checked, inputs.Checked]:
+    """Two checked representations of the same n inputs, n >= least."""
+    x = inputs.array("first representation", x, 2)
+    y = inputs.array("second representation", y, 2)
     if x.shape[0] != y.shape[0]:
         raise ValueError(
             f"the representations have shapes {x.shape} and {y.shape}: row i of both must belong "
@@ -99,13 +99,48 @@ def representations(
         )
     if x.shape[0] < least:
         raise ValueError(f"{x.shape[0]} inputs given; this measure needs at least {least}")
-    dtype = jnp.result_type(x, y)
-    return x.astype(dtype), y.astype(dtype)
+    return x, y
+
+
+def representations(
+    x: object, y: object, least: int = 2, *, scale: bool = True, columns: bool = False
+) -> tuple[Float[Array, "n m"], Float[Array, "n m2"]]:
+    """Two representations of the same inputs in one dtype, for a measure that sees no translation.
+
+    Nor, with `scale`, an isotropic scale of either side, nor with `columns` one of each column.
+    """
+    sides = []
+    for checked in same_inputs(x, y, least):
+        if columns and isinstance(checked, np.ndarray):
+            checked, _ = inputs.scaled(checked, axis=0)
+        sides.append(inputs.single("representation", checked, centre=True, scale=scale))
+    x, y = inputs.alike(*sides)
+    return x, y
+
+
+def resolved(name: str, checked: inputs.Checked) -> Float[Array, "..."]:
+    """A checked array as it is, for a measure that does or may see an offset.
+
+    Raises:
+        ValueError: float32 would lose float64 values between their offset and their spread.
+    """
+    if isinstance(checked, np.ndarray) and checked.dtype != jax.dtypes.canonicalize_dtype(
+        checked.dtype
+    ):
+        spread = np.ptp(checked, axis=0)
+        rounding = np.finfo(np.float32).eps * np.abs(checked).max(axis=0)
+        if (rounding > _UNRESOLVED * spread)[spread > 0].any():
+            raise ValueError(
+                f"{name} holds columns whose offset hides their spread from float32; enable JAX's "
+                "x64 mode, or subtract their means if what you ask does not depend on them"
+            )
+    array = inputs.single(name, checked)
+    return array
 
 
 def index_sets(name: str, value: ArrayLike, size: int, width: int | None) -> Int[Array, "s w"]:
     """`value` as (S, w) indices below `size`, the pivot first, distinct within a row."""
-    array = value if is_traced(value) else np.asarray(value)
+    array = value if isinstance(value, jax.Array) else np.asarray(value)
     wanted = "w" if width is None else str(width)
     if array.ndim != 2 or 0 in array.shape or (width is not None and array.shape[1] != width):
         raise ValueError(
@@ -114,32 +149,13 @@ def index_sets(name: str, value: ArrayLike, size: int, width: int | None) -> Int
         )
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise ValueError(f"{name} has dtype {array.dtype}; accepted are integer indices")
-    if not is_traced(array):
-        ordered = np.sort(array, axis=1)
+    if not inputs.is_traced(array):
+        ordered = np.sort(np.asarray(array), axis=1)
         if ordered[:, 0].min() < 0 or ordered[:, -1].max() >= size:
             raise ValueError(f"{name} holds indices outside [0, {size})")
         if (ordered[:, 1:] == ordered[:, :-1]).any():
             raise ValueError(f"{name} holds a set that names an index twice; drop the repeats")
     return jnp.asarray(array, jnp.int32)
-
-
-def _real(name: str, value: ArrayLike, ndim: int | None) -> Array:
-    array = jnp.asarray(value)
-    if jnp.issubdtype(array.dtype, jnp.complexfloating):
-        raise ValueError(f"{name} has dtype {array.dtype}; accepted are real numbers")
-    if ndim is not None and array.ndim != ndim:
-        raise ValueError(
-            f"{name} has shape {array.shape}; accepted is an array of {ndim} dimensions. "
-            "Reshape it, or vmap over the extra axes"
-        )
-    if array.size == 0:
-        raise ValueError(f"{name} has shape {array.shape} and no entries; give at least one row")
-    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
-
-
-@jax.jit
-def _any_not_finite(array: Array) -> Array:
-    return ~jnp.isfinite(array).all()
 
 
 @jax.jit

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Real
 
+from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST
+from similarity.moments import centred
 
 
 class Moments(NamedTuple):
@@ -43,33 +45,40 @@ class CkaSums(NamedTuple):
     xy: Moments
 
     @classmethod
-    def init(cls, shift: Float[ArrayLike, " m"], shift2: Float[ArrayLike, " m2"]) -> "CkaSums":
+    def init(cls, shift: Real[ArrayLike, " m"], shift2: Real[ArrayLike, " m2"]) -> "CkaSums":
         """Sums over no examples; take as shifts the column means of the first batch."""
-        x, y = checks.floating("shift", shift, 1), checks.floating("shift2", shift2, 1)
+        x, y = inputs.alike(
+            checks.floating("shift", shift, 1), checks.floating("shift2", shift2, 1)
+        )
         nothing = _all_moments(jnp.zeros((1, x.size), x.dtype), jnp.zeros((1, y.size), y.dtype))
         return cls(x, y, jnp.zeros((), x.dtype), *nothing)
 
-    def update(self, f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"]) -> "CkaSums":
-        """Sums with a batch added. Raises ValueError for dimensions other than those of `init`."""
-        x, y = checks.representations(f, f2, least=1)
+    def update(self, f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"]) -> "CkaSums":
+        """Sums with a batch added.
+
+        Raises:
+            ValueError: dimensions differ from those of `init`, or fourth powers overflow or vanish.
+        """
+        x, y = checks.same_inputs(f, f2, least=1)
         if (x.shape[1], y.shape[1]) != (self.shift.size, self.shift2.size):
             raise ValueError(
                 f"f {x.shape} and f2 {y.shape} given; accepted are dimensions "
                 f"{self.shift.size} and {self.shift2.size}, as in init"
             )
-        batch = _all_moments(x - self.shift[None, :], y - self.shift2[None, :])
-        return self._add(jnp.asarray(x.shape[0], self.count.dtype), batch)
+        x, y = (_shifted(z, at) for z, at in ((x, self.shift), (y, self.shift2)))
+        return self._add(jnp.asarray(x.shape[0], self.count.dtype), _all_moments(x, y))
 
     def merge(self, other: "CkaSums") -> "CkaSums":
         """Sums over the examples of both, which must have been started with the same shifts."""
-        if checks.surely(_shifts_differ, self.shift, self.shift2, other.shift, other.shift2):
+        if inputs.surely(_shifts_differ, self.shift, self.shift2, other.shift, other.shift2):
             raise ValueError("the sums were started with different shifts; start both with one")
         return self._add(other.count, other[3:])
 
     def cka(self, *, debiased: bool = False) -> Float[Array, ""]:
         """The linear CKA of all examples seen; see the function of that name."""
         hsic = _unbiased_hsic if debiased else _biased_hsic
-        return _ratio(*(hsic(pair, self.count) for pair in (self.xy, self.xx, self.yy)))
+        xy, xx, yy = (hsic(pair, self.count) for pair in (self.xy, self.xx, self.yy))
+        return _ratio(xy, xx, yy)
 
     def _add(self, count: Array, moments: tuple[Moments, ...]) -> "CkaSums":
         added = jax.tree.map(jnp.add, (self.count, *self[3:]), (count, *moments))
@@ -77,42 +86,52 @@ class CkaSums(NamedTuple):
 
 
 def cka(
-    f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"], *, debiased: bool = False
+    f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], *, debiased: bool = False
 ) -> Float[Array, ""]:
     """Linear CKA = HSIC(f, f')/√(HSIC(f, f) HSIC(f', f')): a similarity, symmetric, not a metric.
 
     In [0, 1]; debiased, which is near 0 for independent data at any n, in [-1, 1]: a negative
     value is returned as it is. The biased one tends to 1 as m/n grows. Invariant to rotation,
     isotropic scale and translation. 0 when a side does not vary.
-    Raises ValueError for n < 2, or n < 4 when debiased.
+
+    Raises:
+        ValueError: n < 2, or n < 4 when debiased.
     """
     f, f2 = checks.representations(f, f2, least=4 if debiased else 2)
     return _cka(f, f2, debiased)
 
 
 def minibatch_cka(
-    f: Float[ArrayLike, "batches n m"], f2: Float[ArrayLike, "batches n m2"]
+    f: Real[ArrayLike, "batches n m"], f2: Real[ArrayLike, "batches n m2"]
 ) -> Float[Array, ""]:
     """Minibatch CKA: sums over batches of unbiased HSIC, then their ratio; in [-1, 1].
 
     Nguyen et al. 2021, https://arxiv.org/abs/2010.15327: an estimate of debiased CKA whose error
     falls with the number of batches, not a function of all examples as `CkaSums` is.
-    Invariances are those of `cka`. Raises ValueError for fewer than 4 examples a batch.
+    Invariances are those of `cka`.
+
+    Raises:
+        ValueError: fewer than 4 examples a batch.
     """
-    f, f2 = checks.floating("f", f, 3), checks.floating("f2", f2, 3)
+    f, f2 = inputs.array("f", f, 3), inputs.array("f2", f2, 3)
     if f.shape[:2] != f2.shape[:2] or f.shape[1] < 4:
         raise ValueError(
             f"f has shape {f.shape} and f2 has shape {f2.shape}; accepted are (batches, n, dim) "
             "with equal batches and equal n >= 4"
         )
-    return _minibatch(f, f2)
+    sides = []
+    for x in (f, f2):
+        flat, _ = inputs.scaled(x.reshape(-1, x.shape[2]))
+        flat = inputs.single("representation", flat, centre=True, scale=True)
+        sides.append(flat.reshape(x.shape))
+    return _minibatch(*inputs.alike(*sides))
 
 
 def cka_from_grams(
-    K: Float[ArrayLike, "n n"], K2: Float[ArrayLike, "n n"], *, debiased: bool = False
+    K: Real[ArrayLike, "n n"], K2: Real[ArrayLike, "n n"], *, debiased: bool = False
 ) -> Float[Array, ""]:
     """CKA of two kernel matrices, such as those of Gaussian kernels. Ranges as in `cka`."""
-    K, K2 = checks.floating("K", K, 2), checks.floating("K2", K2, 2)
+    K, K2 = inputs.array("K", K, 2), inputs.array("K2", K2, 2)
     least = 4 if debiased else 2
     if not K.shape == K2.shape == (K.shape[0],) * 2 or K.shape[0] < least:
         raise ValueError(
@@ -120,7 +139,12 @@ def cka_from_grams(
             f"matrices of the same n >= {least} examples"
         )
     centre = _doubly_centred_off_diagonal if debiased else _doubly_centred
-    K, K2 = centre(K), centre(K2)
+    sides = []
+    for kernel in (K, K2):
+        # A constant added to all entries drops out: it is taken away in the precision given.
+        kernel = inputs.single("kernel", kernel - kernel.mean(), scale=True)
+        sides.append(centre(inputs.scaled(kernel)[0]))
+    K, K2 = inputs.alike(*sides)
     return _ratio(jnp.vdot(K, K2), jnp.vdot(K, K), jnp.vdot(K2, K2))
 
 
@@ -161,8 +185,7 @@ def _ratio(xy: Array, xx: Array, yy: Array) -> Array:
 
 
 def _of_batch(f: Array, f2: Array, debiased: bool) -> tuple[Array, Array, Array]:
-    x, y = f - f.mean(axis=0, keepdims=True), f2 - f2.mean(axis=0, keepdims=True)
-    xx, yy, xy = _all_moments(x, y)
+    xx, yy, xy = _all_moments(centred(f), centred(f2))
     hsic = _unbiased_hsic if debiased else _biased_hsic
     n = jnp.asarray(f.shape[0], f.dtype)
     return hsic(xy, n), hsic(xx, n), hsic(yy, n)
@@ -170,7 +193,7 @@ def _of_batch(f: Array, f2: Array, debiased: bool) -> tuple[Array, Array, Array]
 
 @jax.jit(static_argnames=("debiased",))
 def _cka(f: Array, f2: Array, debiased: bool) -> Array:
-    return _ratio(*_of_batch(f, f2, debiased))
+    return _ratio(*_of_batch(inputs.scaled(f)[0], inputs.scaled(f2)[0], debiased))
 
 
 @jax.jit
@@ -191,6 +214,14 @@ def _doubly_centred_off_diagonal(K: Array) -> Array:
     row = off.sum(axis=1, keepdims=True) / (n - 2)
     moved = off - row - row.T + off.sum() / ((n - 1) * (n - 2))
     return moved * (1 - jnp.eye(n, dtype=K.dtype))
+
+
+def _shifted(x: inputs.Checked, shift: Array) -> Array:
+    """x less its shift, in the precision of x; its fourth powers must fit."""
+    at = np.asarray(shift) if isinstance(x, np.ndarray) and not inputs.is_traced(shift) else shift
+    moved = inputs.array("f less its shift", x - at[None, :], degree=4)
+    moved = inputs.single("moved", moved)
+    return moved.astype(shift.dtype)
 
 
 def _shifts_differ(x: Array, y: Array, x2: Array, y2: Array) -> Array:

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, ArrayLike, Float, Int, Key, Real
 
 # A permutation of seven even directions without circular correlation: Σ exp i(θ_j - θ_π(j)) =
 # Σ exp i(θ_j + θ_π(j)) = 0, so that every canonical correlation of the directions is 0.
@@ -28,7 +27,7 @@ class ModelPair(NamedTuple):
     g2: Float[Array, "k m"]
 
 
-def polar(angle: Float[ArrayLike, "*n"], length: Float[ArrayLike, "*#n"]) -> Float[Array, "*n 2"]:
+def polar(angle: Real[ArrayLike, "*n"], length: Real[ArrayLike, "*#n"]) -> Float[Array, "*n 2"]:
     """Points of the plane from angles in radians and lengths."""
     angle, length = jnp.asarray(angle), jnp.asarray(length)
     return jnp.stack([length * jnp.cos(angle), length * jnp.sin(angle)], axis=-1)
@@ -133,7 +132,7 @@ def equal_likelihoods(key: Key[Array, ""], per_label: int = 1000) -> ThreeModels
     return ThreeModels(fs, polar(angles, jnp.broadcast_to(lengths, angles.shape)))
 
 
-def radial_labels(x: Float[ArrayLike, "n 2"], k: int) -> Int[Array, " n"]:
+def radial_labels(x: Real[ArrayLike, "n 2"], k: int) -> Int[Array, " n"]:
     """⌊θ k/π⌋ for the angle θ ∈ [0, π] of the line through x: antipodal wedges share a label."""
     x = jnp.asarray(x)
     upper = jnp.where(x[:, 1:] < 0, -x, x)

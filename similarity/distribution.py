@@ -1,8 +1,7 @@
 """Divergences between the two models' predictive distributions, per example, in nats."""
 
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, ArrayLike, Bool, Float, Real
 
 from similarity import checks
 
@@ -11,7 +10,7 @@ _SERIES_BELOW = 0.25
 _SERIES_TERMS = 14
 
 
-def kl(log_p: Float[ArrayLike, "*n k"], log_q: Float[ArrayLike, "*n k"]) -> Float[Array, "*n"]:
+def kl(log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"]) -> Float[Array, "*n"]:
     """KL(p‖q) = Σ_y p (log p - log q), in nats, in [0, ∞]; 0 iff p = q; not symmetric.
 
     Summed as Σ p (expm1(t) - t), t = log q - log p, whose terms are all non-negative: a
@@ -21,7 +20,7 @@ def kl(log_p: Float[ArrayLike, "*n k"], log_q: Float[ArrayLike, "*n k"]) -> Floa
     return jnp.sum(kl_terms(*_pair(log_p, log_q)), axis=-1)
 
 
-def js(log_p: Float[ArrayLike, "*n k"], log_q: Float[ArrayLike, "*n k"]) -> Float[Array, "*n"]:
+def js(log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"]) -> Float[Array, "*n"]:
     """Jensen-Shannon divergence ½KL(p‖r) + ½KL(q‖r), r = ½(p + q), in nats, in [0, log 2].
 
     Its square root is a metric on distributions.
@@ -32,16 +31,14 @@ def js(log_p: Float[ArrayLike, "*n k"], log_q: Float[ArrayLike, "*n k"]) -> Floa
 
 
 def total_variation(
-    log_p: Float[ArrayLike, "*n k"], log_q: Float[ArrayLike, "*n k"]
+    log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"]
 ) -> Float[Array, "*n"]:
     """Total variation ½ Σ_y |p - q|, in [0, 1]; a metric on distributions."""
     log_p, log_q = _pair(log_p, log_q)
     return 0.5 * jnp.sum(jnp.abs(jnp.exp(log_p) - jnp.exp(log_q)), axis=-1)
 
 
-def agreement(
-    log_p: Float[ArrayLike, "*n k"], log_q: Float[ArrayLike, "*n k"]
-) -> Bool[Array, "*n"]:
+def agreement(log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"]) -> Bool[Array, "*n"]:
     """Whether both models predict the same label; of tied labels the lowest index counts."""
     log_p, log_q = _pair(log_p, log_q)
     return jnp.argmax(log_p, axis=-1) == jnp.argmax(log_q, axis=-1)

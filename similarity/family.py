@@ -2,50 +2,54 @@
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
+from repgeo import inputs
 from similarity import checks
 
 HIGHEST = jax.lax.Precision.HIGHEST
 
 
-def logits(f: Float[ArrayLike, "n m"], g: Float[ArrayLike, "k m"]) -> Float[Array, "n k"]:
+def logits(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array, "n k"]:
     """Logits u(x, y) = f(x)·g(y).
 
-    Raises ValueError when the representation dimensions differ or an entry is not finite.
+    Raises:
+        ValueError: dimensions differ, an entry is not finite, or logits overflow.
     """
-    f, g = checks.model(f, g)
-    return jnp.matmul(f, g.T, precision=HIGHEST)
+    return _product(*checks.model(f, g))
 
 
-def log_probs(f: Float[ArrayLike, "n m"], g: Float[ArrayLike, "k m"]) -> Float[Array, "n k"]:
-    """Log-probabilities log p(y|x) = f(x)·g(y) - log Σ_y' exp(f(x)·g(y')), in nats."""
-    return jax.nn.log_softmax(logits(f, g), axis=-1)
+def log_probs(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array, "n k"]:
+    """Log-probabilities log p(y|x) = f(x)·g(y) - log Σ_y' exp(f(x)·g(y')), in nats.
+
+    Formed from centred unembeddings, so that a translation of g leaves no rounding.
+    """
+    f, g = checks.model(f, g, centre=True)
+    return jax.nn.log_softmax(_product(f, _centred(g)), axis=-1)
 
 
-def log_partition(f: Float[ArrayLike, "n m"], g: Float[ArrayLike, "k m"]) -> Float[Array, " n"]:
+def log_partition(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array, " n"]:
     """Log of the normaliser, log Z(x) = log Σ_y exp(f(x)·g(y)), in nats."""
     return jax.nn.logsumexp(logits(f, g), axis=-1)
 
 
-def centre(g: Float[ArrayLike, "k m"]) -> Float[Array, "k m"]:
+def centre(g: Real[ArrayLike, "k m"]) -> Float[Array, "k m"]:
     """Unembeddings with mean zero over the labels, g̃(y) = g(y) - ḡ.
 
     Of all translations of g, which leave p unchanged, the one that makes logits sum to zero.
     """
-    g = checks.floating("g", g, 2)
-    return g - g.mean(axis=0, keepdims=True)
+    return _centred(checks.translated("g", g))
 
 
-def clr(log_p: Float[ArrayLike, "*n k"]) -> Float[Array, "*n k"]:
+def clr(log_p: Real[ArrayLike, "*n k"]) -> Float[Array, "*n k"]:
     """Centred log-ratios ũ = log p - mean_y log p, equal to f g̃ᵀ. Entries must be finite."""
-    log_p = checks.floating("log_p", log_p)
-    return log_p - log_p.mean(axis=-1, keepdims=True)
+    log_p = inputs.array("log_p", log_p)
+    centred = inputs.single("log_p", log_p - log_p.mean(axis=-1, keepdims=True))
+    return centred
 
 
 def with_bias(
-    f: Float[ArrayLike, "n m"], g: Float[ArrayLike, "k m"], b: Float[ArrayLike, " k"]
+    f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"], b: Real[ArrayLike, " k"]
 ) -> tuple[Float[Array, "n m+1"], Float[Array, "k m+1"]]:
     """The model with logits f(x)·g(y) + b(y) as a member of the family: ([f, 1], [g, b]).
 
@@ -61,15 +65,18 @@ def with_bias(
 
 
 def apply_gauge(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    B: Float[ArrayLike, "m m"],
-    c: Float[ArrayLike, " m"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    B: Real[ArrayLike, "m m"],
+    c: Real[ArrayLike, " m"],
 ) -> tuple[Float[Array, "n m"], Float[Array, "k m"]]:
     """An equivalent model (f Bᵀ, g B⁻¹ + c): the same p(y|x) for every x and y.
 
     B is any invertible matrix and c any vector. f itself may not be translated: that would add
-    t·g(y), which depends on y. Raises ValueError for a singular B.
+    t·g(y), which depends on y.
+
+    Raises:
+        ValueError: B is singular.
     """
     f, g = checks.model(f, g)
     B, c = checks.floating("B", B, 2), checks.floating("c", c, 1)
@@ -79,10 +86,24 @@ def apply_gauge(
             f"B has shape {B.shape} and c has shape {c.shape}; for representation dimension {m} "
             f"accepted are ({m}, {m}) and ({m},)"
         )
-    if checks.surely(lacks_rank, B):
+    if inputs.surely(lacks_rank, B):
         raise ValueError(f"B of shape {B.shape} is singular; a gauge needs an invertible matrix")
     moved = jnp.linalg.solve(B.T, g.T).T
     return jnp.matmul(f, B.T, precision=HIGHEST), moved + c[None, :]
+
+
+def _product(f: Float[Array, "n m"], g: Float[Array, "k m"]) -> Float[Array, "n k"]:
+    u = jnp.matmul(f, g.T, precision=HIGHEST)
+    if inputs.surely(lambda u: ~jnp.isfinite(u).all(), u):
+        raise ValueError(
+            f"the logits f(x)·g(y) overflow {u.dtype}; rescale f or g, or enable JAX's x64 mode "
+            "and pass float64"
+        )
+    return u
+
+
+def _centred(g: Float[Array, "k m"]) -> Float[Array, "k m"]:
+    return g - g.mean(axis=0, keepdims=True)
 
 
 def displaced(g: Float[Array, "k m"], label_set: Int[Array, " w"]) -> Float[Array, "m s"]:
@@ -97,22 +118,25 @@ def lacks_rank(x: Float[Array, "n m"]) -> Bool[Array, ""]:
 
 
 def alignment(
-    g: Float[ArrayLike, "k m"],
-    g2: Float[ArrayLike, "k m2"],
+    g: Real[ArrayLike, "k m"],
+    g2: Real[ArrayLike, "k m2"],
     label_set: Int[ArrayLike, " m+1"],
 ) -> Float[Array, "m m2"]:
     """The map A = L⁻ᵀ L'ᵀ with f = A f' for equivalent models, from m + 1 labels, pivot first.
 
     For equivalent models A is the same for every label set. Roeder et al. 2021,
-    https://arxiv.org/abs/2007.00810, theorem 1. Raises ValueError when L is singular.
+    https://arxiv.org/abs/2007.00810, theorem 1.
+
+    Raises:
+        ValueError: L is singular.
     """
-    g, g2 = checks.floating("g", g, 2), checks.floating("g2", g2, 2)
+    g, g2 = inputs.alike(checks.translated("g", g), checks.translated("g2", g2))
     if g.shape[0] != g2.shape[0]:
         raise ValueError(f"g {g.shape} and g2 {g2.shape} must have the same number of labels")
     m = g.shape[1]
     chosen = checks.index_sets("label_set", jnp.atleast_2d(label_set), g.shape[0], m + 1)[0]
     left, right = displaced(g, chosen), displaced(g2, chosen)
-    if checks.surely(lacks_rank, left):
+    if inputs.surely(lacks_rank, left):
         raise ValueError(
             f"the displaced unembeddings of labels {chosen.tolist()} do not span the {m} "
             "dimensions; choose another label set"

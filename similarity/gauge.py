@@ -8,23 +8,25 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
+from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST
 
 
 def translate_to_cosine(
-    W: Float[ArrayLike, "k m"], i: int, j: int, cosine: float | int | Float[ArrayLike, ""]
+    W: Real[ArrayLike, "k m"], i: int, j: int, cosine: float | int | Real[ArrayLike, ""]
 ) -> Float[Array, "k m"]:
     """W + v such that rows i and j have the given cosine, at equal softmax probabilities.
 
     v = -½(a + b) + h w, with a = W_i, b = W_j, d = b - a, a unit vector w ⟂ d and
     h = ½‖d‖ √((1+c)/(1-c)); for c = 1, v = -a + ½d. A bias of the classifier stays as it is.
-    Raises ValueError for equal rows, a cosine outside [-1, 1], or |c| < 1 in one dimension.
+
+    Raises:
+        ValueError: equal rows, a cosine outside [-1, 1], or |c| < 1 in one dimension.
     """
-    W = checks.floating("W", W, 2)
+    W = checks.translated("W", W)
     k, m = W.shape
     if not (0 <= i < k and 0 <= j < k) or i == j:
         raise ValueError(f"labels {i} and {j} given; accepted are two of [0, {k}) that differ")
@@ -39,11 +41,11 @@ def translate_to_cosine(
 
 
 def _check_reachable(W: Array, i: int, j: int, cosine: Array) -> None:
-    if checks.surely(lambda c: ~(jnp.abs(c) <= 1), cosine):
+    if inputs.surely(lambda c: ~(jnp.abs(c) <= 1), cosine):
         raise ValueError(f"cosine={cosine}; accepted is a value in [-1, 1]")
-    if W.shape[1] == 1 and checks.surely(lambda c: jnp.abs(c) < 1, cosine):
+    if W.shape[1] == 1 and inputs.surely(lambda c: jnp.abs(c) < 1, cosine):
         raise ValueError(f"cosine={cosine}: in one dimension only -1 and 1 can be reached")
-    if checks.surely(lambda W: (W[i] == W[j]).all(), W):
+    if inputs.surely(lambda W: (W[i] == W[j]).all(), W):
         raise ValueError(f"rows {i} and {j} are equal: their cosine is 1 after any translation")
 
 
@@ -55,11 +57,9 @@ def _unit_normal(d: Float[Array, " m"]) -> Float[Array, " m"]:
     return normal / jnp.linalg.norm(normal)
 
 
-def cosines(W: Float[ArrayLike, "k m"]) -> Float[Array, "k k"]:
+def cosines(W: Real[ArrayLike, "k m"]) -> Float[Array, "k k"]:
     """Cosine of every pair of rows; 0 with a row of length zero."""
-    W = checks.floating("W", W, 2)
-    length = jnp.linalg.norm(W, axis=1, keepdims=True)
-    unit = W / jnp.where(length > 0, length, 1)
+    unit = inputs.single("W", inputs.unit_rows(inputs.array("W", W, 2)))
     return jnp.clip(jnp.matmul(unit, unit.T, precision=HIGHEST), -1, 1)
 
 
@@ -90,22 +90,26 @@ class Audit(NamedTuple):
     nearest_survives: Bool[Array, " k"]
 
 
-def audit(W: Float[ArrayLike, "k m"], b: Float[ArrayLike, " k"] | None = None) -> Audit:
+def audit(W: Real[ArrayLike, "k m"], b: Real[ArrayLike, " k"] | None = None) -> Audit:
     """Which cosine statements about a softmax classifier's rows survive a translation.
 
     A bias b changes no answer but `boundary`: translations leave it alone. O(k²) memory; pass the
-    rows of the labels of interest. Raises ValueError for fewer than 3 labels.
+    rows of the labels of interest.
+
+    Raises:
+        ValueError: fewer than 3 labels.
     """
-    W = checks.floating("W", W, 2)
-    k = W.shape[0]
+    given = inputs.array("W", W, 2, degree=2)
+    W, k = inputs.single("W", given), given.shape[0]
     b = jnp.zeros(k, W.dtype) if b is None else checks.floating("b", b, 1)
     if k < 3 or b.shape != (k,):
         raise ValueError(f"W has shape {W.shape} and b {b.shape}; accepted are (k, m), (k,), k > 2")
-    centred = W - W.mean(axis=0, keepdims=True)
-    distance = jnp.linalg.norm(W[:, None, :] - W[None, :, :], axis=-1)
+    centred = checks.translated("W", given)
+    centred = centred - centred.mean(axis=0, keepdims=True)
+    distance = jnp.linalg.norm(centred[:, None, :] - centred[None, :, :], axis=-1)
     total = jnp.linalg.norm(W[:, None, :] + W[None, :, :], axis=-1)
     apart = distance > 0
-    raw, moved = cosines(W), cosines(centred)
+    raw, moved = cosines(given), cosines(centred)
     nearest = _nearest(raw)
     return Audit(
         cosine=raw,
@@ -117,7 +121,9 @@ def audit(W: Float[ArrayLike, "k m"], b: Float[ArrayLike, " k"] | None = None) -
         boundary=jnp.where(apart, (b[None, :] - b[:, None]) / jnp.where(apart, distance, 1), 0),
         nearest=nearest,
         nearest_centred=_nearest(moved),
-        nearest_survives=jax.vmap(lambda i, j: _always_nearest(W, i, j))(jnp.arange(k), nearest),
+        nearest_survives=jax.vmap(lambda i, j: _always_nearest(centred, i, j))(
+            jnp.arange(k), nearest
+        ),
     )
 
 

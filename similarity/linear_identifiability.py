@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, Real
 
+from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST, displaced
 from similarity.logit_distance import centred_differences, padded
@@ -44,10 +44,10 @@ class SymmetricRepDistance(NamedTuple):
 
 
 def d_rep(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     *,
     label_sets: Int[ArrayLike, "s w"] | None = None,
     key: Key[Array, ""] | None = None,
@@ -65,16 +65,18 @@ def d_rep(
     with `key`. Sets with σ_min/σ_max <= min_ratio are left out of the mean: near-singular ones
     dominate it. O(m³) a set, in memory that does not grow with their number; most of it is the
     singular values, which `singular_values=False` leaves out: then sigma_min is NaN.
-    Raises ValueError for k < m + 1, more than 100,000 sets and no key, or a min_ratio without
-    singular values.
+
+    Raises:
+        ValueError: k < m + 1, more than 100,000 sets and no key, or a min_ratio without singular
+            values.
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
-    sets, exhaustive = chosen_label_sets(*g.shape, label_sets, key, num_sets)
+    sets, exhaustive = chosen_label_sets(g.shape[0], g.shape[1], label_sets, key, num_sets)
     if min_ratio > 0 and not singular_values:
         raise ValueError(f"min_ratio={min_ratio} needs singular_values=True")
     per_set, sigma_min, sigma_max = _per_set(f, g, f2, g2, sets, singular_values)
     kept = (sigma_min > min_ratio * sigma_max) | (min_ratio <= 0)
-    if checks.surely(lambda kept: ~kept.any(), kept):
+    if inputs.surely(lambda kept: ~kept.any(), kept):
         raise ValueError(
             f"no label set has σ_min/σ_max above min_ratio={min_ratio}: the unembeddings g of "
             f"shape {g.shape} do not span their dimension, or min_ratio must be lowered"
@@ -84,10 +86,10 @@ def d_rep(
 
 
 def d_rep_symmetric(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     *,
     label_sets: Int[ArrayLike, "s w"] | None = None,
     key: Key[Array, ""] | None = None,

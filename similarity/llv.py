@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, ArrayLike, Float, Int, Key, Real
 
+from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST
 from similarity.sets import sample_subsets
@@ -52,10 +52,10 @@ class LlvDistance(NamedTuple):
 
 
 def llv_distance(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     *,
     key: Key[Array, ""] | None = None,
     input_sets: Int[ArrayLike, "s w"] | None = None,
@@ -78,7 +78,10 @@ def llv_distance(
     also in the choice of labels, as the published code does. Ties go to the lowest index, of
     pivots, left-out labels and sets alike.
     A gap that does not vary (ψ = 0 or φ = 0) makes its entry infinite, so that no such label or
-    input is chosen while another is there. Raises ValueError for k < 3 or neither key nor sets.
+    input is chosen while another is there.
+
+    Raises:
+        ValueError: k < 3 or neither key nor sets.
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     sets = _input_sets(f.shape[0], f.shape[1] + 1, key, input_sets, num_sets)
@@ -91,8 +94,8 @@ def llv_distance(
 
 def llv_label_terms(
     stats: PairStats,
-    g: Float[ArrayLike, "k m"],
-    g2: Float[ArrayLike, "k m2"],
+    g: Real[ArrayLike, "k m"],
+    g2: Real[ArrayLike, "k m2"],
     *,
     terms: Literal["max", "mean"] = "max",
 ) -> LabelTerms:
@@ -101,7 +104,8 @@ def llv_label_terms(
     log Z must be that of these unembeddings: `log_partition(f, g)`. O(k²(m + m')) work, O(k)
     memory a row.
     """
-    g, g2 = checks.floating("g", g, 2), checks.floating("g2", g2, 2)
+    g = checks.floating("g", inputs.array("g", g, 2, degree=4))
+    g2 = checks.floating("g2", inputs.array("g2", g2, 2, degree=4))
     _need_labels(g.shape[0])
     return _label_terms(stats, g, g2, terms)
 
@@ -139,7 +143,8 @@ def _llv_distance(
     best = jnp.argmin(every.t2)
     label, t2, t4 = _label_terms(stats, g, g2, terms), every.t2[best], every.t4[best]
     parts = (label.t1, t2, weight * label.t3, weight * t4)
-    d = jnp.stack(parts).max() if reduce == "max" else sum(parts)
+    stacked = jnp.stack(parts)
+    d = stacked.max() if reduce == "max" else stacked.sum()
     return LlvDistance(d, label.t1, t2, label.t3, t4, label.pivot, label.leave_out, sets[best])
 
 

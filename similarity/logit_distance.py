@@ -12,9 +12,9 @@ The error of d, relative to d, is about ε (1 + s/d), with ε the unit roundoff 
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
+from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST
 
@@ -23,26 +23,28 @@ _TILE = 1 << 24
 
 
 def logit_distance(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
 ) -> Float[Array, ""]:
     """d_logit = (E_x ‖ũ(x) - ũ'(x)‖²)^½ over centred logits, in [0, ∞), in nats.
 
     A metric on models up to gauge: 0 iff p = p' on every input, symmetric, triangle inequality.
     Invariant to the gauge group of either model; to nothing else.
     Nielsen et al. 2026, https://arxiv.org/abs/2602.15438. Exactly 0 for equal arrays.
-    Raises ValueError when the models differ in inputs or labels, or hold non-finite entries.
+
+    Raises:
+        ValueError: the models differ in inputs or labels, or hold non-finite entries.
     """
     return jnp.sqrt(logit_distance_sq(f, g, f2, g2))
 
 
 def logit_distance_sq(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
 ) -> Float[Array, ""]:
     """d_logit² = E_x ‖ũ(x) - ũ'(x)‖²; see `logit_distance`. Not a metric: no triangle inequality.
 
@@ -52,55 +54,53 @@ def logit_distance_sq(
 
 
 def squared_logit_distances(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
 ) -> Float[Array, " n"]:
     """‖ũ(x) - ũ'(x)‖² for each input; `logit_distance_sq` is the mean."""
     return _row_squares(*padded(*checks.pair(f, g, f2, g2)))
 
 
 def logit_distance_from_logits(
-    u: Float[ArrayLike, "n k"], u2: Float[ArrayLike, "n k"]
+    u: Real[ArrayLike, "n k"], u2: Real[ArrayLike, "n k"]
 ) -> Float[Array, ""]:
     """d_logit from logits or log-probabilities, which may carry any shift of a row.
 
     The Aitchison distance of the distributions, root mean square over inputs. Entries must be
     finite: a label of probability zero is infinitely far, so mask it out of both.
     """
-    u, u2 = checks.floating("u", u, 2), checks.floating("u2", u2, 2)
-    if u.shape != u2.shape:
-        raise ValueError(
-            f"u has shape {u.shape} and u2 has shape {u2.shape}; both must be (inputs, labels) "
-            "over the same inputs and labels"
-        )
-    difference = u - u2
+    difference, power = inputs.scaled(checks.difference(u, u2))
     centred = difference - difference.mean(axis=-1, keepdims=True)
-    return jnp.sqrt(jnp.square(centred).sum(axis=-1).mean())
+    return jnp.ldexp(jnp.sqrt(jnp.square(centred).sum(axis=-1).mean()), power)
 
 
 def pairwise_logit_distance(
-    fs: Float[ArrayLike, "models n m"], gs: Float[ArrayLike, "models k m"]
+    fs: Real[ArrayLike, "models n m"], gs: Real[ArrayLike, "models k m"]
 ) -> Float[Array, "models models"]:
     """The symmetric matrix of d_logit over a stack of models, with an exactly zero diagonal.
 
     Each pair is computed once. Pad models of smaller dimension with zeros to stack them.
     """
-    fs, gs = checks.floating("fs", fs, 3), checks.floating("gs", gs, 3)
+    fs = inputs.array("fs", fs, 3, degree=4)
+    gs = inputs.array("gs", gs, 3, degree=4)
     if fs.shape[0] != gs.shape[0] or fs.shape[2] != gs.shape[2]:
         raise ValueError(
             f"fs has shape {fs.shape} and gs has shape {gs.shape}; accepted are (models, inputs, "
             "dim) and (models, labels, dim)"
         )
-    dtype = jnp.result_type(fs, gs)
-    return _pairwise(fs.astype(dtype), gs.astype(dtype))
+    # Each model's unembeddings up to a translation, in the precision given.
+    gs = inputs.single("gs", gs - gs.mean(axis=1, keepdims=True))
+    flat = checks.resolved("fs", fs.reshape(-1, fs.shape[2]))
+    return _pairwise(*inputs.alike(flat.reshape(fs.shape), gs))
 
 
 def padded(f: Array, g: Array, f2: Array, g2: Array) -> tuple[Array, Array, Array, Array]:
     """Both models in the larger dimension: zero coordinates leave the logits unchanged."""
     m = max(f.shape[1], f2.shape[1])
-    return tuple(jnp.pad(x, ((0, 0), (0, m - x.shape[1]))) for x in (f, g, f2, g2))
+    f, g, f2, g2 = (jnp.pad(x, ((0, 0), (0, m - x.shape[1]))) for x in (f, g, f2, g2))
+    return f, g, f2, g2
 
 
 def centred_differences(

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from repgeo import inputs
 from similarity.family import HIGHEST
 from similarity.stats import triangular
 
@@ -28,7 +29,11 @@ def condensed(
 def centred_rows(
     x: Float[Array, "n m"], y: Float[Array, "n m2"]
 ) -> tuple[Float[Array, "r m"], Float[Array, "r m2"]]:
-    """`condensed` of the centred columns: all that a measure of covariances looks at."""
+    """`condensed` of the centred columns, each side up to a power of two.
+
+    All that a measure of covariances without scale looks at; no square overflows or vanishes.
+    """
+    (x, _), (y, _) = inputs.scaled(x), inputs.scaled(y)
     return condensed(centred(x), centred(y))
 
 

@@ -11,9 +11,9 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, ArrayLike, Float, Int, Key, Real
 
+from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST
 
@@ -31,12 +31,15 @@ def braid(k: int) -> Float[np.ndarray, "pairs k"]:
     return rows
 
 
-def minors(W: Float[ArrayLike, "k m"], rtol: float | None = None) -> Float[Array, " sets"]:
+def minors(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Float[Array, " sets"]:
     """All r×r minors of an orthonormal basis of the column space of W, whose rank is r.
 
     One for each r rows in lexicographic order, after scaling rows to unit length; those below
     rtol (64 ε of the dtype given) are exactly 0, and the first of the others is positive. Equal
-    for W and W B with B invertible, up to the scaling. Raises ValueError for more than 10⁶.
+    for W and W B with B invertible, up to the scaling.
+
+    Raises:
+        ValueError: W has more than 10⁶ minors.
     """
     eps = float(np.finfo(np.result_type(W, np.float32)).eps)
     W = _in_double(W)
@@ -59,7 +62,7 @@ def minors(W: Float[ArrayLike, "k m"], rtol: float | None = None) -> Float[Array
     return jnp.asarray(values * (np.sign(values[np.flatnonzero(values)[:1]]).sum() or 1))
 
 
-def chirotope(W: Float[ArrayLike, "k m"], rtol: float | None = None) -> Int[Array, " sets"]:
+def chirotope(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Int[Array, " sets"]:
     """Signs of `minors`, the first non-zero one positive.
 
     Equal chirotopes give equal sets of sign patterns of W x: what independent sigmoids can
@@ -68,7 +71,7 @@ def chirotope(W: Float[ArrayLike, "k m"], rtol: float | None = None) -> Int[Arra
     return jnp.sign(minors(W, rtol)).astype(jnp.int32)
 
 
-def braid_chirotope(W: Float[ArrayLike, "k m"], rtol: float | None = None) -> Int[Array, " sets"]:
+def braid_chirotope(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Int[Array, " sets"]:
     """`chirotope` of all pairwise differences of rows: it settles the rankings of a softmax.
 
     The cosines of the differences settle it; those of the rows do not.
@@ -78,20 +81,20 @@ def braid_chirotope(W: Float[ArrayLike, "k m"], rtol: float | None = None) -> In
 
 
 def sign_patterns(
-    key: Key[Array, ""], W: Float[ArrayLike, "k m"], num: int
+    key: Key[Array, ""], W: Real[ArrayLike, "k m"], num: int
 ) -> Int[Array, "patterns k"]:
     """The distinct sign vectors of W x met over `num` Gaussian x: a subset of all there are."""
     return jnp.unique(jnp.sign(_at_random_inputs(key, W, num)).astype(jnp.int32), axis=0)
 
 
 def rank_patterns(
-    key: Key[Array, ""], W: Float[ArrayLike, "k m"], num: int
+    key: Key[Array, ""], W: Real[ArrayLike, "k m"], num: int
 ) -> Int[Array, "patterns k"]:
     """The distinct ascending orders of labels by W x met over `num` Gaussian x."""
     return jnp.unique(jnp.argsort(_at_random_inputs(key, W, num), axis=1), axis=0)
 
 
-def rank_patterns_2d(W: Float[ArrayLike, "k 2"]) -> Int[Array, "patterns k"]:
+def rank_patterns_2d(W: Real[ArrayLike, "k 2"]) -> Int[Array, "patterns k"]:
     """Every ascending order of labels by W x over the plane, exactly: one for each cell.
 
     Orders change where x is orthogonal to a difference of rows; one x is taken between each two
@@ -109,15 +112,14 @@ def rank_patterns_2d(W: Float[ArrayLike, "k 2"]) -> Int[Array, "patterns k"]:
     return jnp.asarray(np.unique(np.argsort((W @ x).T, axis=1, kind="stable"), axis=0))
 
 
-def top_pairs_2d(W: Float[ArrayLike, "k 2"]) -> Int[Array, "pairs 2"]:
+def top_pairs_2d(W: Real[ArrayLike, "k 2"]) -> Int[Array, "pairs 2"]:
     """The pairs of labels, ascending, that are the two most likely for some input of the plane."""
     return jnp.unique(jnp.sort(rank_patterns_2d(W)[:, -2:], axis=1), axis=0)
 
 
 def _in_double(W: ArrayLike) -> Float[np.ndarray, "k m"]:
     """The matrix as given, checked, for counts that one rounding would change."""
-    checks.floating("W", W, 2)
-    return np.asarray(W, np.float64)
+    return np.asarray(inputs.array("W", W, 2), np.float64)
 
 
 def _at_random_inputs(key: Array, W: ArrayLike, num: int) -> Array:

@@ -2,15 +2,15 @@
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
+from repgeo import inputs
 from similarity import checks
-from similarity.moments import centred_rows, residual_after_rotation
+from similarity.moments import centred, centred_rows, condensed, residual_after_rotation
 
 
 def procrustes(
-    f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"], *, normalise: bool = False
+    f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], *, normalise: bool = False
 ) -> Float[Array, ""]:
     """min_Q (E_x‖f(x) - Q f'(x)‖²)^½ of centred f and f', over orthogonal Q; in [0, ∞).
 
@@ -20,13 +20,11 @@ def procrustes(
     that does not vary stays 0. The narrower side is padded with zeros.
     Williams et al. 2021, https://arxiv.org/abs/2110.14739.
     """
-    f, f2 = checks.representations(f, f2)
+    f, f2 = checks.representations(f, f2, scale=normalise)
     return _procrustes(f, f2, normalise)
 
 
-def angular_procrustes(
-    f: Float[ArrayLike, "n m"], f2: Float[ArrayLike, "n m2"]
-) -> Float[Array, ""]:
+def angular_procrustes(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"]) -> Float[Array, ""]:
     """arccos(‖fᵀf'‖_*/(‖f‖‖f'‖)) of centred f and f', in radians, in [0, π/2].
 
     A metric. Invariant to rotation, isotropic scale and translation. A side that does not vary
@@ -38,10 +36,13 @@ def angular_procrustes(
 
 @jax.jit(static_argnames=("normalise",))
 def _procrustes(f: Array, f2: Array, normalise: bool) -> Array:
-    x, y = centred_rows(f, f2)
     if normalise:
+        x, y = centred_rows(f, f2)
         return jnp.sqrt(residual_after_rotation(_unit(x), _unit(y)))
-    return jnp.sqrt(residual_after_rotation(x, y) / f.shape[0])
+    # One power of two for both sides, so that no square overflows or vanishes.
+    _, power = inputs.scaled(jnp.stack([jnp.abs(f).max(), jnp.abs(f2).max()]))
+    x, y = condensed(centred(jnp.ldexp(f, -power)), centred(jnp.ldexp(f2, -power)))
+    return jnp.ldexp(jnp.sqrt(residual_after_rotation(x, y) / f.shape[0]), power)
 
 
 def _unit(x: Array) -> Array:

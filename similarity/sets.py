@@ -6,8 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, ArrayLike, Int, Key
 
 from similarity import checks
 
@@ -18,7 +17,8 @@ LIMIT = 100_000
 def all_label_sets(k: int, m: int) -> Int[Array, "s w"]:
     """Every pivot with every m of the other k - 1 labels: k·C(k-1, m) sets, pivot first.
 
-    Raises ValueError when k < m + 1 or there are more than 100,000 sets.
+    Raises:
+        ValueError: k < m + 1 or there are more than 100,000 sets.
     """
     _need(k, m + 1, "a pivot and m others")
     others = _combinations(k - 1, m, pivots=k)

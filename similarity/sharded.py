@@ -10,8 +10,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from similarity import checks
 from similarity.distribution import kl_terms
@@ -21,10 +20,10 @@ from similarity.stats import triangular
 
 
 def logit_distance_sq(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     *,
     mesh: Mesh,
     axis: str,
@@ -38,10 +37,10 @@ def logit_distance_sq(
 
 
 def kl(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     *,
     mesh: Mesh,
     axis: str,

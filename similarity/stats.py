@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
+from repgeo import inputs
 from similarity import checks
 
 
@@ -53,17 +53,18 @@ class PairStats(NamedTuple):
 
     def update(
         self,
-        f: Float[ArrayLike, "n m"],
-        log_z: Float[ArrayLike, " n"],
-        f2: Float[ArrayLike, "n m2"],
-        log_z2: Float[ArrayLike, " n"],
+        f: Real[ArrayLike, "n m"],
+        log_z: Real[ArrayLike, " n"],
+        f2: Real[ArrayLike, "n m2"],
+        log_z2: Real[ArrayLike, " n"],
         mask: Bool[ArrayLike, " n"] | None = None,
     ) -> "PairStats":
         """Statistics with a batch added; rows whose mask is False are left out.
 
-        Raises ValueError when a shape disagrees with `init` or entries are not finite.
+        Raises:
+            ValueError: a shape disagrees with `init` or entries are not finite.
         """
-        f, f2 = checks.representations(f, f2, least=1)
+        f, f2 = (checks.resolved("f", x) for x in checks.same_inputs(f, f2, least=1))
         log_z, log_z2 = checks.floating("log_z", log_z, 1), checks.floating("log_z2", log_z2, 1)
         n, m, m2 = f.shape[0], self.mean.size - 1, self.mean2.size - 1
         if (f.shape[1], f2.shape[1]) != (m, m2) or not n == log_z.size == log_z2.size:
@@ -72,7 +73,8 @@ class PairStats(NamedTuple):
                 f"accepted are (n, {m}), (n,), (n, {m2}), (n,)"
             )
         mask = jnp.ones(n, bool) if mask is None else jnp.asarray(mask, bool)
-        z = jnp.concatenate([f, log_z[:, None], f2, log_z2[:, None]], axis=1)
+        parts = inputs.alike(f, log_z[:, None], f2, log_z2[:, None])
+        z = jnp.concatenate(parts, axis=1)
         return _update(self, z.astype(self.mean.dtype), mask)
 
     def merge(self, other: "PairStats") -> "PairStats":

@@ -6,34 +6,36 @@ so it is applied to Lᵀf and Nᵀg, the coordinates that p itself determines.
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, ArrayLike, Float, Int, Key, Real
 
+from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST, displaced
-from similarity.moments import centred_rows, residual_after_rotation
+from similarity.moments import centred, centred_rows, condensed, residual_after_rotation
 from similarity.sets import label_sets_of
 
 _SETS_TOGETHER = 256
 
 
-def d_svd(z: Float[ArrayLike, "n s"], w: Float[ArrayLike, "n s2"]) -> Float[Array, ""]:
+def d_svd(z: Real[ArrayLike, "n s"], w: Real[ArrayLike, "n s2"]) -> Float[Array, ""]:
     """d_SVD = 1 - ‖R‖_*/√(s s'), R the correlation matrix of the columns of z and of w.
 
     In [0, 1]; symmetric; not a metric. Invariant to permutation, and to scale, sign and shift of
     each column, of either side; not to rotation. A column that does not vary has correlation 0
     with everything. For s = s' this is the published 1 - ‖R‖_*/m. Resolves values down to ε².
-    Raises ValueError for differing numbers of rows, or fewer than 2.
+
+    Raises:
+        ValueError: differing numbers of rows, or fewer than 2.
     """
-    z, w = checks.representations(z, w)
+    z, w = checks.representations(z, w, columns=True)
     return _d_svd(z, w)
 
 
 def max_d_svd(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     pivot: Int[ArrayLike, ""] | int,
     leave_out: Int[ArrayLike, ""] | int,
     *,
@@ -46,7 +48,9 @@ def max_d_svd(
     Sets are the C(k-2, m) that hold the pivot and not the label left out, or `label_sets` (S, m+1)
     with a pivot first, or `num_sets` drawn with `key`: then a lower estimate of the maximum.
     Invariant to the gauge group of either model. At most 2·t1² of `llv_distance`.
-    Raises ValueError for k < m + 2, or more than 100,000 sets and no key.
+
+    Raises:
+        ValueError: k < m + 2, or more than 100,000 sets and no key.
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     k, m = g.shape
@@ -79,10 +83,10 @@ def d_svd_of_label_sets(
 
 
 def d_svd_labels(
-    f: Float[ArrayLike, "n m"],
-    g: Float[ArrayLike, "k m"],
-    f2: Float[ArrayLike, "n m2"],
-    g2: Float[ArrayLike, "k m2"],
+    f: Real[ArrayLike, "n m"],
+    g: Real[ArrayLike, "k m"],
+    f2: Real[ArrayLike, "n m2"],
+    g2: Real[ArrayLike, "k m2"],
     input_set: Int[ArrayLike, " w"],
 ) -> Float[Array, ""]:
     """d_SVD(Nᵀg, N'ᵀg') over the labels, N = [f(x₁) - f(x₀), …] for an input set, pivot first.
@@ -94,12 +98,13 @@ def d_svd_labels(
     chosen = checks.index_sets("input_set", jnp.atleast_2d(input_set), f.shape[0], None)[0]
     z = jnp.matmul(g, displaced(f, chosen), precision=HIGHEST)
     w = jnp.matmul(g2, displaced(f2, chosen), precision=HIGHEST)
-    return _d_svd(z, w)
+    return _of_centred(*centred_rows(z, w))
 
 
 @jax.jit
 def _d_svd(z: Array, w: Array) -> Array:
-    return _of_centred(*centred_rows(z, w))
+    sides = (inputs.scaled(centred(inputs.scaled(x, axis=0)[0]), axis=0)[0] for x in (z, w))
+    return _of_centred(*condensed(*sides))
 
 
 def _of_centred(z: Array, w: Array) -> Array:

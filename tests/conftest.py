@@ -16,12 +16,13 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "True")
 
 import jax  # noqa: E402
+import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Every shape annotation is checked while testing, and costs nothing in production.
-install_import_hook(["diffenc", "similarity", "hubness", "distill"], "beartype.beartype")
+install_import_hook(["repgeo", "diffenc", "similarity", "hubness", "distill"], "beartype.beartype")
 
 
 @pytest.fixture
@@ -29,6 +30,14 @@ def x64():
     """Double precision for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def unchecked():
+    """Annotations off, so that a wrong shape reaches the function's own error."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def _optimise(on: bool) -> None:

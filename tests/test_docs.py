@@ -12,7 +12,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import similarity
-from experiments.diffusion import cost
+from experiments.diffenc import cost
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -44,12 +44,12 @@ def test_every_name_and_file_of_a_page_exists(page):
 
 def test_a_name_that_is_gone_is_noticed():
     with pytest.raises(AttributeError):
-        resolve("diffenc.process.posterior_meen")
+        resolve("diffenc.noising.posterior_meen")
 
 
 def test_the_map_of_equations_reaches_every_module_of_the_theory():
     named = {n.rsplit(".", 1)[0] for n in NAME.findall((ROOT / "docs/equations.md").read_text())}
-    for module in ("process", "schedules", "encoder", "elbo", "sampling", "finite_depth"):
+    for module in ("noising", "schedules", "encoder", "elbo", "sampling", "finite_depth"):
         assert f"diffenc.{module}" in named
 
 

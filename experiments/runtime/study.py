@@ -180,7 +180,9 @@ def finished(
             return False, stop.exit_code
     if json:
         print(files.as_json(found), end="", flush=True)
-    say(block(study.reporting.tables(found), titles=True))
+    # A module with more to show than a terminal takes has `brief`.
+    shown = getattr(study.reporting, "brief", study.reporting.tables)
+    say(block(shown(found), titles=True))
     say(study.reporting.verdict(found))
     say(f"report: {request.workdir / NAME}")
     return True, 0

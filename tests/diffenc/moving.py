@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from diffenc import process
+from diffenc import noising
 from diffenc.encoder import identity_encoder, nt_encoder
+from diffenc.process import Process
 
 MEAN, VAR = 0.3, 0.25
 SCALES = {"identity": lambda g: jnp.ones_like(g), "nt": lambda g: jax.nn.sigmoid(-g)}
@@ -19,13 +20,19 @@ def denoiser(kind):
     """v of E[x_gamma | z] for data N(MEAN, VAR): the best x_hat of the nt encoder at every u."""
 
     def denoise(z, gamma):
-        g = process.per_example(gamma, z)
-        signal = process.alpha(g) * SCALES[kind](g)
+        g = noising.per_example(gamma, z)
+        signal = noising.alpha(g) * SCALES[kind](g)
         gain = signal * VAR / (signal**2 * VAR + jax.nn.sigmoid(g))
         x = MEAN + gain * (z - signal * MEAN)
-        return process.v_from_x(z, SCALES[kind](g) * x, gamma)
+        return noising.v_from_x(z, SCALES[kind](g) * x, gamma)
 
     return denoise
+
+
+def process(kind, volatility=1.0):
+    """The process of the ideal denoiser."""
+    given = {"counterterm": COUNTERTERMS[kind], "volatility": volatility}
+    return Process(ENCODERS[kind], denoiser(kind), **given)
 
 
 def four_points(num):

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -44,11 +43,3 @@ def make_models():
 def gauge_of():
     """gauge_of(seed, f, g): an equivalent model under a random (B, B⁻ᵀ, c)."""
     return random_gauge
-
-
-@pytest.fixture
-def unchecked():
-    """Annotations off, so that a wrong shape reaches the function's own error."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -5,7 +6,8 @@ from scipy.spatial.distance import pdist
 from scipy.stats import pearsonr, rankdata, spearmanr
 
 import similarity as S
-from similarity.rsa import average_ranks
+from similarity.ranks import average_ranks
+from similarity.rsa import sample_pairs
 
 COMPARE = {
     "spearman": lambda a, b: spearmanr(a, b).statistic,
@@ -34,6 +36,35 @@ def test_degenerate_rows_and_columns(models):
     flat = f.copy()
     flat[0] = 2
     assert np.isfinite(S.rsa(flat, f))
+
+
+@pytest.mark.parametrize("dissimilarity", ["correlation", "cosine", "euclidean"])
+def test_sampled_pairs_estimate_the_value_of_all(models, dissimilarity):
+    """Within four of the standard errors that the docstring names."""
+    f, _, f2, _ = models.cast(np.float32)
+    whole = S.rsa(f, f2, dissimilarity=dissimilarity)
+    got = S.rsa(f, f2, dissimilarity=dissimilarity, key=jax.random.key(0), num_pairs=20_000)
+    assert abs(got - whole) < 4 * (1 - whole**2) / 20_000**0.5
+    assert S.rsa(f, f, dissimilarity=dissimilarity, key=jax.random.key(0), num_pairs=50) > 0.9999
+
+
+def test_pairs_are_uniform_and_of_different_inputs():
+    """χ² of 12 ordered pairs of 4 inputs, 11 degrees of freedom, below its 99.9% point."""
+    first, second = np.asarray(sample_pairs(jax.random.key(0), 4, 12_000))
+    assert (first != second).all()
+    counts = np.unique(4 * first + second, return_counts=True)[1]
+    assert counts.size == 12 and ((counts - 1000) ** 2 / 1000).sum() < 31.3
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_many_inputs_are_sampled_or_refused(models):
+    x = np.zeros((50_000, 1), np.float32)
+    with pytest.raises(ValueError, match="1249975000 pairs.*give key and num_pairs"):
+        S.rsa(x, x)
+    with pytest.raises(ValueError, match="both key and num_pairs"):
+        S.rsa(models.f, models.f2, num_pairs=10)
+    with pytest.raises(ValueError, match="num_pairs=2 is impossible"):
+        S.rsa(models.f, models.f2, key=jax.random.key(0), num_pairs=2)
 
 
 @pytest.mark.usefixtures("unchecked")

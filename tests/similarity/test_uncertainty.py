@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import similarity as S
-from similarity.uncertainty import bootstrap, permutation_null
+from similarity.uncertainty import bootstrap, calibrated, permutation_null
 
 
 def mean_gap(a, b):
@@ -62,6 +62,67 @@ def test_wide_data_are_warned_of_and_calibrated():
     with pytest.warns(UserWarning, match="12 inputs"):
         got = permutation_null(S.mcca, jax.random.key(0), f, f2, num=99)
     assert got.value > 0.7 and got.p_value > 0.05 and abs(got.excess) < 0.1
+
+
+def test_calibrated_score_is_zero_for_chance_and_one_for_equality(models):
+    f, _, f2, _ = models.cast(np.float32)
+    itself = calibrated("cka", jax.random.key(0), f, f, num=99)
+    np.testing.assert_allclose([itself.score, itself.effect], 1, atol=1e-5)
+    assert np.isclose(itself.p_value, 0.01)
+    related = calibrated("mutual_knn", jax.random.key(0), f, f2, num=99)
+    want = (related.value - related.critical) / (1 - related.critical)
+    np.testing.assert_allclose(related.score, want, rtol=1e-6)
+    # 95 of the 100 values, the observed one among them, are at most the critical one.
+    assert (related.draws <= related.critical).sum() == 95
+    unrelated = np.random.default_rng(1).normal(size=f.shape).astype(np.float32)
+    apart = calibrated("procrustes", jax.random.key(1), f, unrelated, num=99)
+    assert apart.p_value > 0.05 and apart.score == 0 and apart.draws.min() > 0
+
+
+def test_width_inflates_the_value_and_not_the_calibrated_score():
+    """n = 40: unrelated CKA rises from .06 at width 4 to .9 at 400; the score stays at 0."""
+    r = np.random.default_rng(0)
+    values = []
+    for width in (4, 400):
+        f, f2 = r.normal(size=(2, 40, width)).astype(np.float32)
+        got = calibrated("cka", jax.random.key(0), f, f2, num=99)
+        assert got.score < 0.05 and abs(got.effect) < 0.15
+        values.append(float(got.value))
+    assert values[0] < 0.25 and values[1] > 0.8
+
+
+def test_depth_inflates_the_best_pair_and_not_its_p_value():
+    """The best of 6 × 6 unrelated layers beats 95% of single draws, not 95% of best ones."""
+    r = np.random.default_rng(3)
+    layers, layers2 = ([*r.normal(size=(6, 60, 5)).astype(np.float32)] for _ in range(2))
+    best = calibrated("cka", jax.random.key(0), layers, layers2, num=99)
+    i, j = best.pair
+    alone = permutation_null(S.cka, jax.random.key(1), layers[i], layers2[j], num=99)
+    np.testing.assert_allclose(best.value, S.cka(layers[i], layers2[j]), rtol=1e-5)
+    assert alone.p_value <= 0.05 < best.p_value
+
+
+def test_calibrated_p_values_of_unrelated_layers_are_uniform():
+    """Exact by exchangeability, of a maximum over pairs as well: Kolmogorov, 100 data sets."""
+    r = np.random.default_rng(0)
+    p = []
+    for i in range(100):
+        a, b, c, d = r.normal(size=(4, 20, 2)).astype(np.float32)
+        p.append(float(calibrated("cka", jax.random.key(i), [a, b], [c, d], num=39).p_value))
+    assert np.abs(np.sort(p) - np.arange(1, 101) / 100).max() < 1.95 / 10 + 1 / 40
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_cannot_be_calibrated_is_refused(models):
+    f, f2, key = models.f, models.f2, jax.random.key(0)
+    with pytest.raises(ValueError, match="accepted are a function and mcca"):
+        calibrated("kl", key, f, f2)
+    with pytest.raises(ValueError, match="give closest"):
+        calibrated(S.cka, key, f, f2)
+    with pytest.raises(ValueError, match="offset hides their spread"):
+        calibrated("cka", key, f + 1e8, f2)
+    with pytest.raises(ValueError, match="same inputs"):
+        calibrated("cka", key, [f, f2[:5]], f2)
 
 
 @pytest.mark.usefixtures("unchecked")

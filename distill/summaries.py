@@ -1,0 +1,134 @@
+"""How well the predictions of n examples fit their labels: accuracy, F1, calibration.
+
+Each takes all examples at once: a class, or a bin of confidence, is summed over them.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
+
+from repgeo import inputs
+
+# Any class that int32 holds, where the number of classes does not matter.
+_CLASSES = 2**31
+
+
+def accuracy(predictions: Int[ArrayLike, " n"], labels: Int[ArrayLike, " n"]) -> Float[Array, ""]:
+    """Share of predictions equal to their label, in [0, 1].
+
+    Raises:
+        ValueError: no examples, different numbers of predictions and labels, or negative classes,
+            such as the -100 of ignored labels.
+    """
+    predictions, labels = _classes("accuracy", predictions, labels, _CLASSES)
+    return (predictions == labels).mean()
+
+
+def macro_f1(
+    predictions: Int[ArrayLike, " n"], labels: Int[ArrayLike, " n"], num_classes: int
+) -> Float[Array, ""]:
+    """Mean F1 = 2 TP / (predicted + actual) over the classes that occur, in [0, 1].
+
+    A class that is neither predicted nor present does not count, as in scikit-learn.
+
+    Raises:
+        ValueError: no examples, different lengths, or a class outside 0..num_classes-1.
+    """
+    predictions, labels = _classes("macro_f1", predictions, labels, num_classes)
+    count = lambda classes: jnp.zeros(num_classes).at[classes].add(1)
+    hits = jnp.zeros(num_classes).at[labels].add(predictions == labels)
+    total = count(predictions) + count(labels)
+    return (2 * hits / jnp.maximum(total, 1)).sum() / (total > 0).sum()
+
+
+def ece(
+    confidences: Real[ArrayLike, " n"],
+    outcomes: Real[ArrayLike, " n"] | Bool[ArrayLike, " n"],
+    *,
+    num_bins: int = 15,
+) -> Float[Array, ""]:
+    """Expected calibration error: Σ_b (n_b / n) |mean outcome - mean confidence|, in [0, 1].
+
+    Bins are equal intervals (lo, hi] of [0, 1]; a confidence of exactly 0 falls into the first.
+    With confidences max_y p(y) and outcomes "prediction is right" this is the usual top-label
+    error; see `classwise_ece` for the published one-vs-rest mean.
+
+    Raises:
+        ValueError: no examples, different lengths, a confidence outside [0, 1], or num_bins < 1.
+    """
+    _check_lengths("ece", confidences, outcomes)
+    confidences = _probabilities("confidences", confidences, 1)
+    outcomes = inputs.single("outcomes", inputs.array("outcomes", outcomes, 1))
+    return _ece(confidences, outcomes, _bins(num_bins))
+
+
+def classwise_ece(
+    probs: Real[ArrayLike, "n k"], labels: Int[ArrayLike, " n"], *, num_bins: int = 15
+) -> Float[Array, ""]:
+    """Mean over classes y of the `ece` of p(y) against [label = y], in [0, 1].
+
+    Raises:
+        ValueError: probs is not (n, k) for n labels in 0..k-1, or holds values outside [0, 1].
+    """
+    probs = _probabilities("probs", probs, 2)
+    labels = inputs.labels("labels", labels, probs.shape[1])
+    if labels.shape[0] != probs.shape[0]:
+        raise ValueError(
+            f"classwise_ece takes probs (n, k) and n labels, got shapes {probs.shape} and "
+            f"{labels.shape}."
+        )
+    one_hot = jax.nn.one_hot(labels, probs.shape[1], dtype=probs.dtype)
+    bins = _bins(num_bins)
+    return jax.vmap(lambda p, y: _ece(p, y, bins), 1)(probs, one_hot).mean()
+
+
+def check_every_class(name: str, labels: Int[Array, " n"], num_classes: int) -> None:
+    """ValueError for a class without an example; no check while tracing."""
+    if inputs.is_traced(labels):
+        return
+    counts = np.bincount(np.asarray(labels), minlength=num_classes)
+    if not counts.all():
+        empty = ", ".join(map(str, np.flatnonzero(counts == 0)[:10]))
+        raise ValueError(
+            f"{name}: no example of class {empty} among {len(counts)} classes; use a split that "
+            "holds every class, or renumber the classes."
+        )
+
+
+def _ece(
+    confidences: Float[Array, " n"], outcomes: Float[Array, " n"], num_bins: int
+) -> Float[Array, ""]:
+    bins = jnp.clip(jnp.ceil(confidences * num_bins).astype(int) - 1, 0, num_bins - 1)
+    gap = jnp.zeros(num_bins, confidences.dtype).at[bins].add(outcomes - confidences)
+    return jnp.abs(gap).sum() / confidences.shape[0]
+
+
+def _bins(num_bins: int) -> int:
+    if num_bins < 1:
+        raise ValueError(f"ece: num_bins must be at least 1, got {num_bins}.")
+    return num_bins
+
+
+def _probabilities(name: str, value: object, ndim: int) -> Float[Array, "..."]:
+    probs = inputs.single(name, inputs.array(name, value, ndim))
+    if inputs.surely(lambda p: ((p < 0) | (p > 1)).any(), probs):
+        raise ValueError(f"{name} holds values outside [0, 1]; pass probabilities, not logits.")
+    return probs
+
+
+def _classes(
+    name: str, predictions: ArrayLike, labels: ArrayLike, num_classes: int
+) -> tuple[Int[Array, " n"], Int[Array, " n"]]:
+    _check_lengths(name, predictions, labels)
+    predictions = inputs.labels(f"{name}: predictions", predictions, num_classes)
+    return predictions, inputs.labels(f"{name}: labels", labels, num_classes)
+
+
+def _check_lengths(name: str, first: ArrayLike, second: ArrayLike) -> None:
+    shapes = np.shape(first), np.shape(second)
+    if len(shapes[0]) != 1 or shapes[0] != shapes[1] or not shapes[0][0]:
+        raise ValueError(
+            f"{name} takes two vectors over the same n >= 1 examples, got shapes {shapes[0]} and "
+            f"{shapes[1]}."
+        )

@@ -1,0 +1,300 @@
+"""The input boundary of all four libraries: what enters is checked once and converted once.
+
+Two steps. `array` checks what was given and keeps all its digits: what is on the host stays there
+as NumPy float32 or float64, what is on a device stays on it. `working` then takes arrays to the
+precision that kernels run in, float32 or, where JAX's x64 mode keeps it, float64; an offset and a
+scale that the caller's measure does not see are removed first, in the precision given:
+
+    x = inputs.array("x", x, 2)
+    (x,) = inputs.working(x=x, centre=True, scale=True)
+
+Inner functions check nothing. Under tracing only rank and dtype are checked; values that are known
+although something else is traced are looked at. A refusal says what was given, what is accepted
+and what to change.
+"""
+
+import operator
+from collections.abc import Callable
+from types import ModuleType
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Int
+
+Checked = np.ndarray | Array
+"""A real array as `array` returns it: NumPy float32 or float64, or an array of JAX."""
+C = TypeVar("C", bound=np.ndarray | Array)
+
+# Integers up to here are exact in float32, and in float64.
+_EXACT_SINGLE, _EXACT_DOUBLE = 2**24, 2**53
+_RANKS = {0: "a scalar", 1: "a vector", 2: "a matrix of 2 dimensions, one row an item"}
+
+
+def is_traced(*values: object) -> bool:
+    """Whether any value is abstract, so that its entries cannot be looked at."""
+    return any(isinstance(value, Tracer) for value in values)
+
+
+def surely(claim: Callable[..., object], *values: object) -> bool:
+    """Whether a claim about entries holds; False where they cannot be looked at.
+
+    Known entries are looked at even while something else is traced.
+    """
+    if is_traced(*values):
+        return False
+    with jax.ensure_compile_time_eval():
+        return bool(claim(*values))
+
+
+def array(
+    name: str, value: object, ndim: int | None = None, *, degree: int = 1, logarithms: bool = False
+) -> Checked:
+    """`value` as a checked array with all of its digits.
+
+    Accepted are arrays of NumPy (any layout, byte order, read-only) and of JAX, nested lists, and
+    what NumPy can read, of floating-point numbers, integers or booleans. float16, bfloat16,
+    booleans and integers up to 2²⁴ become float32; other integers and extended precision become
+    float64 on the host. Arrays of JAX, other than of 32- or 64-bit integers, do not leave
+    their device. Traced integers become float32, or float64 in x64 mode. A caller that forms
+    products of entries without scaling them gives their `degree`: 2 for squares.
+
+    Raises:
+        ValueError: complex, textual, ragged, masked or sparse values, another number of dimensions
+            than `ndim`, no entries, integers beyond 2⁵³, NaN or infinity (`logarithms` may be
+            -inf), or products of that degree that would overflow or vanish.
+    """
+    given = value if isinstance(value, jax.Array) else _on_host(name, value)
+    if not any(jnp.issubdtype(given.dtype, kind) for kind in (np.floating, np.integer, np.bool_)):
+        raise ValueError(
+            f"{name} has dtype {given.dtype}; accepted are real numbers: convert it, or pass the "
+            "real and imaginary parts of complex ones as columns"
+        )
+    if ndim is not None and given.ndim != ndim:
+        raise ValueError(
+            f"{name} has shape {given.shape}; accepted is "
+            f"{_RANKS.get(ndim, f'an array of {ndim} dimensions')}. Reshape it, or vmap over the "
+            "extra axes"
+        )
+    if given.size == 0:
+        raise ValueError(f"{name} has shape {given.shape} and no entries; give at least one row")
+    exact = _promoted(name, given)
+    if not is_traced(exact):
+        _check_values(name, exact, degree, logarithms)
+    return exact
+
+
+def working(*, centre: bool = False, scale: bool = False, **arrays: Checked) -> tuple[Array, ...]:
+    """Checked arrays as JAX arrays of one dtype: float32, or float64 where x64 mode keeps it.
+
+    `centre` subtracts from the rows of all the column means of the first, `scale` divides all by
+    one power of two, so that the largest magnitude is in [½, 1). Both act in float64, where some
+    array is about to become float32; otherwise they are left to the kernels, which can do no worse
+    on float32 (`scaled` is theirs). Pass arrays with offsets or scales of their own one by one.
+
+    Raises:
+        ValueError: magnitudes are then above 3e38, or all below 1e-38, which float32 cannot hold.
+    """
+    wide = any(isinstance(x, np.ndarray) and x.dtype == np.float64 for x in arrays.values())
+    if not wide or jnp.result_type(float) == np.float64:
+        return alike(*(jnp.asarray(x) for x in arrays.values()))
+    values = list(arrays.values())
+    if centre:
+        values = _centred(*values)
+    if scale:
+        top = max(_magnitude(x) for x in values if not is_traced(x))
+        values = [_times_power(x, -int(np.frexp(top)[1])) for x in values]
+    return alike(*(_narrowed(name, x) for name, x in zip(arrays, values, strict=True)))
+
+
+def module(x: Checked) -> ModuleType:
+    """NumPy or jax.numpy, for what is to be formed where, and as precisely as, x is."""
+    return np if isinstance(x, np.ndarray) else jnp
+
+
+def single(name: str, x: Checked, *, centre: bool = False, scale: bool = False) -> Array:
+    """`working` of one array."""
+    return working(centre=centre, scale=scale, **{name: x})[0]  # pyright: ignore[reportArgumentType]
+
+
+def unit_rows(x: C) -> C:
+    """Rows of length 1 in the precision given, x / ‖x‖₂, at every scale; a zero row stays zero."""
+    xp = module(x)
+    largest = xp.max(xp.abs(x), axis=-1, keepdims=True)
+    x = x / xp.where(largest > 0, largest, 1)
+    return x / xp.where(largest > 0, xp.sqrt(xp.sum(x * x, axis=-1, keepdims=True)), 1)
+
+
+def scaled(x: C, axis: int | None = None) -> tuple[C, np.ndarray | Int[Array, "..."]]:
+    """(x / 2ᵉ, e) with the largest magnitude over `axis` in [½, 1): exact, also under tracing.
+
+    For squares that would overflow or vanish; `jnp.ldexp(y, e)` undoes it.
+    """
+    xp, known = module(x), x if isinstance(x, np.ndarray) else jax.lax.stop_gradient(x)
+    largest = xp.max(xp.abs(known), axis=axis, keepdims=axis is not None)
+    exponent = xp.asarray(xp.frexp(largest)[1])
+    return _times_power(x, -exponent), exponent
+
+
+def alike(*arrays: Array) -> tuple[Array, ...]:
+    """The arrays in the widest of their dtypes."""
+    dtype = jnp.result_type(*arrays)
+    return tuple(x.astype(dtype) for x in arrays)
+
+
+def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "points") -> int:
+    """`value` as an int in [least, limit].
+
+    Raises:
+        ValueError: it is no integer (3.0 and True are none), or outside [least, limit].
+    """
+    try:
+        number = operator.index(value)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r} is no integer; accepted is {least} ≤ {name} ≤ {limit}")
+    if not least <= number <= limit:
+        raise ValueError(
+            f"{name}={number} is impossible with {limit} {of} to choose from; accepted is "
+            f"{least} ≤ {name} ≤ {limit}"
+        )
+    return number
+
+
+def labels(name: str, value: object, num_classes: int, ndim: int = 1) -> Int[Array, "..."]:
+    """`value` as int32 class indices, each in [0, num_classes); no range check while tracing.
+
+    Raises:
+        ValueError: not integers, another number of dimensions, no entries, or a class that does
+            not exist, which JAX would clamp or read from the end.
+    """
+    given = value if isinstance(value, jax.Array) else _on_host(name, value)
+    if not jnp.issubdtype(given.dtype, np.integer):
+        raise ValueError(
+            f"{name} has dtype {given.dtype}; accepted are integers in [0, {num_classes})"
+        )
+    if given.ndim != ndim or given.size == 0:
+        raise ValueError(
+            f"{name} has shape {given.shape}; accepted is {_RANKS.get(ndim)} of labels"
+        )
+    if not is_traced(given):
+        known = np.asarray(given)
+        low, high = known.min(), known.max()
+        if low < 0 or high >= num_classes:
+            raise ValueError(
+                f"{name}: classes must lie in 0..{num_classes - 1}; got {low}..{high}. Drop those "
+                "examples, or renumber the classes"
+            )
+    return jnp.asarray(given).astype(jnp.int32)
+
+
+def _on_host(name: str, value: object) -> Checked:
+    """`value` as a NumPy array of native byte order; a list of arrays of JAX as one of JAX."""
+    if isinstance(value, list | tuple):
+        if any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(value)):
+            return jnp.asarray(value)
+    elif hasattr(value, "tocsr"):
+        raise ValueError(
+            f"{name} is a sparse matrix ({type(value).__name__}); accepted are dense arrays: pass "
+            f"{name}.toarray()"
+        )
+    elif np.ma.is_masked(value):
+        raise ValueError(
+            f"{name} is a masked array with masked entries; accepted are arrays without: drop "
+            "those rows, or fill them"
+        )
+    try:
+        given = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{name} is no array of numbers ({error}); accepted are arrays, and nested lists whose "
+            "rows have equal length"
+        ) from error
+    return given.astype(given.dtype.newbyteorder("="), copy=False)
+
+
+def _promoted(name: str, given: Checked) -> Checked:
+    """float32 or float64 with the value of every entry unchanged."""
+    dtype = given.dtype
+    if dtype in (np.float32, np.float64):
+        return given
+    if jnp.issubdtype(dtype, np.floating):
+        return given.astype(np.float64 if dtype.itemsize > 8 else np.float32)
+    if jnp.issubdtype(dtype, np.bool_) or dtype.itemsize <= 2:
+        return given.astype(np.float32)
+    if is_traced(given):
+        return given.astype(jnp.result_type(float))
+    known = np.asarray(given)
+    least, most = int(known.min()), int(known.max())
+    if max(-least, most) > _EXACT_DOUBLE:
+        raise ValueError(
+            f"{name} holds integers from {least} to {most}; accepted are integers up to 2⁵³, "
+            "beyond which float64 merges them: subtract their offset"
+        )
+    return known.astype(np.float32 if max(-least, most) <= _EXACT_SINGLE else np.float64)
+
+
+def _check_values(name: str, x: Checked, degree: int, logarithms: bool) -> None:
+    top = _magnitude(module(x).where(x == -np.inf, 0, x) if logarithms else x)
+    if not np.isfinite(top):
+        bad = ~np.isfinite(np.asarray(x))
+        first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
+        raise ValueError(
+            f"{name} of shape {x.shape} holds NaN or infinite entries, the first at {first}; every "
+            "entry must be finite. Drop those rows, or the labels whose logits are -inf, from all "
+            "arrays"
+        )
+    if degree > 1:
+        kind = np.finfo(jax.dtypes.canonicalize_dtype(x.dtype))
+        least, most = (float(end) ** (1 / degree) for end in (kind.tiny / kind.eps, kind.max))
+        _check_range(name, top, least, most, f"products of {degree} of them leave {kind.dtype}")
+
+
+def _check_range(name: str, top: float, least: float, most: float, why: str) -> None:
+    if top > most or 0 < top < least:
+        raise ValueError(
+            f"{name} holds magnitudes up to {top:.1e}, outside {least:.1e} to {most:.1e}: {why}; "
+            "rescale it, or enable JAX's x64 mode and pass float64"
+        )
+
+
+def _magnitude(x: Checked) -> float:
+    """The largest |entry|, NaN where an entry is, found where the array is."""
+    if isinstance(x, np.ndarray):
+        return float(np.maximum(x.max(), -x.min()))
+    with jax.ensure_compile_time_eval():
+        return float(_largest_magnitude(x))
+
+
+@jax.jit
+def _largest_magnitude(x: Array) -> Array:
+    return jnp.max(jnp.abs(x))
+
+
+def _centred(*arrays: Checked) -> tuple[Checked, ...]:
+    """Rows less the column means of the first, as far as the least precise of them tells these.
+
+    A centre need not be the mean to its last digit, but must be the same for all.
+    """
+    least = min((x.dtype for x in arrays), key=lambda dtype: dtype.itemsize)
+    mean = arrays[0].mean(axis=0, keepdims=True).astype(least)
+    return tuple(x - mean for x in arrays)
+
+
+def _times_power(x: C, power: int | np.integer | np.ndarray | Array) -> C:
+    """x·2^power, by two factors: one alone may lie outside the range."""
+    xp, half = module(x), power // 2
+    one = xp.ones((), x.dtype)
+    return x * xp.ldexp(one, half) * xp.ldexp(one, power - half)
+
+
+def _narrowed(name: str, x: Checked) -> Array:
+    """x in float32; ValueError where that loses it altogether."""
+    if not isinstance(x, np.ndarray):
+        return x
+    kind, top = np.finfo(np.float32), _magnitude(np.where(x == -np.inf, 0, x))
+    _check_range(name, top, float(kind.tiny), float(kind.max), "kernels run in float32")
+    return jnp.asarray(x.astype(np.float32))

@@ -1,0 +1,166 @@
+"""Agreement of nearest neighbours: who is near whom, whatever the distances.
+
+Neighbours are by cosine, as in Huh et al. 2024, https://arxiv.org/abs/2405.07987. Searches take a
+block of inputs at a time and keep k indices of each: nothing of size n×n is held.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
+
+from repgeo import inputs
+from similarity import checks
+from similarity.family import HIGHEST
+
+# Scores held at once, 64 MB in single precision, and entries of index comparisons.
+_TILE = 1 << 24
+
+
+def mutual_knn(
+    f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], k: int = 10
+) -> Float[Array, ""]:
+    """Mean share |N(i) ∩ N'(i)|/k of the k nearest inputs that f and f' have in common, in [0, 1].
+
+    A similarity; symmetric; not a metric. Invariant to rotation, permutation and isotropic scale,
+    and to a scale of each row. Unrelated representations give about k/(n-1). An input is not its
+    own neighbour; of ties at the k-th place the lowest index counts.
+
+    Raises:
+        ValueError: k is not an integer in [1, n - 1], or a row is zero, which has no direction.
+    """
+    return (_common(*_neighbours_of(f, f2, k)) / k).mean()
+
+
+def neighbour_jaccard(
+    f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], k: int = 10
+) -> Float[Array, ""]:
+    """Mean Jaccard index |N(i) ∩ N'(i)|/|N(i) ∪ N'(i)| of the k nearest inputs, in [0, 1].
+
+    Neighbours, invariances and refusals are those of `mutual_knn`, of which it is a monotone
+    function for each input.
+    """
+    common = _common(*_neighbours_of(f, f2, k))
+    return (common / (2 * k - common)).mean()
+
+
+def cknna(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], k: int = 10) -> Float[Array, ""]:
+    """CKNNA: debiased CKA of the cosines of f and f' at the pairs that are neighbours in both.
+
+    Huh et al. 2024, appendix A. HSIC₁ of K∘α and L∘α, α(i, j) = 1 where j is among the k nearest
+    of i on both sides, over the root of the same of K alone and of L alone; as in the authors'
+    code the trace pairs K(i, j) with L(j, i). Near [0, 1] for positive cosines, 1 for equal
+    representations; it may be negative. 0 where a side's own HSIC is not positive. Not quite
+    symmetric: α is not, and one term of HSIC₁ multiplies column sums of K by row sums of L.
+    Neighbours and invariances are those of `mutual_knn`. O(n k) memory.
+
+    Raises:
+        ValueError: n < 4, k is not an integer in [2, n - 1], or a row is zero.
+    """
+    x, y = _unit_rows_of(f, f2, least=4)
+    k = inputs.count("k", k, x.shape[0] - 1, least=2, of="other inputs")
+    apart = (inputs.single("unit rows", z, centre=True) for z in (x, y))
+    return _cknna(*inputs.alike(*apart, *inputs.working(x=x, y=y)), k)
+
+
+def nearest(x: Float[Array, "n m"], k: int) -> Int[Array, "n k"]:
+    """Indices of the k other rows at the least distance, ascending; ties by index."""
+    n = x.shape[0]
+    rows = max(1, min(n, _TILE // n))
+    x, _ = inputs.scaled(x - x.mean(axis=0, keepdims=True))
+    half_squares = 0.5 * jnp.square(x).sum(axis=1)
+
+    def block(start: Int[Array, ""]) -> Int[Array, "rows k"]:
+        i = jnp.minimum(start + jnp.arange(rows), n - 1)
+        scores = jnp.matmul(x[i], x.T, precision=HIGHEST) - half_squares[None, :]
+        scores = scores.at[jnp.arange(rows), i].set(-jnp.inf)
+        return jax.lax.top_k(scores, k)[1]
+
+    starts = rows * jnp.arange(-(-n // rows))
+    return jax.lax.map(block, starts).reshape(-1, k)[:n]
+
+
+def _neighbours_of(f: object, f2: object, k: int) -> tuple[Array, ...]:
+    x, y = _unit_rows_of(f, f2, least=2)
+    k = inputs.count("k", k, x.shape[0] - 1, of="other inputs")
+    return tuple(_nearest(inputs.single("unit rows", z, centre=True), k) for z in (x, y))
+
+
+def _unit_rows_of(f: object, f2: object, least: int) -> tuple[inputs.Checked, ...]:
+    """Unit rows in the precision given: of these, distances are a monotone function of cosines."""
+    sides = []
+    for name, x in zip(("first", "second"), checks.same_inputs(f, f2, least), strict=True):
+        unit = inputs.unit_rows(x)
+        if inputs.surely(_any_zero_row, unit):
+            raise ValueError(
+                f"the {name} representation holds rows of zeros, which have no cosine with any "
+                "other; drop those inputs from both"
+            )
+        sides.append(unit)
+    return tuple(sides)
+
+
+def _any_zero_row(x: inputs.Checked) -> object:
+    return ~x.any(axis=1).all()
+
+
+_nearest = jax.jit(nearest, static_argnames=("k",))
+
+
+def _member(rows: Int[Array, "n k"], lists: Int[Array, "n k2"]) -> Bool[Array, "n k"]:
+    """Whether each entry of a row is in the list of that row."""
+    together = max(1, min(rows.shape[0], _TILE // (rows.shape[1] * lists.shape[1])))
+    one = lambda pair: (pair[0][:, None] == pair[1][None, :]).any(axis=1)
+    return jax.lax.map(one, (rows, lists), batch_size=together)
+
+
+@jax.jit
+def _common(first: Int[Array, "n k"], second: Int[Array, "n k"]) -> Float[Array, " n"]:
+    return _member(first, second).sum(axis=1).astype(float)
+
+
+@jax.jit(static_argnames=("k",))
+def _cknna(apart: Array, apart2: Array, x: Array, y: Array, k: int) -> Array:
+    near_x, near_y = nearest(apart, k), nearest(apart2, k)
+    shared = _member(near_x, near_y)
+    cosine_x, cosine_y = _cosines(x, near_x), _cosines(y, near_x)
+    every = jnp.ones_like(shared)
+    xy = _masked_hsic(near_x, shared, cosine_x, cosine_y)
+    xx = _masked_hsic(near_x, every, cosine_x, cosine_x)
+    own_y = _cosines(y, near_y)
+    yy = _masked_hsic(near_y, every, own_y, own_y)
+    positive = (xx > 0) & (yy > 0)
+    scale = jnp.sqrt(jnp.where(positive, xx, 1)) * jnp.sqrt(jnp.where(positive, yy, 1))
+    return jnp.where(positive, xy / scale, 0)
+
+
+def _cosines(x: Array, near: Int[Array, "n k"]) -> Float[Array, "n k"]:
+    """Inner products of every row with its neighbours."""
+    together = max(1, min(x.shape[0], _TILE // (near.shape[1] * x.shape[1])))
+    one = lambda pair: jnp.matmul(x[pair[1]], pair[0], precision=HIGHEST)
+    return jax.lax.map(one, (x, near), batch_size=together)
+
+
+def _masked_hsic(
+    near: Int[Array, "n k"],
+    mask: Bool[Array, "n k"],
+    K: Float[Array, "n k"],
+    L: Float[Array, "n k"],
+) -> Float[Array, ""]:
+    """HSIC₁ of Song et al. up to 1/(n(n-3)), of kernels that are zero off the masked neighbours."""
+    n = near.shape[0]
+    K, L = jnp.where(mask, K, 0), jnp.where(mask, L, 0)
+    # j is listed with i; the trace counts the pair where i is listed with j as well.
+    listed = jnp.where(mask, near, -1)
+    back = _listed_back(listed)
+    trace = jnp.where(back, K * L, 0).sum()
+    columns = jnp.zeros(n, K.dtype).at[near.reshape(-1)].add(K.reshape(-1))
+    between = jnp.vdot(columns, L.sum(axis=1))
+    return trace + K.sum() * L.sum() / ((n - 1) * (n - 2)) - 2 * between / (n - 2)
+
+
+def _listed_back(listed: Int[Array, "n k"]) -> Bool[Array, "n k"]:
+    """Whether row i is in the list of each j in its own list; -1 stands for no entry."""
+    n, k = listed.shape
+    together = max(1, min(n, _TILE // (k * k)))
+    one = lambda pair: (listed[pair[1]] == pair[0]).any(axis=1) & (pair[1] >= 0)
+    return jax.lax.map(one, (jnp.arange(n), listed), batch_size=together)
