@@ -17,7 +17,8 @@ import numpy as np
 import diffenc
 from experiments.diffenc.evaluation import PARTS, PerImage, make_evaluator
 from experiments.diffenc.run import Run, load_trained
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import write_record
+from experiments.runtime.manifest import environment
 
 RESULT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "diffenc_precision.json"
 GOAL = 0.002  # |Δ bits/dim|
@@ -57,7 +58,7 @@ def main(workdir: pathlib.Path) -> None:
         },
     }
     command = {"command": "python -m benchmarks.diffenc_precision WORKDIR"}
-    write_json(RESULT, found | {"environment": environment() | command})
+    write_record(RESULT, found | {"environment": environment() | command})
     print({name: found[name] for name in ("difference", "difference_error", "within_goal")})
 
 

@@ -21,7 +21,8 @@ import optax
 import diffenc
 from benchmarks.diffenc_published import published_loss
 from benchmarks.timing import in_turns, once
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import write_record
+from experiments.runtime.manifest import environment
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results" / "benchmarks"
 Parts = dict[str, Callable[[], dict[str, Any]]]
@@ -197,7 +198,7 @@ def record(
         figures = parts[name]()
         print(name, json.dumps(figures, indent=2), flush=True)
         results[name] = figures | {"environment": environment() | command}
-        write_json(path, results)
+        write_record(path, results)
 
 
 if __name__ == "__main__":

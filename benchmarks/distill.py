@@ -20,7 +20,8 @@ import numpy as np
 import distill
 from benchmarks.timing import once, seconds
 from experiments.distill.population import Plan, PopulationFactory, make_epoch, members
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import write_record
+from experiments.runtime.manifest import environment
 
 RESULT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "distill.json"
 REPEATS = 5
@@ -182,7 +183,7 @@ def main(names: list[str]) -> None:
         command = {"command": f"python -m benchmarks.distill {name}"}
         results[name] = measured | {"environment": here | command}
         print(name, json.dumps(measured, indent=2), flush=True)
-        write_json(RESULT, results)
+        write_record(RESULT, results)
 
 
 if __name__ == "__main__":

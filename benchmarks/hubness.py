@@ -25,7 +25,8 @@ from sklearn.neighbors import NearestNeighbors
 import hubness
 from benchmarks import hubness_published as published
 from benchmarks.timing import in_turns, once, resident, seconds
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import write_record
+from experiments.runtime.manifest import environment
 from hubness.search import blocks, pairwise
 
 OUTPUT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "hubness.json"
@@ -209,7 +210,7 @@ def main() -> None:
         print(name, measured, flush=True)
         results[name] = measured | {"environment": environment()}
         if not args.small:
-            write_json(OUTPUT, {"results": results})
+            write_record(OUTPUT, {"results": results})
 
 
 if __name__ == "__main__":

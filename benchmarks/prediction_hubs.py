@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.timing import once, resident, seconds
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import write_record
+from experiments.runtime.manifest import environment
 from hubness import k_occurrence, tokens
 from hubness.search import blocks, pairwise
 
@@ -113,7 +114,9 @@ def main() -> None:
     results = run(args.repeats, args.small)
     print(results)
     if not args.small:
-        write_json(OUTPUT, {"environment": environment(), "argv": sys.argv[1:], "results": results})
+        write_record(
+            OUTPUT, {"environment": environment(), "argv": sys.argv[1:], "results": results}
+        )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from experiments.closeness.networks import make_model
 from experiments.closeness.task import radial
 from experiments.closeness.training import label_loss
 from experiments.distill.population import Plan, PopulationFactory, make_epoch, members
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import write_record
+from experiments.runtime.manifest import environment
 
 OUTPUT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "similarity.json"
 Result = dict[str, Any]
@@ -256,7 +257,7 @@ def main() -> None:
             print(f"  {key}: {value:.4g}" if isinstance(value, float) else f"  {key}: {value}")
     if not options.small:
         OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-        write_json(OUTPUT, {"environment": environment(), "results": results})
+        write_record(OUTPUT, {"environment": environment(), "results": results})
 
 
 if __name__ == "__main__":

@@ -96,5 +96,5 @@ def compare(
             summary[name] = list(given)
     write_json(folder / "summary.json", summary)
     if record:
-        files.write(pathlib.Path(record), files.as_json(summary))
+        files.write_record(pathlib.Path(record), summary)
     return block(publish(tables, summary, draw(summary, runs), folder, files.write))

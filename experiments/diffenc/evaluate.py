@@ -26,7 +26,8 @@ from experiments.diffenc.run import Run, load_trained
 from experiments.diffenc.significance import paired_difference
 from experiments.runtime import cli
 from experiments.runtime.errors import nearest
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import write_json
+from experiments.runtime.manifest import environment
 from experiments.runtime.metrics import read_metrics
 
 OPTIONS = {

@@ -19,7 +19,8 @@ from experiments.diffenc.frechet_distance import extract, frechet_distance, load
 from experiments.diffenc.run import load_config, make_run
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import write_json
+from experiments.runtime.manifest import environment
 
 OPTIONS = {
     "features": (str, "FILE.py:FUNCTION, from codes [n, h, w, c] to features [n, d]."),

@@ -20,7 +20,8 @@ from experiments.diffenc import encoder_figures, figures, inspection, page, vola
 from experiments.diffenc.run import load_trained
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import write_json
+from experiments.runtime.manifest import environment
 
 OPTIONS = {
     "num": (int, "Test images to measure; default 256."),

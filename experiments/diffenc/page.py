@@ -9,8 +9,8 @@ from experiments.reporting import figures
 from experiments.reporting.html import NAME, Page
 from experiments.reporting.markdown import Cell, Column, Table, Value, code, of_records
 from experiments.reporting.record import Record
+from experiments.runtime import files
 from experiments.runtime.files import read_json
-from experiments.runtime.manifest import write_bytes
 
 # In the order of the page.
 FIGURES = ("training", "loss_by_time", "samples", "encodings", "heat_maps")
@@ -39,7 +39,7 @@ def read(workdir: pathlib.Path) -> dict[str, Record]:
 
 def add_figures(drawn: Mapping[str, Figure], workdir: pathlib.Path) -> pathlib.Path:
     """Puts figures into the run's folder and all that it holds on its page; returns its path."""
-    figures.save(drawn, workdir / "figures", write_bytes)
+    figures.save(drawn, workdir / "figures", files.write)
     return write(workdir)
 
 
@@ -50,7 +50,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     page = Page(
         _title(run), verdict(run), run.get("manifest", {}), _facts(run), tables(run), images
     )
-    write_bytes(workdir / NAME, page.render().encode())
+    files.write(workdir / NAME, page.render())
     return workdir / NAME
 
 

@@ -27,7 +27,8 @@ from experiments.diffenc import page
 from experiments.diffenc.run import Run, load_trained
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import write_json
+from experiments.runtime.manifest import environment
 
 OPTIONS = {
     "num_steps": (str, "Numbers of steps, separated by commas; default 10,20,50."),

@@ -9,9 +9,10 @@ summary.json (with paired differences and tests), table.md and figures that set 
 side by side; --record=FILE also receives the summary.
 """
 
-import json
 import os
 import pathlib
+import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -23,9 +24,10 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from experiments.diffenc.compare import compare
-from experiments.runtime import cli
+from experiments.runtime import cli, files, trackers
 from experiments.runtime.errors import UserError
-from experiments.runtime.manifest import write_json
+from experiments.runtime.preemption import INTERRUPTED, SIGNALS, StopSignal
+from experiments.runtime.workspace import opened
 
 OPTIONS = {
     "models": (str, "Models to train, separated by commas."),
@@ -53,28 +55,35 @@ class Job(NamedTuple):
     def is_finished(self, arguments: Sequence[str]) -> bool:
         """Whether `finish` has been called with these arguments."""
         path = self.workdir / FINISHED
-        return path.exists() and json.loads(path.read_text()) == list(arguments)
+        if not path.exists():
+            return False
+        try:
+            return files.read_json(path)["arguments"] == list(arguments)
+        except files.DamagedError:
+            return False  # or a list, as earlier versions wrote: looking again costs little
 
     def finish(self, arguments: Sequence[str]) -> None:
         """Notes that the run of these arguments is trained, evaluated and sampled."""
-        write_json(self.workdir / FINISHED, list(arguments))
+        files.write_json(self.workdir / FINISHED, {"arguments": list(arguments)})
 
 
 class Pool:
     """Runs jobs as processes, a few at a time, each on its own share of the cores."""
 
-    def __init__(self, size: int, config_file: str, overrides: Sequence[str], cache: pathlib.Path):
-        self.config_file, self.overrides, self.cache = config_file, overrides, cache
+    def __init__(
+        self, size: int, config_file: str, overrides: Sequence[str], shared: Sequence[str]
+    ):
+        self.config_file, self.overrides, self.shared = config_file, overrides, shared
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         self.shares = [set(cores[i::size]) for i in range(size)]
         self.running: set[subprocess.Popen] = set()
-        self.stopped = False
+        self.stopped = 0  # the number of the signal
         self._lock = threading.Lock()
         self._print = threading.Lock()
 
     def stop(self, number: int, frame: Any) -> None:
         """Passes a signal on: each run saves and ends."""
-        self.stopped = True
+        self.stopped = number
         for process in list(self.running):
             process.send_signal(number)
 
@@ -98,9 +107,8 @@ class Pool:
             return 0
         (job.workdir / LAST).unlink(missing_ok=True)
         module = (sys.executable, "-u", "-m", "experiments.diffenc.train", "--then_evaluate")
-        places = (f"--workdir={job.workdir}", f"--compile_cache={self.cache}")
         process = subprocess.Popen(
-            [*module, *places, *arguments],
+            [*module, f"--workdir={job.workdir}", *self.shared, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -178,29 +186,75 @@ def main(
     contrasts: str | None,
 ) -> int:
     workdir = cli.workdir()
-    config_file = flags.FLAGS["config"].config_filename.split(":")[0]
+    config_file, _, word = flags.FLAGS["config"].config_filename.partition(":")
+    if word:
+        raise UserError(
+            f"--config=…:{word}: a suite has its models from --models, each with its words; give "
+            f"--config={config_file} --models={word}"
+        )
     names = (models or "vdmv,nt,diffenc").split(",")
+    _check_models(config_file, names)
+    trackers.check_trackers(cli.trackers())
+    first, number = first_seed or 0, 2 if seeds is None else seeds
+    if number < 1 or first < 0 or (jobs is not None and jobs < 1):
+        raise UserError(f"--seeds={number}, --first_seed={first}, --jobs={jobs}: at least 1, 0, 1")
+    if record:
+        files.check_target(pathlib.Path(record), "--record")
     todo = [
         Job(model, seed, workdir / f"{model.replace(':', '-')}-seed{seed}")
-        for seed in range(first_seed or 0, (first_seed or 0) + (2 if seeds is None else seeds))
+        for seed in range(first, first + number)
         for model in names
     ]
-    if not todo:
-        raise UserError(f"--seeds={seeds}: at least one seed is needed")
-    overrides = [a for a in sys.argv[1:] if a.startswith("--config.")]
-    size = jobs or min(4, os.cpu_count() or 1, len(todo))
-    pool = Pool(size, config_file, overrides, workdir / "compile_cache")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, pool.stop)
     suite = Suite(todo, workdir, record, read_contrasts(contrasts, names))
-    failed = suite.run(pool, size)
-    if pool.stopped:
-        print("stopped; the same command resumes")
-        return 0
-    if failed:
-        raise UserError(f"these runs failed, see above: {', '.join(job.name for job in failed)}")
-    print(suite.compare(todo))
+    size = jobs or min(4, os.cpu_count() or 1, len(todo))
+    pool = Pool(size, config_file, config_overrides(sys.argv[1:]), _shared(workdir))
+    with StopSignal() as stop, opened(workdir, {}, stop, facts={"study": "diffenc.suite"}):
+        for number in SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, pool.stop)
+        failed = suite.run(pool, size)
+        if pool.stopped:
+            print("unfinished: stopped by a signal; the same command continues")
+            return INTERRUPTED if pool.stopped == signal.SIGINT else 0
+        if failed:
+            said = ", ".join(job.name for job in failed)
+            raise UserError(f"these runs failed, see above: {said}")
+        print(suite.compare(todo))
     return 0
+
+
+def _check_models(config_file: str, names: Sequence[str]) -> None:
+    """Raises `UserError` for a model that is unknown or given twice."""
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"--models names {', '.join(twice)} more than once; give each once")
+    for name in names:
+        runpy.run_path(config_file)["get_config"](name)
+
+
+def config_overrides(arguments: Sequence[str]) -> list[str]:
+    """The overrides of the config among the arguments, as --config.KEY=VALUE each.
+
+    One dash or two, and the value after "=" or as the next argument, as the flags are read.
+    """
+    found, rest = [], list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        match = re.fullmatch(r"--?((?:no)?config\.[^=]+)(=.*)?", argument, re.DOTALL)
+        if match is None:
+            continue
+        name, value = match.groups()
+        if value is None and rest and not rest[0].startswith("-"):
+            value = f"={rest.pop(0)}"
+        found.append(f"--{name}{value or ''}")
+    return found
+
+
+def _shared(workdir: pathlib.Path) -> list[str]:
+    """The other flags that every run of the suite gets."""
+    given = {"track": cli.trackers(), "allow_config_change": cli.allowed_changes()}
+    cache = flags.FLAGS.compile_cache or workdir / "compile_cache"
+    lists = [f"--{name}={','.join(values)}" for name, values in given.items() if values]
+    return [f"--compile_cache={cache}", *lists]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import numpy as np
 from experiments.runtime.errors import UserError
 
 SEAL = "digest"
-_BEFORE, _AFTER = f'  "{SEAL}": "', '"\n}\n'
+_BEFORE, _AFTER = f'  "{SEAL}": "', '"\n}'
 _HEX = 64
 REASONS = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -153,7 +153,12 @@ def write_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:
         raise ValueError(f"{path.name}: the key {SEAL!r} is reserved")
     body = as_json(value).removesuffix("}\n").removesuffix("\n")
     body += ("\n" if body == "{" else ",\n") + _BEFORE
-    write(path, f"{body}{hashlib.sha256(body.encode()).hexdigest()}{_AFTER}")
+    write(path, f"{body}{hashlib.sha256(body.encode()).hexdigest()}{_AFTER}\n")
+
+
+def write_record(path: pathlib.Path, value: Any) -> None:
+    """Writes JSON that is published, and so holds nothing else."""
+    write(path, as_json(value))
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -192,7 +197,7 @@ def damaged(path: pathlib.Path, why: str) -> DamagedError:
 
 def _is_intact(text: str) -> bool:
     """Whether the digest at the end, if there is one, is that of the text before it."""
-    length = len(_BEFORE) + _HEX + len(_AFTER)
+    text, length = text.removesuffix("\n"), len(_BEFORE) + _HEX + len(_AFTER)
     start, tail = len(text) - length, text[-length:]
     if likeness(tail, _BEFORE, _AFTER) < 0.7:
         return True  # written before there were digests

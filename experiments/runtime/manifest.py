@@ -12,10 +12,8 @@ from typing import Any
 import jax
 
 from experiments.runtime.errors import UserError, nearest
-from experiments.runtime.files import plain, read_json, write_json
-from experiments.runtime.files import write as write_bytes
+from experiments.runtime.files import plain, read_json
 
-__all__ = ["write_bytes", "write_json"]
 CONFIG, MANIFEST = "config.json", "manifest.json"
 PACKAGES = ("repgeo", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 

@@ -125,7 +125,7 @@ def run(
         if is_lead():
             _publish(study, record, prepared, space)
             if request.record:
-                files.write(request.record, files.as_json(record))
+                files.write_record(request.record, record)
     return record
 
 

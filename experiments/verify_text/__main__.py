@@ -22,7 +22,8 @@ from experiments.models.sentence import encoder as sentence
 from experiments.models.sentence import spaces
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
-from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.files import write_record
+from experiments.runtime.manifest import environment
 
 RESULTS = pathlib.Path("results/text")
 OPTIONS = {
@@ -111,7 +112,7 @@ def main(torch_python: str | None, sts: str | None) -> None:
         ("minilm", verify_minilm(workdir, torch_python, sts)),
         ("smollm2", verify_smollm2(workdir, torch_python)),
     ):
-        write_json(RESULTS / f"{name}.json", environment() | found)
+        write_record(RESULTS / f"{name}.json", environment() | found)
         print(json.dumps(found, indent=2))
 
 
