@@ -193,7 +193,7 @@ def _diffenc(patch) -> dict[str, Any]:
     # The same points every time; making them takes longer than all the rest.
     once(patch, importlib.import_module("experiments.data.sources"), "swirl")
     return {
-        "config": _config("diffenc.swirl", "vdmv:smoke"),
+        "config": _config("diffenc.swirl", "vdmv:smoke", **{"eval.batch_size": 4096}),
         "wrong": {"train.ema_decay": 1.5},
         "change": {"train.eval_every": 2},
         "fixed": {"model.options.width": 16},
