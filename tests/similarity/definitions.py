@@ -121,7 +121,8 @@ def rsa(x, y, compare="spearman"):
         apart = squared_distances(rows) + still[:, None] + still[None]
         sides.append(apart[above])
     if compare == "spearman":
-        sides = [rankdata(side) for side in sides]
+        # Equal dissimilarities tie, whatever their rounding in double precision.
+        sides = [rankdata((side / side.max()).round(12)) for side in sides]
     return pearsonr(*sides)[0]
 
 

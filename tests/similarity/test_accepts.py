@@ -130,7 +130,7 @@ TRIED = {
     "minibatch_cka": _represented(
         lambda x, y: S.minibatch_cka(_batched(x), _batched(y)), D.minibatch_cka, 2e-6
     ),
-    # Rounding breaks ties of Spearman ranks, of which booleans make many.
+    # Rounding may break ties of Spearman ranks, of which duplicates make many.
     "rsa": _represented(S.rsa, D.rsa, 5e-4),
     "mutual_knn": _represented(S.mutual_knn, D.mutual_knn, 1e-6, NO_DIRECTION),
     "neighbour_jaccard": _represented(S.neighbour_jaccard, D.neighbour_jaccard, 1e-6, NO_DIRECTION),
