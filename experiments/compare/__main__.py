@@ -46,4 +46,4 @@ def main(
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS | study.OPTIONS, needs_config=False)
+    cli.run(main, options={**OPTIONS, **study.OPTIONS}, needs_config=False)
