@@ -2,13 +2,12 @@
 
 python -m benchmarks.diffenc_precision WORKDIR
 
-WORKDIR holds a finished run of experiments.train_diffenc. Its EMA weights are evaluated on the
+WORKDIR holds a finished run of experiments.diffenc.train. Its EMA weights are evaluated on the
 whole test split with float32 and with bfloat16 activations; times and noise are equal image by
 image, so that the difference has a small error of its own. Writes
 results/benchmarks/diffenc_precision.json.
 """
 
-import dataclasses
 import pathlib
 import sys
 
@@ -16,8 +15,8 @@ import jax
 import numpy as np
 
 import diffenc
-from experiments.diffusion.evaluation import PARTS, PerImage, make_evaluator
-from experiments.diffusion.run import Run, load_trained
+from experiments.diffenc.evaluation import PARTS, PerImage, make_evaluator
+from experiments.diffenc.run import Run, load_trained
 from experiments.runtime.manifest import environment, write_json
 
 RESULT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "diffenc_precision.json"
@@ -27,7 +26,7 @@ TIMES = 8
 
 def per_image(run: Run, params, dtype: str) -> PerImage:
     """Bits/dim of each test image with activations of `dtype`."""
-    options = dataclasses.asdict(run.model.options) | {"dtype": dtype}
+    options = vars(run.model.options) | {"dtype": dtype}
     return make_evaluator(
         diffenc.build(run.model.name, run.model.shape, run.model.levels, **options),
         run.source.test,

@@ -11,16 +11,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from diffenc import Diffusion, components, process
+from diffenc import Diffusion, noising
 from diffenc.elbo import prior_kl
 from diffenc.likelihood import dequantise, discretised_log_prob
 
 
 def published_loss(model: Diffusion) -> Callable[..., tuple[jax.Array, Any]]:
     """loss(params, codes, t, eps, eps_0, key) -> (mean nats, logged count), for a v-model."""
-    score = components.score_network(model.options, model.shape)
-    inner = components.encoder_network(model.options, model.shape)
-    low, high = model.options.gamma_min, model.options.gamma_max
+    score = model.score_network()
+    inner = model.encoder_network()
+    low, high = model.schedule.gamma_min, model.schedule.gamma_max
     total = lambda a: a.reshape(len(a), -1).sum(-1)
 
     def loss(params, codes, t, eps, eps_0, key):
@@ -33,7 +33,7 @@ def published_loss(model: Diffusion) -> Callable[..., tuple[jax.Array, Any]]:
             return inner.apply(variables, x, gamma, unconditional, rngs={"dropout": key})
 
         def x_of(gamma, key):
-            return x + jax.nn.sigmoid(process.per_example(gamma, x)) * (y_of(gamma, key) - x)
+            return x + jax.nn.sigmoid(noising.per_example(gamma, x)) * (y_of(gamma, key) - x)
 
         gamma_0, gamma_1 = jnp.full((num,), low), jnp.full((num,), high)
         gamma, ones = low + (high - low) * t, jnp.ones_like(t)
@@ -43,13 +43,13 @@ def published_loss(model: Diffusion) -> Callable[..., tuple[jax.Array, Any]]:
         x_t, y = x_of(gamma, k_t), y_of(gamma, k_y)
         _, x_slope = jax.jvp(lambda g: x_of(g, k_x_slope), (gamma,), (ones,))
         _, y_slope = jax.jvp(lambda g: y_of(g, k_y_slope), (gamma,), (ones,))
-        z, v = process.diffuse(x_t, gamma, eps), process.velocity(x_t, eps, gamma)
+        z, v = noising.diffuse(x_t, gamma, eps), noising.velocity(x_t, eps, gamma)
         variables = {"params": params["score"]}
         v_hat = score.apply(variables, z, gamma, unconditional, rngs={"dropout": k_score})
-        x_hat = process.x_from_v(z, v_hat, gamma)
-        sigma = process.sigma(process.per_example(gamma, x))
+        x_hat = noising.x_from_v(z, v_hat, gamma)
+        sigma = noising.sigma(noising.per_example(gamma, x))
         residual = v - v_hat + sigma * (x_hat - x_t + y + y_slope)
-        diffusion = 0.5 * (high - low) * process.alpha(gamma) ** 2 * total(residual**2)
+        diffusion = 0.5 * (high - low) * noising.alpha(gamma) ** 2 * total(residual**2)
         return (reconstruction + prior + diffusion).mean(), (x_slope != 0).sum()
 
     return loss

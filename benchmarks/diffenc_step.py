@@ -21,7 +21,6 @@ import optax
 import diffenc
 from benchmarks.diffenc_published import published_loss
 from benchmarks.timing import in_turns, once
-from diffenc import components
 from experiments.runtime.manifest import environment, write_json
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results" / "benchmarks"
@@ -59,7 +58,7 @@ def encoder_share(name: str, baseline: str) -> dict[str, float]:
     model = diffenc.build(name, SHAPE, LEVELS, unroll=True, **SMALL)
     plain = diffenc.build(baseline, SHAPE, LEVELS, unroll=True, **SMALL)
     params = model.init(jax.random.key(0))
-    inner = components.encoder_network(model.options, SHAPE)
+    inner = model.encoder_network()
     arrays = batch()
     forward = flops(
         lambda p, x, g: inner.apply({"params": p}, x, g, jnp.zeros_like(g)),

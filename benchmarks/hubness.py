@@ -26,7 +26,7 @@ import hubness
 from benchmarks import hubness_published as published
 from benchmarks.timing import in_turns, once, resident, seconds
 from experiments.runtime.manifest import environment, write_json
-from hubness import blocks, pairwise
+from hubness.search import blocks, pairwise
 
 OUTPUT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "hubness.json"
 Result = dict[str, Any]

@@ -19,7 +19,8 @@ import numpy as np
 
 from benchmarks.timing import once, resident, seconds
 from experiments.runtime.manifest import environment, write_json
-from hubness import blocks, k_occurrence, pairwise, tokens
+from hubness import k_occurrence, tokens
+from hubness.search import blocks, pairwise
 
 OUTPUT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "prediction_hubs.json"
 K = 10

@@ -1,50 +1,116 @@
-"""Checks of what callers pass in: shapes always, values where they are concrete.
+"""Checks and conversions of what callers pass in: once, at the methods of a model.
 
-Under tracing the values are unknown, so only shapes and types are checked there.
+Shapes and types are checked always, values where they are concrete (`repgeo.inputs`).
 """
+
+import operator
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from repgeo import inputs
 
 
-def check_batch(shape: tuple[int, ...], **arrays: Array) -> None:
+def sizes(shape: Sequence[int], levels: int) -> tuple[tuple[int, ...], int]:
+    """The shape of an example and the number of its grey levels, as ints.
+
+    Raises:
+        ValueError: one of them is no whole number.
+    """
+    try:
+        return tuple(map(operator.index, shape)), operator.index(levels)
+    except TypeError as error:
+        raise ValueError(
+            f"shape={shape!r} and levels={levels!r} must be whole numbers, as shape=(32, 32, 3) "
+            "and levels=256"
+        ) from error
+
+
+def same_batch(shape: tuple[int, ...], **arrays: ArrayLike) -> None:
     """ValueError unless every array is [batch, *shape] with the same batch."""
-    num = {name: array.shape[:1] for name, array in arrays.items()}
-    first = next(iter(num.values()))
-    for name, array in arrays.items():
-        if array.ndim != len(shape) + 1 or array.shape != (*first, *shape):
+    shapes = {name: np.shape(array) for name, array in arrays.items()}
+    first = next(iter(shapes.values()))[:1]
+    for name, given in shapes.items():
+        if len(given) != len(shape) + 1 or given != (*first, *shape):
             expected = ", ".join(map(str, ("batch", *shape)))
             raise ValueError(
-                f"{name} has shape {array.shape}; expected [{expected}] with one batch for all of "
-                f"{', '.join(arrays)} (got {[*num.values()]})"
+                f"{name} has shape {given}; expected [{expected}] with one batch for all of "
+                f"{', '.join(shapes)} (got {[s[:1] for s in shapes.values()]})"
             )
 
 
-def check_times(t: Array, num: int) -> None:
-    """ValueError unless there is one time in [0, 1] per example."""
-    if t.shape != (num,):
-        raise ValueError(f"t has shape {t.shape}; one time per example is needed: ({num},)")
-    if (span := value_range(t)) and not 0 <= span[0] <= span[1] <= 1:
-        raise ValueError(f"times must lie in [0, 1]; got {span[0]} to {span[1]}")
+def batch(shape: tuple[int, ...], **arrays: ArrayLike) -> list[Array]:
+    """The arrays in float32, or float64 in x64 mode, each [batch, *shape] with the same batch.
+
+    Raises:
+        ValueError: another shape, no numbers, NaN or infinity.
+    """
+    same_batch(shape, **arrays)
+    return [floating(name, array) for name, array in arrays.items()]
 
 
-def check_codes(codes: Array, levels: int) -> None:
-    """ValueError unless the codes are integers in [0, levels)."""
-    if not jnp.issubdtype(codes.dtype, jnp.integer):
-        raise ValueError(f"codes must be integers in [0, {levels}), not {codes.dtype}")
-    if (span := value_range(codes)) and not 0 <= span[0] <= span[1] < levels:
+def times(t: ArrayLike, num: int) -> Float[Array, " b"]:
+    """One time in [0, 1] per example.
+
+    Raises:
+        ValueError: another number of times, or one outside.
+    """
+    if np.shape(t) != (num,):
+        raise ValueError(f"t has shape {np.shape(t)}; one time per example is needed: ({num},)")
+    return _within_unit("t", t)
+
+
+def step(t: ArrayLike, s: ArrayLike) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The two scalar times of a step down, 0 ≤ s < t ≤ 1.
+
+    Raises:
+        ValueError: they are no scalars, or in no such order.
+    """
+    for name, time in (("t", t), ("s", s)):
+        if np.shape(time) != ():
+            raise ValueError(f"{name} has shape {np.shape(time)}; a step has one scalar time")
+    start, stop = _within_unit("t", t), _within_unit("s", s)
+    ends = value_range(start), value_range(stop)
+    if ends[0] and ends[1] and not ends[1][0] < ends[0][0]:
+        raise ValueError(f"a step goes down from t={ends[0][0]} to s={ends[1][0]}: swap them")
+    return start, stop
+
+
+def level(gamma: ArrayLike, num: int) -> Float[Array, " b"]:
+    """One level per example, from one for all or one each.
+
+    Raises:
+        ValueError: another number of levels, NaN or infinity.
+    """
+    if np.shape(gamma) not in ((), (1,), (num,)):
         raise ValueError(
-            f"codes range from {span[0]} to {span[1]}; they must lie in [0, {levels}): "
-            "rescale them or build the model with more levels"
+            f"gamma has shape {np.shape(gamma)}; expected one level, or one per example: ({num},)"
         )
+    return jnp.broadcast_to(floating("gamma", gamma), (num,))
 
 
-def class_scalars(conditioning, num: int, num_classes: int | None) -> Array | None:
+def codes(name: str, values: ArrayLike, levels: int) -> Array:
+    """Integers in [0, levels).
+
+    Raises:
+        ValueError: another type, or a value outside.
+    """
+    checked = inputs.labels(name, values, levels, np.ndim(values))
+    # An array of JAX keeps its dtype.
+    return values if isinstance(values, jax.Array) else checked
+
+
+def class_scalars(
+    conditioning: ArrayLike | None, num: int, num_classes: int | None
+) -> Array | None:
     """The networks' scalar input [num], the raw class index; None for unconditional models.
 
-    ValueError where the model and the conditioning do not belong together.
+    Raises:
+        ValueError: the model and the conditioning do not belong together.
     """
     if num_classes is None:
         if conditioning is not None:
@@ -54,22 +120,31 @@ def class_scalars(conditioning, num: int, num_classes: int | None) -> Array | No
         raise ValueError(
             f"the model has num_classes={num_classes}: pass conditioning, one class each"
         )
-    classes = jnp.asarray(conditioning)
-    if classes.shape != (num,) or not jnp.issubdtype(classes.dtype, jnp.integer):
-        raise ValueError(
-            f"conditioning is {classes.dtype} of shape {classes.shape}; expected integers ({num},)"
-        )
-    if (span := value_range(classes)) and not 0 <= span[0] <= span[1] < num_classes:
-        raise ValueError(
-            f"conditioning ranges from {span[0]} to {span[1]}; it must lie in [0, {num_classes})"
-        )
-    return classes.astype(jnp.result_type(float))
+    if np.shape(conditioning) != (num,):
+        raise ValueError(f"conditioning has shape {np.shape(conditioning)}; expected ({num},)")
+    return codes("conditioning", conditioning, num_classes).astype(jnp.result_type(float))
 
 
-def value_range(array: Array) -> tuple | None:
+def floating(name: str, values: ArrayLike) -> Array:
+    """Finite real numbers in float32, or float64 where they are and JAX keeps it.
+
+    Raises:
+        ValueError: no real numbers, NaN or infinity, also where they leave float32's range.
+    """
+    return inputs.single(name, inputs.array(name, values))
+
+
+def value_range(array: ArrayLike) -> tuple[int | float, int | float] | None:
     """Smallest and largest value; None where they are not known (under tracing) or do not exist."""
-    if isinstance(array, jax.core.Tracer) or not array.size:
+    if inputs.is_traced(array) or not np.size(array):
         return None
     # NumPy, because inside a trace JAX would stage even operations on known values.
     values = np.asarray(array)
-    return values.min(), values.max()
+    return values.min().item(), values.max().item()
+
+
+def _within_unit(name: str, t: ArrayLike) -> Array:
+    value = floating(name, t)
+    if (span := value_range(value)) and not 0 <= span[0] <= span[1] <= 1:
+        raise ValueError(f"times must lie in [0, 1]; {name} is {span[0]} to {span[1]}")
+    return value

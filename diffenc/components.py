@@ -1,82 +1,86 @@
-"""The parts that a model's options name: its schedule and its networks."""
+"""The parts that a model's options name: the score network, and the form of the loss."""
+
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jaxtyping import Array, Key
 
-from diffenc import schedules
-from diffenc.networks.encoders import EncoderUNet, mult_res_levels
-from diffenc.networks.mlp import EncoderMLP, ScoreMLP
+from diffenc import volatility
+from diffenc.networks.blocks import Settings
+from diffenc.networks.mlp import ScoreMLP
 from diffenc.networks.unet import ScoreUNet
-from diffenc.options import Options
+from diffenc.presets import Options
+from diffenc.process import Counterterm
 
 
-def schedule(options: Options) -> schedules.Schedule:
-    """The noise schedule of `options.schedule`."""
-    ends = options.gamma_min, options.gamma_max
-    match options.schedule:
-        case "fixed":
-            return schedules.fixed_linear(*ends)
-        case "learned_linear":
-            return schedules.learned_linear(*ends)
-        case "monotone":
-            return schedules.monotone(*ends, learn_endpoints=options.learn_endpoints)
-        case "polynomial":
-            return schedules.polynomial(*ends)
+def settings(options: Options) -> Settings:
+    """What all networks of the model share."""
+    return Settings(
+        *_ends(options),
+        dropout=options.dropout,
+        # float32 is left to promotion, so that double-precision inputs stay double.
+        dtype=None if options.dtype == "float32" else jnp.dtype(options.dtype),
+        remat=options.remat,
+        group_channels=options.group_channels,
+    )
 
 
 def score_network(options: Options, shape: tuple[int, ...]) -> nn.Module:
     """The denoiser: a U-Net for images, an MLP for vectors."""
-    sizes = dict(
-        width=options.width,
-        num_layers=options.num_layers,
-        gamma_min=options.gamma_min,
-        gamma_max=options.gamma_max,
-        fourier=options.fourier,
-    )
+    shared, fourier = settings(options), options.fourier or ()
+    ends = shared.gamma_min, shared.gamma_max
     if len(shape) == 1:
-        return ScoreMLP(**sizes)
+        return ScoreMLP(options.width, options.num_layers, *ends, fourier)
     return ScoreUNet(
-        **sizes,
-        dropout=options.dropout,
-        dtype=_dtype(options),
-        remat=options.remat,
-        unroll=options.unroll,
+        options.width,
+        options.num_layers,
+        *ends,
+        fourier,
+        dropout=shared.dropout,
+        dtype=shared.dtype,
+        remat=shared.remat,
+        unroll=bool(options.unroll),
+        group_channels=shared.group_channels,
     )
 
 
-def encoder_network(options: Options, shape: tuple[int, ...]) -> nn.Module | None:
-    """The encoder's y(x, gamma), None for encoders without parameters.
-
-    Raises ValueError for images whose sides the poolings do not divide.
-    """
-    if options.encoder in ("identity", "nt"):
-        return None
-    ends = dict(gamma_min=options.gamma_min, gamma_max=options.gamma_max)
-    if len(shape) == 1:
-        return EncoderMLP(options.encoder_width, options.encoder_layers, **ends)
-    levels, blocks = options.encoder_layers, 1
-    if options.encoder == "mult_res":
-        levels = mult_res_levels(shape[0], options.encoder_layers)
-        blocks = options.encoder_layers // levels
-    if shape[0] % 2**levels or shape[1] % 2**levels:
-        raise ValueError(
-            f"an encoder with {levels} poolings needs sides divisible by {2**levels}, not "
-            f"{shape[0]}x{shape[1]}; lower encoder_layers"
-        )
-    return EncoderUNet(
-        options.encoder_width,
-        levels,
-        blocks,
-        shape[-1],
-        **ends,
-        dropout=options.dropout,
-        # The published `unet` encoder halves the groups of its middle blocks.
-        mid_groups=16 if options.encoder == "unet" else 32,
-        dtype=_dtype(options),
-        remat=options.remat,
-    )
+COUNTERTERM_WAVES = 8  # cosines in γ of the learned counterterm
 
 
-def _dtype(options: Options):
-    """float32 is left to promotion, so that double-precision inputs stay double."""
-    return None if options.dtype == "float32" else jnp.dtype(options.dtype)
+def init_form(options: Options, key: Key[Array, ""]) -> dict[str, Any]:
+    """Parameters of what is learned of the loss's form: at first it is the published one."""
+    params: dict[str, Any] = {}
+    if options.counterterm == "learned":
+        params["counterterm"] = jnp.zeros((COUNTERTERM_WAVES,))
+    if options.volatility == "learned":
+        params["volatility"] = jnp.zeros((volatility.WAVES,))
+    elif options.volatility == "network":
+        params["volatility"] = volatility.init_network(key)
+    if options.step_variance == "learned" and options.depth is not None:
+        params["log_ratio"] = jnp.zeros((options.depth,))
+    return params
+
+
+def counterterm_of(options: Options, params: dict[str, Any]) -> Counterterm:
+    """The multiplier of σ² x̂: a number, or learned as 1 plus a cosine series in γ."""
+    if options.counterterm != "learned":
+        return float(options.counterterm == "on")
+    weights, ends = params["counterterm"], _ends(options)
+    return lambda gamma: 1.0 + volatility.cosine_series(weights, gamma, *ends)
+
+
+def volatility_of(options: Options, params: dict[str, Any]) -> volatility.Volatility:
+    """u of the model: 1, or learned as a series or as a network of γ."""
+    match options.volatility:
+        case "published":
+            return volatility.PUBLISHED
+        case "learned":
+            return volatility.series(params["volatility"], *_ends(options))
+        case "network":
+            return volatility.network(params["volatility"], *_ends(options))
+
+
+def _ends(options: Options) -> tuple[float, float]:
+    assert options.gamma_min is not None  # `presets.resolve` has filled it in
+    return options.gamma_min, options.gamma_max

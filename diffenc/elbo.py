@@ -1,28 +1,28 @@
 """The continuous-time evidence lower bound of a diffusion with a learned encoder.
 
--log p(x) <= reconstruction + prior + diffusion, each per example and in nats. Kingma et al. 2021
+−log p(x) ≤ reconstruction + prior + diffusion, each per example and in nats. Kingma et al. 2021
 (VDM), https://arxiv.org/abs/2107.00630; Nielsen et al. 2023 (DiffEnc),
 https://arxiv.org/abs/2310.19789.
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
-from diffenc import process
-from diffenc.encoder import Encoder
-from diffenc.process import per_example
+from diffenc import noising
+from diffenc.noising import per_example
+from diffenc.process import Process
+from diffenc.volatility import PUBLISHED, at
 
-Parametrisation = Literal["v", "eps"]
-# The multiplier of the counterterm sigma^2 x_hat: 0 is VDM, 1 is DiffEnc, or a function of gamma.
-Counterterm = float | Callable[[Array], Array]
+# (target, z_0 / α_0, γ_0) -> log p(target | z_0) per example.
+Decoder = Callable[[Array, Array, Array], Array]
 
 
 class ElboTerms(NamedTuple):
-    """The three terms of -ELBO, per example, in nats."""
+    """The three terms of −ELBO, per example, in nats."""
 
     reconstruction: Float[Array, " b"]
     prior: Float[Array, " b"]
@@ -30,50 +30,35 @@ class ElboTerms(NamedTuple):
 
 
 def elbo_terms(
+    process: Process,
     x: Float[Array, "b *shape"],
     *,
     gamma: Callable[[Array], Array],
-    encoder: Encoder,
-    denoiser: Callable[[Array, Array], Array],
-    decoder: Callable[[Array, Array, Array], Array],
+    decoder: Decoder,
     t: Float[Array, " b"],
     eps: Float[Array, "b *shape"],
     eps_0: Float[Array, "b *shape"],
     target: Shaped[Array, "b *shape"] | None = None,
-    conditioning: Float[Array, " b"] | None = None,
-    parametrisation: Parametrisation = "v",
-    counterterm: Counterterm = 0.0,
     x_0_every: int = 1,
 ) -> ElboTerms:
     """Single-sample estimates of the three terms, at times t and with noise eps and eps_0.
 
-    `gamma(t)` is the schedule, `denoiser(z, gamma)` the network's v or eps, and
-    `decoder(target, z_0 / alpha_0, gamma_0)` is log p(target | z_0) per example; the target is x
-    unless given, as when the decoder speaks of codes. The bound is exact for every encoder,
-    denoiser and counterterm: the counterterm only chooses the mean of the generative process. An
-    identity encoder equals VDM without the counterterm, or with it when x_hat is divided by
-    1 + sigma^2. For `x_0_every` see `reconstruction_nll`.
+    `gamma(t)` is the schedule; the decoder's target is x unless given, as when it speaks of codes.
+    The bound is exact for every encoder, denoiser, counterterm and volatility: the counterterm only
+    chooses the mean of the generative process, the volatility its noise and the posterior's. An
+    identity encoder equals VDM without the counterterm, or with it when x̂ is divided by 1 + σ². For
+    `x_0_every` see `reconstruction_nll`.
     """
     gamma_t, rate = jax.jvp(gamma, (t,), (jnp.ones_like(t),))
     gamma_0, gamma_1 = gamma(jnp.array([0.0, 1.0], t.dtype))
-    x_t, drift = encoder.with_drift(x, gamma_t, conditioning)
-    z = process.diffuse(x_t, gamma_t, eps)
-    residual = denoising_residual(
-        denoiser(z, gamma_t),
-        z,
-        x_t,
-        drift,
-        gamma_t,
-        eps,
-        parametrisation=parametrisation,
-        counterterm=counterterm,
-    )
+    residual = denoising_residual(process, x, gamma_t, eps)
+    encoder, conditioning = process.encoder, process.conditioning
 
-    def nll(rows, x_0):
+    def nll(rows: slice, x_0: Array) -> Array:
         z_0 = x_0 + jnp.exp(gamma_0 / 2) * eps_0[rows]
         return -decoder((x if target is None else target)[rows], z_0, gamma_0)
 
-    def x_0(rows):
+    def x_0(rows: slice) -> Array:
         chosen = None if conditioning is None else conditioning[rows]
         return encoder.value(x[rows], gamma_0, chosen)
 
@@ -90,11 +75,11 @@ def reconstruction_nll(
     x_0: Callable[[slice], Array],
     every: int,
 ) -> Float[Array, " b"]:
-    """-log p(x | z_0), z_0 / alpha_0 = x_0 + e^(gamma_0/2) eps_0, with x_0 encoded sparsely.
+    """−log p(x | z_0), z_0 / α_0 = x_0 + e^(γ_0/2) ε_0, with x_0 encoded sparsely.
 
-    x_0 = x + sigma_0^2 (y - x) all but equals x, yet costs as much as x_1. With `every` = n the
-    loss is that of x, plus n times the exact difference on every n-th example: its batch mean is
-    unbiased when examples come in random order, its single values are not. 1 is exact throughout.
+    x_0 = x + σ_0² (y − x) all but equals x, yet costs as much as x_1. With `every` = n the loss is
+    that of x, plus n times the exact difference on every n-th example: its batch mean is unbiased
+    when examples come in random order, its single values are not. 1 is exact throughout.
     """
     if every == 1:
         return nll(slice(None), x_0(slice(None)))
@@ -105,63 +90,51 @@ def reconstruction_nll(
 
 
 def denoising_residual(
-    output: Float[Array, "b *shape"],
-    z: Float[Array, "b *shape"],
-    x_t: Float[Array, "b *shape"],
-    drift: Float[Array, "b *shape"],
+    process: Process,
+    x: Float[Array, "b *shape"],
     gamma: Float[Array, " b"],
     eps: Float[Array, "b *shape"],
-    *,
-    parametrisation: Parametrisation = "v",
-    counterterm: Counterterm = 0.0,
 ) -> Float[Array, "b *shape"]:
-    """r with diffusion loss (1/2) gamma'(t) |r|^2, from the network's output for z.
+    """r with diffusion loss ½ γ'(t) |r|², for data x and noise ε at levels γ.
 
-    r = alpha [v - v_hat + sigma (counterterm x_hat + d)], d = (dx_t/dgamma) / sigma^2, which is
-    -e^(-gamma/2) [x_t - x_hat + dx_t/dlambda - counterterm sigma^2 x_hat] without its large factor.
-    In the eps form, r = eps - eps_hat + sigma (counterterm alpha x_hat + alpha d). Neither divides.
+    With u = 1, r = α [v − v̂ + σ (counterterm x̂ + d)], d = (dx_t/dγ) / σ², which is
+    −e^(−γ/2) [x_t − x̂ + dx_t/dλ − counterterm σ² x̂] without its large factor. In the ε form,
+    r = ε − ε̂ + σ (counterterm α x̂ + α d). Neither divides. Another volatility weighs the error by
+    (1 + u)/2 and r by u^(−½).
     """
-    error, scaled_x_hat = prediction_error(output, z, x_t, gamma, eps, parametrisation)
-    weight = per_example(counterterm(gamma) if callable(counterterm) else counterterm, z)
-    level = per_example(gamma, z)
-    a, s = process.alpha(level), process.sigma(level)
-    return error + s * (weight * scaled_x_hat + a * drift)
+    error, motion = error_and_motion(process, x, gamma, eps)
+    if not callable(process.volatility) and process.volatility == PUBLISHED:
+        return error + motion
+    u = per_example(at(process.volatility, gamma), x)
+    return (0.5 * (1 + u) * error + motion) / jnp.sqrt(u)
 
 
-def prediction_error(
-    output: Float[Array, "b *shape"],
-    z: Float[Array, "b *shape"],
-    x_t: Float[Array, "b *shape"],
+def error_and_motion(
+    process: Process,
+    x: Float[Array, "b *shape"],
     gamma: Float[Array, " b"],
     eps: Float[Array, "b *shape"],
-    parametrisation: Parametrisation,
 ) -> tuple[Float[Array, "b *shape"], Float[Array, "b *shape"]]:
-    """(alpha (v - v_hat), alpha x_hat): what the losses need of a prediction, without division."""
-    scaled_x_hat = scaled_prediction(output, z, gamma, parametrisation)
-    if parametrisation == "v":
-        error = process.alpha(per_example(gamma, z)) * (process.velocity(x_t, eps, gamma) - output)
-        return error, scaled_x_hat
-    return eps - output, scaled_x_hat
+    """−e/σ, the prediction's error, and m/σ, what the counterterm leaves of x_t's motion.
 
-
-def scaled_prediction(
-    output: Float[Array, "b *shape"],
-    z: Float[Array, "b *shape"],
-    gamma: Float[Array, " b"],
-    parametrisation: Parametrisation,
-) -> Float[Array, "b *shape"]:
-    """alpha x_hat, from the network's output for z."""
+    e = α (x_t − x̂) and m = α (dx_t/dγ + counterterm σ² x̂).
+    """
+    x_t, drift = process.with_drift(x, gamma)
+    z = noising.diffuse(x_t, gamma, eps)
+    output = process.denoiser(z, gamma)
+    scaled_x_hat = process.prediction.scaled_x_hat(output, z, gamma)
+    error = process.prediction.error(output, x_t, gamma, eps)
+    weight = per_example(process.counterterm_at(gamma), z)
     level = per_example(gamma, z)
-    if parametrisation == "v":
-        return process.alpha(level) * process.x_from_v(z, output, gamma)
-    return z - process.sigma(level) * output
+    a, s = noising.alpha(level), noising.sigma(level)
+    return error, s * (weight * scaled_x_hat + a * drift)
 
 
 def prior_kl(x_1: Float[Array, "b *shape"], gamma_1: Float[Array, ""]) -> Float[Array, " b"]:
-    """KL(q(z_1 | x) || N(0, I)) = (1/2) sum [alpha_1^2 x_1^2 + sigma_1^2 - ln sigma_1^2 - 1]."""
+    """KL(q(z_1 | x) ‖ N(0, I)) = ½ Σ [α_1² x_1² + σ_1² − ln σ_1² − 1]."""
     signal = jax.nn.sigmoid(-gamma_1)
-    # sigma^2 - 1 = -alpha^2 and -ln sigma^2 = softplus(-gamma): two small numbers, each known to
-    # full relative precision, so that float32 keeps four digits of their difference at gamma = 5.
+    # σ² − 1 = −α² and −ln σ² = softplus(−γ): two small numbers, each known to
+    # full relative precision, so that float32 keeps four digits of their difference at γ = 5.
     floor = jax.nn.softplus(-gamma_1) - signal
     return 0.5 * per_example_sum(signal * x_1**2 + floor)
 

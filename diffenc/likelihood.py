@@ -8,20 +8,28 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer
 
+from diffenc import checks
+from diffenc.noising import wide
+
 
 def bits_per_dim(nats: Float[ArrayLike, "*b"], shape: Sequence[int]) -> Float[Array, "*b"]:
     """nats / (D ln 2), D the number of dimensions of one example of `shape`."""
-    return jnp.asarray(nats) / (math.prod(shape) * math.log(2))
+    return wide(nats) / (math.prod(shape) * math.log(2))
 
 
 def dequantise(codes: Integer[ArrayLike, "*b"], levels: int) -> Float[Array, "*b"]:
-    """x = 2 (k + 1/2) / levels - 1 in (-1, 1): the centre of each code's bin, without noise."""
-    return 2 * (jnp.asarray(codes).astype(jnp.result_type(float)) + 0.5) / levels - 1
+    """x = 2 (k + ½) / levels − 1 in (−1, 1): the centre of each code's bin, without noise.
+
+    Raises:
+        ValueError: the codes are no integers in [0, levels).
+    """
+    known = checks.codes("codes", codes, levels)
+    return 2 * (known.astype(jnp.result_type(float)) + 0.5) / levels - 1
 
 
 def quantise(x: Float[ArrayLike, "*b"], levels: int) -> Int[Array, "*b"]:
     """The code whose bin centre is nearest, also the decoder's most probable one."""
-    code = jnp.floor((jnp.asarray(x) + 1) * levels / 2)
+    code = jnp.floor((wide(x) + 1) * levels / 2)
     return jnp.clip(code, 0, levels - 1).astype(jnp.int32)
 
 
@@ -31,22 +39,25 @@ def discretised_log_prob(
     gamma_0: Float[ArrayLike, ""],
     levels: int,
 ) -> Float[Array, " b"]:
-    """log p(codes | z_0) in nats per example, z = z_0 / alpha_0.
+    """log p(codes | z_0) in nats per example, z = z_0 / α_0.
 
-    Each dimension is a softmax over the codes with logits -(z - v_k)^2 exp(-gamma_0) / 2 (VDM,
+    Each dimension is a softmax over the codes with logits −(z − v_k)² e^(−γ_0) / 2 (VDM,
     https://arxiv.org/abs/2107.00630). Bins are summed as they are computed, never stored: memory
     is that of z, in the forward pass and (by recomputing) in the backward pass.
+
+    Raises:
+        ValueError: the codes are no integers in [0, levels).
     """
-    codes, z = jnp.asarray(codes), jnp.asarray(z)
-    precision = jnp.exp(-jnp.asarray(gamma_0))
+    codes, z = checks.codes("codes", codes, levels), wide(z)
+    precision = jnp.exp(-wide(gamma_0))
     nearest = dequantise(quantise(jax.lax.stop_gradient(z), levels), levels).astype(z.dtype)
 
-    def logits(values, z, nearest, precision):
+    def logits(values: Array, z: Array, nearest: Array, precision: Array) -> Array:
         """Relative to the nearest bin's, which is the largest, so at most 0."""
         return -0.5 * precision * (values - nearest) * (values + nearest - 2 * z)
 
     @jax.checkpoint
-    def log_normaliser(z, precision):
+    def log_normaliser(z: Array, precision: Array) -> Array:
         values = dequantise(jnp.arange(levels), levels).astype(z.dtype)
         values = values.reshape((1,) * z.ndim + (levels,))
         return jnp.log(jnp.exp(logits(values, z[..., None], nearest[..., None], precision)).sum(-1))
@@ -60,7 +71,7 @@ def gaussian_log_prob(
     z: Float[ArrayLike, "b *shape"],
     gamma_0: Float[ArrayLike, ""],
 ) -> Float[Array, " b"]:
-    """log N(x; z_0 / alpha_0, exp(gamma_0)) in nats per example: the decoder of real vectors."""
-    x, z, gamma_0 = jnp.asarray(x), jnp.asarray(z), jnp.asarray(gamma_0)
+    """log N(x; z_0 / α_0, e^γ_0) in nats per example: the decoder of real vectors."""
+    x, z, gamma_0 = wide(x), wide(z), wide(gamma_0)
     density = -0.5 * (jnp.exp(-gamma_0) * (x - z) ** 2 + gamma_0 + math.log(2 * math.pi))
     return density.reshape(len(x), -1).sum(-1)

@@ -1,8 +1,9 @@
-"""Build a diffusion model by name, as a tuple of pure functions."""
+"""Diffusion models by name: `build` makes a frozen value whose methods are pure functions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -10,280 +11,288 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Key
 
-from diffenc import checks, components, elbo, process, sampling, schedules
+from diffenc import checks, components, elbo, finite_depth, sampling, schedules
 from diffenc.elbo import ElboTerms
-from diffenc.encoder import (
-    Encoder,
-    encode_with_slope,
-    identity_encoder,
-    nt_encoder,
-    residual_encoder,
-)
+from diffenc.encoder import Encoder, Fixed, Trainable
 from diffenc.likelihood import dequantise, discretised_log_prob, quantise
-from diffenc.options import Options, resolve
+from diffenc.prediction import Prediction
+from diffenc.presets import Options, resolve
+from diffenc.process import Process
+from diffenc.schedules import Schedule
+from diffenc.volatility import Volatility
 
 Params = dict[str, Any]
 
-COUNTERTERM_WAVES = 8  # cosines in gamma of the learned counterterm
+
+def build(name: str, shape: Sequence[int], levels: int, **options: Any) -> "Diffusion":
+    """The named model for data of `shape` ([h, w, c] or [d]) with integer codes below `levels`.
+
+    Names are those of `diffenc.PRESETS`, options the fields of `diffenc.Options`.
+
+    Raises:
+        ValueError: an unknown name or option, or values that do not fit together.
+    """
+    sizes, codes = checks.sizes(shape, levels)
+    model = Diffusion(name, sizes, codes, resolve(name, sizes, codes, options))
+    model.encoder_network()  # raises where the encoder cannot take the shape
+    return model
 
 
-class Diffusion(NamedTuple):
-    """A diffusion model: pure functions of its parameters, and what it was built from.
+@dataclass(frozen=True, repr=False)
+class Diffusion:
+    """A diffusion model: pure functions of its parameters. Made by `build`.
 
-    `conditioning` is a class index per example where the model has `options.num_classes`.
+    `params` are those of `init`, trained or not; `conditioning` is a class index per example, where
+    the model has `options.num_classes`. Arrays of any floating-point type are taken; what is
+    narrower than float32 becomes float32 first. Every method but `init` raises ValueError for
+    arrays of another shape or kind, and for values out of range where they are concrete.
     """
 
-    init: Callable[..., Params]
-    elbo_terms: Callable[..., ElboTerms]
-    encode: Callable[..., tuple[Array, Array]]
-    denoise: Callable[..., Array]
-    gamma: Callable[..., Array]
-    sample_step: Callable[..., Array]
-    sample: Callable[..., Array]
-    parts: Callable[..., dict[str, Any]]
     name: str
     shape: tuple[int, ...]
     levels: int
     options: Options
 
+    def __repr__(self) -> str:
+        """The call of `build` that makes it, with what differs from the name's own options."""
+        own = resolve(self.name, self.shape, self.levels, {})
+        given = vars(self.options).items()
+        changed = [f", {name}={v!r}" for name, v in given if v != getattr(own, name)]
+        return f"diffenc.build({self.name!r}, {self.shape}, {self.levels}{''.join(changed)})"
 
-def build(name: str, shape: Sequence[int], levels: int, **options) -> Diffusion:
-    """The named model for data of `shape` ([h, w, c] or [d]) with integer codes below `levels`.
+    @property
+    def schedule(self) -> Schedule:
+        """γ(t), and the start of its parameters."""
+        assert not isinstance(self.options.schedule, str)  # `resolve` has made it an object
+        return self.options.schedule
 
-    Options are the fields of `diffenc.Options`. Raises ValueError for an unknown name or option,
-    with the nearest right one, and for values that do not fit together.
+    @property
+    def encoder(self) -> Fixed | Trainable:
+        """How the data moves with depth."""
+        assert not isinstance(self.options.encoder, str)
+        return self.options.encoder
 
-    The functions:
-      init(key) -> params
-      elbo_terms(params, codes, *, t, eps, eps_0, conditioning=None, dropout_key=None)
-        -> ElboTerms, per example in nats; without `dropout_key` deterministic
-      encode(params, x, gamma, conditioning=None) -> (x_gamma, dx_gamma/dgamma)
-      denoise(params, z, gamma, conditioning=None) -> x_hat, the prediction of x_gamma
-      gamma(params, t) -> the schedule's level
-      sample_step(params, z, t, s, eps, conditioning=None) -> z_s
-      sample(key, params, num, num_steps, conditioning=None) -> codes [num, *shape]
-      parts(params, conditioning=None) -> the keywords that `diffenc.elbo`, `finite_depth` and
-        `step_choice` take of a model: encoder, denoiser, conditioning, and the form of the loss
-    """
-    shape = tuple(int(n) for n in shape)
-    resolved = resolve(name, shape, levels, options)
-    model = _Model(
-        shape,
-        levels,
-        resolved,
-        components.schedule(resolved),
-        components.score_network(resolved, shape),
-        components.encoder_network(resolved, shape),
-    )
-    return Diffusion(
-        init=partial(_init, model),
-        elbo_terms=partial(_elbo_terms, model),
-        encode=partial(_encode, model),
-        denoise=partial(_denoise, model),
-        gamma=partial(_gamma, model),
-        sample_step=partial(_sample_step, model),
-        sample=partial(_sample, model),
-        parts=partial(_parts, model),
-        name=name,
-        shape=shape,
-        levels=levels,
-        options=resolved,
-    )
+    @property
+    def prediction(self) -> Prediction:
+        """What the score network predicts."""
+        assert not isinstance(self.options.parametrisation, str)
+        return self.options.parametrisation
+
+    def score_network(self) -> nn.Module:
+        """The score network as a Flax module of (z, γ, class index)."""
+        return components.score_network(self.options, self.shape)
+
+    def encoder_network(self) -> nn.Module | None:
+        """The encoder's y as a Flax module of (x, γ, class index); None where it has none."""
+        if not isinstance(self.encoder, Trainable):
+            return None
+        return self.encoder.network(self.shape, components.settings(self.options))
+
+    def init(self, key: Key[Array, ""]) -> Params:
+        """Parameters with which v̂ (or ε̂) = z and y = 0."""
+        k_score, k_encoder, k_schedule = jax.random.split(key, 3)
+        x, level = jnp.zeros((1, *self.shape)), jnp.zeros((1,))
+        params: Params = {"score": self.score_network().init(k_score, x, level, level)["params"]}
+        if (inner := self.encoder_network()) is not None:
+            params["encoder"] = inner.init(k_encoder, x, level, level)["params"]
+        if schedule := self.schedule.init(k_schedule):
+            params["schedule"] = schedule
+        # A fold, not a fourth split: the published parts keep the values they had.
+        return params | components.init_form(self.options, jax.random.fold_in(key, 3))
+
+    def bind(
+        self,
+        params: Params,
+        conditioning: Integer[ArrayLike, " b"] | None = None,
+        dropout_key: Key[Array, ""] | None = None,
+    ) -> Process:
+        """The process of these parameters, for `finite_depth`, `flow`, `importance`, `path` …
+
+        With conditioning it is that of these examples. Deterministic without `dropout_key`.
+        """
+        num = 0 if conditioning is None else len(jnp.asarray(conditioning))
+        return self._process(params, self._classes(conditioning, num), dropout_key)
+
+    def elbo_terms(
+        self,
+        params: Params,
+        codes: Integer[ArrayLike, "b *shape"],
+        *,
+        t: Float[ArrayLike, " b"],
+        eps: Float[ArrayLike, "b *shape"],
+        eps_0: Float[ArrayLike, "b *shape"],
+        conditioning: Integer[ArrayLike, " b"] | None = None,
+        dropout_key: Key[Array, ""] | None = None,
+        volatility: Volatility | None = None,
+    ) -> ElboTerms:
+        """The three terms of −ELBO, per example in nats, at times t with noise eps and eps_0.
+
+        Deterministic without `dropout_key`. A `volatility` takes the place of the model's own
+        (`diffenc.volatility_choice`).
+        """
+        checks.same_batch(self.shape, codes=codes, eps=eps, eps_0=eps_0)
+        codes = checks.codes("codes", codes, self.levels)
+        t = checks.times(t, len(codes))
+        eps, eps_0 = checks.batch(self.shape, eps=eps, eps_0=eps_0)
+        classes = self._classes(conditioning, len(codes))
+        trained, for_variance = schedules.split(self.schedule, params.get("schedule", {}))
+        gamma = lambda t: self._gamma(trained, t)
+        x = dequantise(codes, self.levels)
+        process = self._process(params, classes, dropout_key)
+        if volatility is not None:
+            process = process._replace(volatility=volatility)
+        terms = elbo.elbo_terms(
+            process,
+            x,
+            gamma=gamma,
+            decoder=partial(discretised_log_prob, levels=self.levels),
+            target=codes,
+            t=t,
+            eps=eps,
+            eps_0=eps_0,
+            x_0_every=1 if dropout_key is None else self.options.x_0_every,
+        )
+        if self.options.depth is not None:
+            steps, ratio = self.options.depth, params.get("log_ratio", 0.0)
+            loss = finite_depth.diffusion_loss(
+                process, x, gamma=gamma, t=t, eps=eps, num_steps=steps, log_ratio=ratio
+            )
+            return terms._replace(diffusion=loss)
+        if for_variance is None:
+            return terms
+        added = schedules.variance_surrogate(
+            lambda t: self._gamma(for_variance, t), t, terms.diffusion
+        )
+        return terms._replace(diffusion=terms.diffusion + added)
+
+    def encode(
+        self,
+        params: Params,
+        x: Float[ArrayLike, "b *shape"],
+        gamma: Float[ArrayLike, "*level"],
+        conditioning: Integer[ArrayLike, " b"] | None = None,
+    ) -> tuple[Float[Array, "b *shape"], Float[Array, "b *shape"]]:
+        """(x_γ, dx_γ/dγ) at one level, or at one for each example."""
+        (x,) = checks.batch(self.shape, x=x)
+        process = self._process(params, self._classes(conditioning, len(x)))
+        return process.encode(x, checks.level(gamma, len(x)))
+
+    def denoise(
+        self,
+        params: Params,
+        z: Float[ArrayLike, "b *shape"],
+        gamma: Float[ArrayLike, "*level"],
+        conditioning: Integer[ArrayLike, " b"] | None = None,
+    ) -> Float[Array, "b *shape"]:
+        """x̂, the prediction of x_γ from z, at one level or at one for each example."""
+        (z,) = checks.batch(self.shape, z=z)
+        process = self._process(params, self._classes(conditioning, len(z)))
+        return process.x_hat(z, checks.level(gamma, len(z)))
+
+    def gamma(self, params: Params, t: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
+        """The schedule's level at times t."""
+        return self._gamma(params.get("schedule", {}), checks.floating("t", t))
+
+    def sample_step(
+        self,
+        params: Params,
+        z: Float[ArrayLike, "b *shape"],
+        t: Float[ArrayLike, ""],
+        s: Float[ArrayLike, ""],
+        eps: Float[ArrayLike, "b *shape"],
+        conditioning: Integer[ArrayLike, " b"] | None = None,
+    ) -> Float[Array, "b *shape"]:
+        """z_s, one step of the generative process from time t down to s, with noise eps."""
+        z, eps = checks.batch(self.shape, z=z, eps=eps)
+        gamma_t, gamma_s = (self.gamma(params, time) for time in checks.step(t, s))
+        process = self._process(params, self._classes(conditioning, len(z)))
+        x_hat = process.x_hat(z, jnp.broadcast_to(gamma_t, (len(z),)))
+        return sampling.generative_step(
+            z,
+            x_hat,
+            gamma_s,
+            gamma_t,
+            eps,
+            counterterm=process.counterterm,
+            volatility=process.volatility,
+        )
+
+    def sample(
+        self,
+        key: Key[Array, ""],
+        params: Params,
+        num: int,
+        num_steps: int,
+        conditioning: Integer[ArrayLike, " b"] | None = None,
+    ) -> Int[Array, "num *shape"]:
+        """Codes of `num` draws, in `num_steps` equal steps of time."""
+        if num < 1 or num_steps < 1:
+            raise ValueError(f"num={num} and num_steps={num_steps} must be at least 1")
+        process = self._process(params, self._classes(conditioning, num))
+        z = sampling.ancestral_sample(
+            key,
+            process.x_hat,
+            lambda t: self.gamma(params, t),
+            (num, *self.shape),
+            num_steps,
+            counterterm=process.counterterm,
+            volatility=process.volatility,
+            # A learned variance is that of the model's own number of steps.
+            log_ratio=params.get("log_ratio", 0.0) if num_steps == self.options.depth else 0.0,
+        )
+        return quantise(z, self.levels)
+
+    def _gamma(self, params: schedules.Params, t: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        return jnp.asarray(self.schedule.gamma(params, t))
+
+    def _classes(
+        self, conditioning: Integer[ArrayLike, " b"] | None, num: int
+    ) -> Float[Array, " b"] | None:
+        return checks.class_scalars(conditioning, num, self.options.num_classes)
+
+    def _process(
+        self,
+        params: Params,
+        classes: Float[Array, " b"] | None,
+        dropout_key: Key[Array, ""] | None = None,
+    ) -> Process:
+        k_score, k_encoder = (None, None) if dropout_key is None else jax.random.split(dropout_key)
+        score = self.score_network()
+
+        def denoiser(z: Array, gamma: Array) -> Array:
+            index = jnp.zeros_like(gamma) if classes is None else classes
+            return _apply(score, params["score"], z, gamma, index, k_score)
+
+        return Process(
+            encoder=self._encoder(params, k_encoder),
+            denoiser=denoiser,
+            prediction=self.prediction,
+            counterterm=components.counterterm_of(self.options, params),
+            volatility=components.volatility_of(self.options, params),
+            conditioning=classes,
+        )
+
+    def _encoder(self, params: Params, key: Key[Array, ""] | None) -> Encoder:
+        if not isinstance(self.encoder, Trainable):
+            return self.encoder.encoder()
+        network = self.encoder.network(self.shape, components.settings(self.options))
+
+        def y(x: Array, gamma: Array, classes: Array | None) -> Array:
+            gamma = jnp.broadcast_to(gamma, (len(x),))
+            index = jnp.zeros_like(gamma) if classes is None else classes
+            return _apply(network, params["encoder"], x, gamma, index, key)
+
+        return self.encoder.encoder(y)
 
 
-class _Model(NamedTuple):
-    shape: tuple[int, ...]
-    levels: int
-    options: Options
-    schedule: schedules.Schedule
-    score: nn.Module
-    inner: nn.Module | None
-
-
-def _init(model: _Model, key: Key[Array, ""]) -> Params:
-    k_score, k_encoder, k_schedule = jax.random.split(key, 3)
-    x, level = jnp.zeros((1, *model.shape)), jnp.zeros((1,))
-    params = {"score": model.score.init(k_score, x, level, level)["params"]}
-    if model.inner is not None:
-        params["encoder"] = model.inner.init(k_encoder, x, level, level)["params"]
-    if schedule := model.schedule.init(k_schedule):
-        params["schedule"] = schedule
-    if model.options.counterterm == "learned":
-        params["counterterm"] = jnp.zeros((COUNTERTERM_WAVES,))
-    return params
-
-
-def _elbo_terms(
-    model: _Model,
+def _apply(
+    network: nn.Module,
     params: Params,
-    codes: Integer[ArrayLike, "b *shape"],
-    *,
-    t: Float[ArrayLike, " b"],
-    eps: Float[ArrayLike, "b *shape"],
-    eps_0: Float[ArrayLike, "b *shape"],
-    conditioning: Integer[ArrayLike, " b"] | None = None,
-    dropout_key: Key[Array, ""] | None = None,
-) -> ElboTerms:
-    codes, t, eps, eps_0 = map(jnp.asarray, (codes, t, eps, eps_0))
-    checks.check_batch(model.shape, codes=codes, eps=eps, eps_0=eps_0)
-    checks.check_times(t, len(codes))
-    checks.check_codes(codes, model.levels)
-    classes = _classes(model, conditioning, len(codes))
-    trained, for_variance = _split_schedule(model, params)
-    terms = elbo.elbo_terms(
-        dequantise(codes, model.levels),
-        gamma=partial(_gamma, model, trained),
-        decoder=partial(discretised_log_prob, levels=model.levels),
-        target=codes,
-        t=t,
-        eps=eps,
-        eps_0=eps_0,
-        x_0_every=1 if dropout_key is None else model.options.x_0_every,
-        **_keywords(model, params, classes, dropout_key),
-    )
-    if for_variance is None:
-        return terms
-    gamma = partial(_gamma, model, for_variance)
-    added = schedules.variance_surrogate(gamma, t, terms.diffusion)
-    return terms._replace(diffusion=terms.diffusion + added)
-
-
-def _split_schedule(model: _Model, params: Params) -> tuple[Params, Params | None]:
-    """Parameters of the schedule through which the bound is differentiated, and its variance."""
-    if (model.options.schedule, model.options.interior) != ("monotone", "variance"):
-        return params, None
-    still = jax.lax.stop_gradient
-    ends = {name: leaf for name, leaf in params["schedule"].items() if name in schedules.ENDS}
-    interior = {n: leaf for n, leaf in params["schedule"].items() if n not in schedules.ENDS}
-    return {"schedule": ends | still(interior)}, {"schedule": still(ends) | interior}
-
-
-def _parts(
-    model: _Model, params: Params, conditioning: Integer[ArrayLike, " b"] | None = None
-) -> dict[str, Any]:
-    num = 0 if conditioning is None else len(jnp.asarray(conditioning))
-    return _keywords(model, params, _classes(model, conditioning, num))
-
-
-def _keywords(model: _Model, params: Params, classes, dropout_key=None) -> dict[str, Any]:
-    k_score, k_encoder = (None, None) if dropout_key is None else jax.random.split(dropout_key)
-    return dict(
-        encoder=_encoder(model, params, k_encoder),
-        denoiser=partial(_output, model, params, classes=classes, key=k_score),
-        conditioning=classes,
-        parametrisation=model.options.parametrisation,
-        counterterm=_counterterm(model, params),
-    )
-
-
-def _gamma(model: _Model, params: Params, t: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
-    t = jnp.asarray(t)
-    t = t.astype(jnp.promote_types(t.dtype, jnp.float32))
-    return jnp.asarray(model.schedule.gamma(params.get("schedule", {}), t))
-
-
-def _encoder(model: _Model, params: Params, key: Key[Array, ""] | None = None) -> Encoder:
-    inner = model.inner
-    if inner is None:
-        return identity_encoder() if model.options.encoder == "identity" else nt_encoder()
+    x: Array,
+    gamma: Array,
+    classes: Array,
+    key: Key[Array, ""] | None,
+) -> Array:
+    """The network's output; dropout is on exactly with a key."""
     rngs = {} if key is None else {"dropout": key}
-
-    def y(x, gamma, classes):
-        gamma = jnp.broadcast_to(gamma, (len(x),))
-        classes = jnp.zeros_like(gamma) if classes is None else classes
-        return inner.apply({"params": params["encoder"]}, x, gamma, classes, rngs=rngs)
-
-    return residual_encoder(y)
-
-
-def _classes(model: _Model, conditioning, num: int) -> Array | None:
-    return checks.class_scalars(conditioning, num, model.options.num_classes)
-
-
-def _output(model: _Model, params: Params, z, gamma, *, classes, key=None) -> Array:
-    """The score network's own output: v_hat or eps_hat."""
-    rngs = {} if key is None else {"dropout": key}
-    classes = jnp.zeros_like(gamma) if classes is None else classes
-    return model.score.apply({"params": params["score"]}, z, gamma, classes, rngs=rngs)
-
-
-def _counterterm(model: _Model, params: Params) -> elbo.Counterterm:
-    if model.options.counterterm != "learned":
-        return float(model.options.counterterm == "on")
-    low, high = model.options.gamma_min, model.options.gamma_max
-
-    def weight(gamma):
-        waves = [
-            jnp.cos(k * jnp.pi * (gamma - low) / (high - low)) for k in range(COUNTERTERM_WAVES)
-        ]
-        return 1.0 + sum(w * wave for w, wave in zip(params["counterterm"], waves, strict=True))
-
-    return weight
-
-
-def _encode(
-    model: _Model,
-    params: Params,
-    x: Float[ArrayLike, "b *shape"],
-    gamma: Float[ArrayLike, "*level"],
-    conditioning: Integer[ArrayLike, " b"] | None = None,
-) -> tuple[Float[Array, "b *shape"], Float[Array, "b *shape"]]:
-    x, gamma = jnp.asarray(x), jnp.asarray(gamma)
-    checks.check_batch(model.shape, x=x)
-    gamma, classes = jnp.broadcast_to(gamma, (len(x),)), _classes(model, conditioning, len(x))
-    return encode_with_slope(_encoder(model, params), x, gamma, classes)
-
-
-def _denoise(
-    model: _Model,
-    params: Params,
-    z: Float[ArrayLike, "b *shape"],
-    gamma: Float[ArrayLike, "*level"],
-    conditioning: Integer[ArrayLike, " b"] | None = None,
-) -> Float[Array, "b *shape"]:
-    z, gamma = jnp.asarray(z), jnp.asarray(gamma)
-    checks.check_batch(model.shape, z=z)
-    gamma = jnp.broadcast_to(gamma, (len(z),))
-    classes = _classes(model, conditioning, len(z))
-    output = _output(model, params, z, gamma, classes=classes)
-    from_output = process.x_from_v if model.options.parametrisation == "v" else process.x_from_eps
-    return from_output(z, output, gamma)
-
-
-def _sample_step(
-    model: _Model,
-    params: Params,
-    z: Float[ArrayLike, "b *shape"],
-    t: Float[ArrayLike, ""],
-    s: Float[ArrayLike, ""],
-    eps: Float[ArrayLike, "b *shape"],
-    conditioning: Integer[ArrayLike, " b"] | None = None,
-) -> Float[Array, "b *shape"]:
-    z, eps = jnp.asarray(z), jnp.asarray(eps)
-    checks.check_batch(model.shape, z=z, eps=eps)
-    gamma_t, gamma_s = _gamma(model, params, t), _gamma(model, params, s)
-    x_hat = _denoise(model, params, z, gamma_t, conditioning)
-    return sampling.generative_step(
-        z, x_hat, gamma_s, gamma_t, eps, counterterm=_counterterm(model, params)
-    )
-
-
-def _sample(
-    model: _Model,
-    key: Key[Array, ""],
-    params: Params,
-    num: int,
-    num_steps: int,
-    conditioning: Integer[ArrayLike, " b"] | None = None,
-) -> Int[Array, "num *shape"]:
-    if num < 1 or num_steps < 1:
-        raise ValueError(f"num={num} and num_steps={num_steps} must be at least 1")
-    z = sampling.ancestral_sample(
-        key,
-        lambda z, gamma: _denoise(model, params, z, gamma, conditioning),
-        partial(_gamma, model, params),
-        (num, *model.shape),
-        num_steps,
-        counterterm=_counterterm(model, params),
-    )
-    return quantise(z, model.levels)
+    return jnp.asarray(network.apply({"params": params}, x, gamma, classes, rngs=rngs))

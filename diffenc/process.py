@@ -1,132 +1,62 @@
-"""The noising process: signal and noise levels, parametrisations, and the transitions both ways.
+"""A diffusion with its parameters in place: what the bounds, the flow and the step choice take.
 
-Everything is a function of gamma, the log noise-to-signal ratio, with alpha^2 + sigma^2 = 1
-(variance preserving). Kingma et al. 2021, https://arxiv.org/abs/2107.00630; the transitions under
-an encoder from Nielsen et al. 2023 (DiffEnc), https://arxiv.org/abs/2310.19789.
+`Diffusion.bind` makes one of a model's parameters. Any other encoder and denoiser make one too:
+
+    Process(residual_encoder(y), denoiser, counterterm=1.0)
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
-import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-# One level for the whole batch, or one for each example.
-Level = Float[ArrayLike, ""] | Float[ArrayLike, " b"]
-Batch = Float[ArrayLike, "b *shape"]
+from diffenc.encoder import Encoder
+from diffenc.noising import per_example
+from diffenc.prediction import Prediction, V
+from diffenc.volatility import PUBLISHED, Volatility
+
+# (z, γ [b]) -> the network's output for z, an array like z.
+Denoiser = Callable[[Array, Array], Array]
+# The multiplier of the counterterm σ² x̂: 0 is VDM, 1 is DiffEnc, or a function of γ.
+Counterterm = float | Callable[[Array], Array]
 
 
-def alpha(gamma: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
-    """Signal scale, sqrt(sigmoid(-gamma)), in (0, 1)."""
-    return jnp.sqrt(jax.nn.sigmoid(-jnp.asarray(gamma)))
+class Process(NamedTuple):
+    """The noising process that the encoder makes, and the generative process of the denoiser."""
 
+    encoder: Encoder
+    denoiser: Denoiser
+    prediction: Prediction = V  # what the denoiser's output is a prediction of
+    counterterm: Counterterm = 0.0
+    volatility: Volatility = PUBLISHED
+    conditioning: Float[Array, " b"] | None = None  # for the encoder; the denoiser has its own
 
-def sigma(gamma: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
-    """Noise scale, sqrt(sigmoid(gamma)), in (0, 1)."""
-    return jnp.sqrt(jax.nn.sigmoid(jnp.asarray(gamma)))
+    def offset(
+        self, x: Float[Array, "b *shape"], gamma: Float[Array, "*level"]
+    ) -> Float[Array, "b *shape"]:
+        """x_γ − x at one level, or at one for each example."""
+        return self.encoder.offset(x, gamma, self.conditioning)
 
+    def with_drift(
+        self, x: Float[Array, "b *shape"], gamma: Float[Array, " b"]
+    ) -> tuple[Float[Array, "b *shape"], Float[Array, "b *shape"]]:
+        """(x_γ, (dx_γ/dγ) / σ²)."""
+        return self.encoder.with_drift(x, gamma, self.conditioning)
 
-def snr(gamma: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
-    """Signal-to-noise ratio alpha^2 / sigma^2 = exp(-gamma)."""
-    return jnp.exp(-jnp.asarray(gamma))
+    def encode(
+        self, x: Float[Array, "b *shape"], gamma: Float[Array, " b"]
+    ) -> tuple[Float[Array, "b *shape"], Float[Array, "b *shape"]]:
+        """(x_γ, dx_γ/dγ). The derivative in the log SNR is minus the slope."""
+        x_t, drift = self.with_drift(x, gamma)
+        return x_t, jax.nn.sigmoid(per_example(gamma, x)) * drift
 
+    def x_hat(
+        self, z: Float[Array, "b *shape"], gamma: Float[Array, " b"]
+    ) -> Float[Array, "b *shape"]:
+        """The denoiser's prediction of x_γ from z."""
+        return self.prediction.x_hat(self.denoiser(z, gamma), z, gamma)
 
-def step_fraction(gamma_s: Float[ArrayLike, "*b"], gamma_t: Float[ArrayLike, "*b"]) -> Array:
-    """c_ts = 1 - SNR_t / SNR_s = -expm1(gamma_s - gamma_t), in (0, 1) for gamma_s < gamma_t."""
-    return -jnp.expm1(jnp.asarray(gamma_s) - jnp.asarray(gamma_t))
-
-
-def per_example(level: Level, like: Batch) -> Array:
-    """The level shaped to multiply a batch: a scalar as it is, [b] as [b, 1, ..., 1]."""
-    level = jnp.asarray(level)
-    return level if level.ndim == 0 else level.reshape(level.shape + (1,) * (jnp.ndim(like) - 1))
-
-
-def _scales(gamma: Level, like: Batch) -> tuple[Array, Array]:
-    gamma = per_example(gamma, like)
-    return alpha(gamma), sigma(gamma)
-
-
-def diffuse(x_t: Batch, gamma: Level, eps: Batch) -> Float[Array, "b *shape"]:
-    """z_t = alpha_t x_t + sigma_t eps."""
-    a, s = _scales(gamma, x_t)
-    return a * x_t + s * eps
-
-
-def velocity(x_t: Batch, eps: Batch, gamma: Level) -> Float[Array, "b *shape"]:
-    """v_t = alpha_t eps - sigma_t x_t (Salimans and Ho 2022, https://arxiv.org/abs/2202.00512)."""
-    a, s = _scales(gamma, x_t)
-    return a * eps - s * x_t
-
-
-def x_from_v(z: Batch, v: Batch, gamma: Level) -> Float[Array, "b *shape"]:
-    """x = alpha z - sigma v."""
-    a, s = _scales(gamma, z)
-    return a * z - s * v
-
-
-def x_from_eps(z: Batch, eps: Batch, gamma: Level) -> Float[Array, "b *shape"]:
-    """x = (z - sigma eps) / alpha."""
-    a, s = _scales(gamma, z)
-    return (z - s * eps) / a
-
-
-def eps_from_v(z: Batch, v: Batch, gamma: Level) -> Float[Array, "b *shape"]:
-    """eps = sigma z + alpha v."""
-    a, s = _scales(gamma, z)
-    return s * z + a * v
-
-
-def eps_from_x(z: Batch, x: Batch, gamma: Level) -> Float[Array, "b *shape"]:
-    """eps = (z - alpha x) / sigma."""
-    a, s = _scales(gamma, z)
-    return (z - a * x) / s
-
-
-def v_from_x(z: Batch, x: Batch, gamma: Level) -> Float[Array, "b *shape"]:
-    """v = (alpha z - x) / sigma."""
-    a, s = _scales(gamma, z)
-    return (a * z - x) / s
-
-
-def v_from_eps(z: Batch, eps: Batch, gamma: Level) -> Float[Array, "b *shape"]:
-    """v = (eps - sigma z) / alpha."""
-    a, s = _scales(gamma, z)
-    return (eps - s * z) / a
-
-
-def transition_variance(
-    gamma_s: Float[ArrayLike, "*b"], gamma_t: Float[ArrayLike, "*b"]
-) -> Float[Array, "*b"]:
-    """sigma_Q^2 = sigma_s^2 c_ts, the variance of q(z_s | z_t, x)."""
-    return jax.nn.sigmoid(jnp.asarray(gamma_s)) * step_fraction(gamma_s, gamma_t)
-
-
-def posterior_mean(
-    z: Batch, x_t: Batch, x_s: Batch, gamma_s: Level, gamma_t: Level
-) -> Float[Array, "b *shape"]:
-    """Mean of q(z_s | z_t, x) when the encoding depends on depth.
-
-    mu_Q = (alpha_s/alpha_t) e^(gamma_s-gamma_t) z_t + alpha_s c_ts x_t + alpha_s (x_s - x_t).
-    """
-    g_s, g_t = per_example(gamma_s, z), per_example(gamma_t, z)
-    carried = alpha(g_s) / alpha(g_t) * jnp.exp(g_s - g_t) * z
-    return carried + alpha(g_s) * (step_fraction(g_s, g_t) * x_t + (x_s - x_t))
-
-
-def generative_mean(
-    z: Batch,
-    x_hat: Batch,
-    gamma_s: Level,
-    gamma_t: Level,
-    counterterm: Level = 0.0,
-) -> Float[Array, "b *shape"]:
-    """Mean of p(z_s | z_t), with `counterterm` times DiffEnc's correction of the mean shift.
-
-    mu_P = (alpha_s/alpha_t) e^(gamma_s-gamma_t) z_t
-           + alpha_s [c_ts + counterterm (gamma_t - gamma_s) sigma_t^2] x_hat.
-    A counterterm of 0 is VDM, 1 is DiffEnc.
-    """
-    g_s, g_t = per_example(gamma_s, z), per_example(gamma_t, z)
-    shift = per_example(counterterm, z) * (g_t - g_s) * jax.nn.sigmoid(g_t)
-    carried = alpha(g_s) / alpha(g_t) * jnp.exp(g_s - g_t) * z
-    return carried + alpha(g_s) * (step_fraction(g_s, g_t) + shift) * x_hat
+    def counterterm_at(self, gamma: Float[Array, "*level"]) -> float | Float[Array, "*level"]:
+        """The counterterm's multiplier at a level."""
+        return self.counterterm(gamma) if callable(self.counterterm) else self.counterterm

@@ -1,16 +1,17 @@
 """Ancestral sampling from the generative process: one `lax.scan`, the encoder never called."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from diffenc import process
-from diffenc.elbo import Counterterm
+from diffenc import noising
+from diffenc.process import Counterterm
+from diffenc.volatility import PUBLISHED, Volatility, over_step
 
-Predict = Callable[[Any, Any], Any]
+# (z, γ [b]) -> x̂, an array like z: `Process.x_hat`.
+Predict = Callable[[Array, Array], Array]
 
 
 def generative_step(
@@ -21,16 +22,20 @@ def generative_step(
     eps: Float[Array, "b *shape"],
     *,
     counterterm: Counterterm = 0.0,
+    volatility: Volatility = PUBLISHED,
     log_ratio: float | Float[Array, ""] = 0.0,
 ) -> Float[Array, "b *shape"]:
-    """z_s = mu_P(z_t, x_hat) + sigma_P eps, from depth t to the shallower s.
+    """z_s = μ_P(z_t, x̂) + σ_P ε, from depth t to the shallower s.
 
-    DiffEnc, https://arxiv.org/abs/2310.19789; with `counterterm` 0 the VDM step. sigma_P^2 is
-    sigma_Q^2 / w, `log_ratio` = ln w (`finite_depth.optimal_log_ratio`); 0 is the published step.
+    DiffEnc, https://arxiv.org/abs/2310.19789; with `counterterm` 0 the VDM step. σ_P² is
+    σ_Q² / w, `log_ratio` = ln w (`finite_depth.optimal_log_ratio`); 0 is the published step.
+    A `volatility` near 0, without counterterm, is the deterministic step of DDIM.
     """
     weight = counterterm(gamma_t) if callable(counterterm) else counterterm
-    mean = process.generative_mean(z, x_hat, gamma_s, gamma_t, weight)
-    scale = jnp.sqrt(process.transition_variance(gamma_s, gamma_t))
+    published = not callable(volatility) and volatility == PUBLISHED
+    mixing = None if published else over_step(volatility, gamma_s, gamma_t)
+    mean = noising.generative_mean(z, x_hat, gamma_s, gamma_t, weight, mixing)
+    scale = jnp.sqrt(noising.transition_variance(gamma_s, gamma_t, mixing))
     return mean + scale * jnp.exp(-log_ratio / 2) * eps
 
 
@@ -42,13 +47,23 @@ def ancestral_sample(
     num_steps: int,
     *,
     counterterm: Counterterm = 0.0,
+    volatility: Volatility = PUBLISHED,
+    log_ratio: float | Float[Array, " m"] = 0.0,
 ) -> Float[Array, "..."]:
-    """z_0 / alpha_0 after `num_steps` equal steps in t from z_1 ~ N(0, I), of `shape` [b, ...].
+    """z_0 / α_0 after `num_steps` equal steps in t from z_1 ~ N(0, I), of `shape` [b, ...].
 
-    `predict(z, gamma)` is x_hat for levels [b]. The marginals' bias is O(1/num_steps).
+    `predict(z, γ)` is x̂ for levels [b]. The marginals' bias is O(1/num_steps).
     """
     levels = gamma(jnp.linspace(0.0, 1.0, num_steps + 1))
-    return sample_along(key, predict, levels, shape, counterterm=counterterm)
+    return sample_along(
+        key,
+        predict,
+        levels,
+        shape,
+        counterterm=counterterm,
+        volatility=volatility,
+        log_ratio=log_ratio,
+    )
 
 
 def sample_along(
@@ -58,9 +73,10 @@ def sample_along(
     shape: tuple[int, ...],
     *,
     counterterm: Counterterm = 0.0,
+    volatility: Volatility = PUBLISHED,
     log_ratio: float | Float[Array, " m"] = 0.0,
 ) -> Float[Array, "..."]:
-    """z_0 / alpha_0 after stepping down through increasing `levels` of gamma, m = n - 1 steps.
+    """z_0 / α_0 after stepping down through increasing `levels` of γ, m = n − 1 steps.
 
     `log_ratio` is ln w of each step, in the order of the levels; see `generative_step`. With the
     levels of `step_choice.best_levels` and the ratios of `finite_depth.optimal_log_ratio`, the
@@ -70,16 +86,23 @@ def sample_along(
     num_steps = len(levels) - 1
     ratios = jnp.broadcast_to(jnp.asarray(log_ratio, levels.dtype), (num_steps,))
 
-    def step(z, inputs):
+    def step(z: Array, inputs: tuple[Array, Array, Array, Array]) -> tuple[Array, None]:
         gamma_s, gamma_t, ratio, k_step = inputs
         x_hat = predict(z, jnp.full(shape[:1], gamma_t))
         eps = jax.random.normal(k_step, shape)
-        z = generative_step(
-            z, x_hat, gamma_s, gamma_t, eps, counterterm=counterterm, log_ratio=ratio
+        stepped = generative_step(
+            z,
+            x_hat,
+            gamma_s,
+            gamma_t,
+            eps,
+            counterterm=counterterm,
+            volatility=volatility,
+            log_ratio=ratio,
         )
-        return z, None
+        return stepped, None
 
     keys = jax.random.split(k_steps, num_steps)
     inputs = levels[:-1], levels[1:], ratios, keys
     z_0, _ = jax.lax.scan(step, jax.random.normal(k_start, shape), inputs, reverse=True)
-    return z_0 / process.alpha(levels[0])
+    return z_0 / noising.alpha(levels[0])

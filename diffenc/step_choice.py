@@ -5,47 +5,40 @@ programming over a grid, as in Watson et al. 2021, https://arxiv.org/abs/2106.03
 encoder, with the counterterm, and with each step's variance at its optimum if asked.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from diffenc import process
-from diffenc.encoder import Encoder
-from diffenc.finite_depth import Network, step_cost
+from diffenc import noising
+from diffenc.finite_depth import step_cost
+from diffenc.process import Process
 
 
 def pair_costs(
     key: Key[Array, ""],
+    process: Process,
     x: Float[Array, "b *shape"],
     levels: Float[Array, " n"],
-    *,
-    encoder: Encoder,
-    denoiser: Network,
-    conditioning: Float[Array, " b"] | None = None,
-    **form: Any,
 ) -> Float[Array, "n n"]:
-    """Expected cost l of the step from level t down to level s, [t, s], in nats per example.
+    """Expected cost ℓ of the step from level t down to level s, [t, s], in nats per example.
 
     Infinite where s is not below t. The network runs once a level, the encoder n times a level.
-    `form` is the parametrisation and the counterterm of `finite_depth.mean_difference`.
     """
     full = lambda gamma: jnp.full((len(x),), gamma)
 
-    def row(inputs):
+    def row(inputs: tuple[Array, Array]) -> Array:
         index, k_eps = inputs
         gamma_t = full(levels[index])
         eps = jax.random.normal(k_eps, x.shape, x.dtype)
-        at_t = encoder.offset(x, gamma_t, conditioning)
-        z = process.diffuse(x + at_t, gamma_t, eps)
-        output = denoiser(z, gamma_t)
+        at_t = process.offset(x, gamma_t)
+        z = noising.diffuse(x + at_t, gamma_t, eps)
+        output = process.denoiser(z, gamma_t)
 
-        def cost(other):
+        def cost(other: Array) -> Array:
             # Where s is not below t, any level that is will do: the value is not used.
             gamma_s = full(jnp.where(other < index, levels[other], levels[index] - 1))
-            shift = encoder.offset(x, gamma_s, conditioning) - at_t
-            costs = step_cost(output, z, x + at_t, shift, gamma_s, gamma_t, eps, **form)
+            shift = process.offset(x, gamma_s) - at_t
+            costs = step_cost(process, output, z, x + at_t, shift, gamma_s, gamma_t, eps)
             return jnp.where(other < index, costs.mean(), jnp.inf)
 
         return jax.lax.map(cost, jnp.arange(len(levels)))
@@ -59,14 +52,16 @@ def best_levels(
     """Indices of the num_steps + 1 levels, the first and the last among them, of least total cost.
 
     `costs[t, s]` is the price of the step from t down to s: `pair_costs`, or `optimal_cost` of it
-    where each step has its best variance. Returns the increasing indices and the total. Raises
-    ValueError unless 1 <= num_steps < n.
+    where each step has its best variance. Returns the increasing indices and the total.
+
+    Raises:
+        ValueError: not 1 ≤ num_steps < n.
     """
     size = len(costs)
     if not 1 <= num_steps < size:
         raise ValueError(f"num_steps={num_steps} must lie in [1, {size - 1}] for {size} levels")
 
-    def extend(best, _):
+    def extend(best: Array, _: None) -> tuple[Array, Array]:
         """From the cheapest way to each level in k steps to that in k + 1."""
         through = costs + best[None, :]
         return through.min(1), through.argmin(1)

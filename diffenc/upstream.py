@@ -14,8 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from diffenc import components
+from diffenc.encoder import MLP, MultiRes, UNet
 from diffenc.models import Diffusion, Params
-from diffenc.schedules import MONOTONE_FLOOR
+from diffenc.networks.blocks import PUBLISHED_GROUPS, group_count
+from diffenc.schedules import MONOTONE_FLOOR, Monotone
 
 Leaves = dict[str, Any]
 
@@ -47,8 +50,10 @@ class _Style(NamedTuple):
 def decode_checkpoint(data: bytes, which: str = "ema_params") -> Leaves:
     """The leaves of a published checkpoint's bytes, flat: "a/b/c" -> array.
 
-    `which` is "ema_params" (what the papers evaluate) or "params". Raises ValueError for bytes
-    without that entry.
+    `which` is "ema_params" (what the papers evaluate) or "params".
+
+    Raises:
+        ValueError: the bytes are no checkpoint, or have no such entry.
     """
     return weights_of(decode_state(data), which)
 
@@ -56,8 +61,10 @@ def decode_checkpoint(data: bytes, which: str = "ema_params") -> Leaves:
 def decode_state(data: bytes) -> Mapping[str, Any]:
     """All that a published checkpoint's bytes hold: step, params, ema_params and opt_state.
 
-    The format is Flax's msgpack: arrays and numbers only, no code is run. Raises ValueError for
-    other bytes, and for those cut short.
+    The format is Flax's msgpack: arrays and numbers only, no code is run.
+
+    Raises:
+        ValueError: other bytes, or cut short.
     """
     try:
         state = flax.serialization.msgpack_restore(data)
@@ -72,7 +79,11 @@ def decode_state(data: bytes) -> Mapping[str, Any]:
 
 
 def weights_of(state: Mapping[str, Any], which: str) -> Leaves:
-    """The leaves of `which` in a decoded checkpoint, flat. Raises ValueError where it has none."""
+    """The leaves of `which` in a decoded checkpoint, flat.
+
+    Raises:
+        ValueError: it has none.
+    """
     if not isinstance(state.get(which), Mapping):
         raise ValueError(f"the checkpoint has no {which!r}; it has: {', '.join(map(str, state))}")
     return _flat(state[which])
@@ -82,9 +93,14 @@ def from_published(tree: Mapping[str, Any], model: Diffusion) -> Params:
     """Our parameters of `model` from a published parameter tree, nested or with "a/b/c" names.
 
     `model` must have the published sizes; its "learned_linear" schedule takes learned end points,
-    "monotone" with `learn_endpoints` VDM's network. Raises one ValueError that lists the leaves
-    that are missing, those that are extra and those of another shape.
+    "monotone" with `learn_endpoints` VDM's network. What is learned of the loss's form starts at
+    the published one.
+
+    Raises:
+        ValueError: leaves are missing, extra or of another shape, all listed; or the model's norms
+            have other groups than the published ones, which have no parameters to show it.
     """
+    _check_groups(model)
     leaves = _flat(tree)
     wanted = _wanted(model)
     if wrong := mismatches(leaves, model):
@@ -95,14 +111,35 @@ def from_published(tree: Mapping[str, Any], model: Diffusion) -> Params:
             "the published tree does not fit the model; build it with the published name, shape "
             f"and schedule\n{listed}"
         )
-    # A learned counterterm starts at the published one.
-    found = {n: jnp.zeros(like.shape) for n, like in wanted.items() if n == "counterterm"}
+    found = _flat(components.init_form(model.options, jax.random.key(0)))
     for ours, names in published_names(model, _is_nested(leaves)).items():
         arrays = [jnp.asarray(leaves[name], wanted[ours].dtype) for name in names]
         found[ours] = jnp.stack(arrays) if _is_stacked(ours) else arrays[0]
-    if model.options.schedule == "monotone":
+    if isinstance(model.schedule, Monotone):
         found |= _monotone(leaves, model)
     return flax.traverse_util.unflatten_dict(found, sep="/")
+
+
+def _check_groups(model: Diffusion) -> None:
+    """ValueError unless every GroupNorm has the published number of groups."""
+    options, encoder = model.options, model.encoder
+    if len(model.shape) != 3 or isinstance(encoder, MLP):
+        raise ValueError(f"published networks are for images, not for shape {model.shape}")
+    widths = {"width": options.width}
+    if isinstance(encoder, UNet | MultiRes):
+        widths["encoder_width"] = encoder.width
+    for option, width in widths.items():
+        groups = group_count(width, least_channels=options.group_channels)
+        if width % PUBLISHED_GROUPS:
+            raise ValueError(
+                f"{option}={width}: published norms have {PUBLISHED_GROUPS} groups, so there is no "
+                f"published network of a width that is no multiple of {PUBLISHED_GROUPS}"
+            )
+        if groups != PUBLISHED_GROUPS:
+            raise ValueError(
+                f"{option}={width}: published norms have {PUBLISHED_GROUPS} groups, this model's "
+                f"{groups}; build it with group_channels=1"
+            )
 
 
 def mismatches(tree: Mapping[str, Any], model: Diffusion) -> dict[str, list[str]]:
@@ -117,7 +154,7 @@ def mismatches(tree: Mapping[str, Any], model: Diffusion) -> dict[str, list[str]
         for ours, names in published_names(model, _is_nested(leaves)).items()
         for name in names
     }
-    if model.options.schedule == "monotone":
+    if isinstance(model.schedule, Monotone):
         shapes |= _MONOTONE
     other = [
         f"{name} {np.shape(leaves[name])} instead of {shape}"
@@ -135,20 +172,20 @@ def mismatches(tree: Mapping[str, Any], model: Diffusion) -> dict[str, list[str]
 def published_names(model: Diffusion, nested: bool) -> dict[str, list[str]]:
     """The published leaves, in order, that each of our leaves "a/b/c" is made of.
 
-    `nested` is DiffEnc's naming of the score network, else VDM's. A learned counterterm and VDM's
-    monotone schedule have no such leaves.
+    `nested` is DiffEnc's naming of the score network, else VDM's. What is learned of the loss's
+    form and VDM's monotone schedule have no such leaves.
     """
     wanted = _wanted(model)
     style = _Style(
         nested=nested,
-        numbered=model.options.encoder == "mult_res",
+        numbered=isinstance(model.encoder, MultiRes),
         levels=sum(name.startswith("encoder/up") and "_conv/bias" in name for name in wanted),
     )
-    monotone = model.options.schedule == "monotone"
+    monotone = isinstance(model.schedule, Monotone)
     return {
         ours: _published_names(ours, like.shape, style)
         for ours, like in wanted.items()
-        if ours != "counterterm" and not (monotone and ours.startswith("schedule/"))
+        if ours.startswith(("score/", "encoder/", "schedule/")[: 2 if monotone else 3])
     }
 
 
@@ -211,13 +248,14 @@ def _monotone(leaves: Leaves, model: Diffusion) -> Leaves:
     """VDM's monotone network as ours: the same interior, its end points as parameters."""
     slope, bias, w2, b2, w3 = (np.asarray(leaves[name], np.float64) for name in _MONOTONE)
     slope, bias, w2, w3 = abs(slope[0, 0]), bias[0], w2[0], w3[:, 0]
-    if slope < MONOTONE_FLOOR or not model.options.learn_endpoints:
+    learns = isinstance(model.schedule, Monotone) and model.schedule.learn_endpoints
+    if slope < MONOTONE_FLOOR or not learns:
         raise ValueError(
             "VDM's learned schedule needs learn_endpoints=True and a slope of "
             f"{MONOTONE_FLOOR:.3g} or more (it is {slope:.3g})"
         )
 
-    def gamma(t):
+    def gamma(t: float) -> float:
         inner = 2 * np.abs(w2) * (t - 0.5) + b2
         return slope * t + bias + (np.abs(w3) * (2 / (1 + np.exp(-inner)) - 1)).mean()
 

@@ -7,74 +7,74 @@ A table stands between `<!-- report: NAME -->` and `<!-- end of report -->`; wha
 replaced. With --check nothing is written, and the exit code is 1 where a page is out of date.
 
 With --workdir, a diffusion run, finished or not: DIR/report.html is written anew, with the training
-curves as far as they go and whatever eval_diffenc, sample_diffenc and inspect_diffenc left there.
+curves as far as they go and whatever evaluation, sampling and inspection left there.
+With --json as well, of any study: its record is printed, for scripts, and nothing is written.
 """
 
-import json
 import pathlib
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from experiments.diffusion import compare, figures, page
-from experiments.diffusion.run import load_config
-from experiments.distillation import tables as distillation_tables
-from experiments.hubspaces import tables as hubness_tables
-from experiments.identifiability import tables as closeness_tables
-from experiments.label_cosine import tables as cosine_tables
-from experiments.lmhubs import tables as token_tables
+from experiments.closeness import tables as closeness
+from experiments.diffenc import figures, page
+from experiments.diffenc import tables as diffusion
+from experiments.diffenc.run import load_config
+from experiments.distill import tables as distillation
+from experiments.hubness import tables as hubness
+from experiments.label_cosine import tables as label_cosine
+from experiments.prediction_hubs import tables as prediction_hubs
+from experiments.reporting.markdown import Table, block
+from experiments.reporting.record import Record, read, to_json
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.metrics import read_metrics
-from experiments.text import records as text_records
+from experiments.sbert import tables as sbert
+from experiments.verify_text.tables import verification_table
 
 ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = ROOT / "results"
-OPTIONS = {"check": (bool, "Only say which pages are out of date.")}
+OPTIONS = {
+    "check": (bool, "Only say which pages are out of date."),
+    "json": (bool, "Print the record of --workdir instead."),
+}
 BLOCK = re.compile(r"(<!-- report: (\S+) -->\n).*?(<!-- end of report -->)", re.DOTALL)
 
 
-def recorded(name: str) -> dict[str, Any]:
-    """The run or measurement recorded in results/<name>.json."""
-    return json.loads((RESULTS / f"{name}.json").read_text())
+def recorded(
+    name: str, *makers: Callable[[Record], Table | Sequence[Table]], titles: bool = False
+) -> Callable[[], str]:
+    """What writes the block of the run recorded in results/<name>.json, with these tables."""
+
+    def render() -> str:
+        record = read(RESULTS / f"{name}.json")
+        made = [make(record) for make in makers]
+        tables = [t for one in made for t in ([one] if isinstance(one, Table) else one)]
+        return block(tables, titles=titles)
+
+    return render
 
 
-def diffenc(name: str) -> str:
-    summary = recorded(f"diffenc/{name}")
-    return f"{compare.table(summary)}\n\n{compare.caption(summary)}\n"
+def _sbert() -> str:
+    return block([sbert.table([read(path) for path in sorted((RESULTS / "sbert").glob("*.json"))])])
 
 
-def closeness() -> str:
-    summary = recorded("closeness/radial")
-    return (
-        f"{closeness_tables.width_table(summary['cells'])}\n\n{closeness_tables.caption(summary)}\n"
-    )
-
-
-def kl_to_zero() -> str:
-    return f"{closeness_tables.kl_rows(recorded('closeness/radial')['kl_table'])}\n"
-
-
-def distillation(name: str) -> str:
-    return distillation_tables.block(recorded(f"distill/{name}"))
-
-
+_SUITE = diffusion.means_table, diffusion.difference_table
 RENDERERS: dict[str, Callable[[], str]] = {
-    "diffenc-digits": lambda: diffenc("digits"),
-    "diffenc-swirl-short": lambda: compare.block(recorded("diffenc/swirl_short")),
-    "diffenc-swirl-published": lambda: compare.block(recorded("diffenc/swirl_published")),
-    "diffenc-digits-ranges": lambda: compare.block(recorded("diffenc/digits_ranges")),
-    "diffenc-fashion": lambda: compare.block(recorded("diffenc/fashion_mnist")),
-    "closeness": closeness,
-    "kl-to-zero": kl_to_zero,
-    "label-cosine": lambda: cosine_tables(recorded("label_cosine/paper")),
-    "distill-spiral": lambda: distillation("spiral"),
-    "distill-attributes": lambda: distillation("attributes"),
-    "hubness-static": lambda: hubness_tables.recorded(recorded("hubness/ag_news_static")),
-    "hubness-minilm": lambda: hubness_tables.recorded(recorded("hubness/ag_news_minilm")),
-    "prediction-hubs": lambda: token_tables.recorded(recorded("prediction_hubs/smollm2")),
-    "text-verification": lambda: text_records.verification_table(RESULTS / "text"),
-    "sbert": lambda: text_records.sbert_table(RESULTS / "sbert"),
+    "diffenc-digits": recorded("diffenc/digits", diffusion.seed_table),
+    "diffenc-swirl-short": recorded("diffenc/swirl_short", *_SUITE),
+    "diffenc-swirl-published": recorded("diffenc/swirl_published", *_SUITE),
+    "diffenc-digits-ranges": recorded("diffenc/digits_ranges", *_SUITE),
+    "diffenc-fashion": recorded("diffenc/fashion_mnist", *_SUITE),
+    "closeness": recorded("closeness/radial", closeness.width_table),
+    "kl-to-zero": recorded("closeness/radial", closeness.kl_table),
+    "label-cosine": recorded("label_cosine/paper", label_cosine.tables),
+    "distill-spiral": recorded("distill/spiral", distillation.tables),
+    "distill-attributes": recorded("distill/attributes", distillation.tables),
+    "hubness-static": recorded("hubness/ag_news_static", hubness.recorded),
+    "hubness-minilm": recorded("hubness/ag_news_minilm", hubness.recorded),
+    "prediction-hubs": recorded("prediction_hubs/smollm2", prediction_hubs.recorded, titles=True),
+    "text-verification": lambda: block([verification_table(RESULTS / "text")]),
+    "sbert": _sbert,
 }
 
 
@@ -89,10 +89,7 @@ def fill(text: str) -> str:
         name = match.group(2)
         if name not in RENDERERS:
             raise nearest(name, RENDERERS, "report")
-        try:
-            return match.group(1) + RENDERERS[name]() + match.group(3)
-        except FileNotFoundError as error:
-            raise UserError(f"report {name}: {error.filename} has not been recorded") from error
+        return match.group(1) + RENDERERS[name]() + match.group(3)
 
     return BLOCK.sub(render, text)
 
@@ -104,19 +101,27 @@ def pages() -> list[pathlib.Path]:
 
 def write_page(workdir: pathlib.Path) -> pathlib.Path:
     """DIR/report.html of one diffusion run, its training curves drawn anew; returns its path."""
-    config = load_config(workdir)
-    if "model" not in config or "name" not in config.model:
+    config = load_config(workdir).to_dict()
+    if "name" not in config.get("model", {}):
         raise UserError(f"{workdir} is no diffusion run; its own command writes its page")
-    if history := read_metrics(workdir / "metrics.jsonl"):
-        curves = figures.training_curves({config.model.name: history})
-        figures.save(curves, workdir / "figures" / "training.png")
-    return page.write(workdir)
+    history, drawn = read_metrics(workdir / "metrics.jsonl"), {}
+    if history:
+        drawn["training"] = figures.training_curves({config["model"]["name"]: history})
+    return page.add_figures(drawn, workdir)
 
 
-def main(check: bool) -> int:
+def print_record(workdir: pathlib.Path) -> None:
+    """The record in DIR as JSON; of a diffusion run, all that was measured of it."""
+    is_run = "name" in read(workdir / "config.json").get("model", {})
+    print(to_json(page.read(workdir) if is_run else read(workdir)), end="")
+
+
+def main(check: bool, json: bool) -> int:
     if cli.has_workdir():
-        print(write_page(cli.workdir()))
+        print_record(cli.workdir()) if json else print(write_page(cli.workdir()))
         return 0
+    if json:
+        raise UserError("--json goes with --workdir=DIR: it prints the record of that run")
     stale = []
     for path in pages():
         text = path.read_text()

@@ -1,7 +1,8 @@
 """scikit-learn estimators over the functions of `hubness`; needs the extra `sklearn`."""
 
+from typing import Any
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import sparse
 from sklearn.base import (
@@ -15,27 +16,20 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hubness import features
-from hubness.fitted import FittedSearch, twins
-from hubness.knn import Neighbors
+from hubness.fitted import FittedSearch, Found
 from hubness.measures import Measures, measures
 from hubness.occurrence import k_occurrence
-
-# Values that may be negative order neighbours and say no more.
-SIGNED = ("csls", "dsg", "dsl", "dual_bank", "inverted_softmax", "localized_centring", "nnn")
-SIGNED += ("query_bank",)
-# Distances of which 1/d is a sensible vote. Mutual proximity spans 1e-12 to 1 among neighbours:
-# 1/d makes it a one-nearest-neighbour rule.
-INVERTIBLE = (None, "nicdm")
+from hubness.reductions import graph
 
 
 class Hubness(FittedSearch):
     """Measures of hubness of the fitted points, and of new queries among them.
 
-    A point never counts as its own neighbour. `report_` holds `Measures` as floats and
-    `k_occurrence_` the counts of the self search; `score` is minus the chosen measure, so that
-    model selection prefers less hubness. metric="precomputed" takes a sparse graph of neighbours
-    that any library made [queries, points], of which the k nearest stored are counted; if square,
-    its diagonal is left out.
+    A point never counts as its own neighbour, asked again as a query neither. `report_` holds
+    `Measures` as floats and `k_occurrence_` the counts of the self search; `score` is minus the
+    chosen measure, so that model selection prefers less hubness. metric="precomputed" takes
+    distances [queries, points], all of them or a sparse graph of neighbours that any library made,
+    of which the k nearest stored are counted; if square, its diagonal is left out.
     """
 
     def __init__(
@@ -62,12 +56,13 @@ class Hubness(FittedSearch):
         if self.measure not in Measures._fields:
             raise ValueError(f"measure={self.measure!r}; use one of {', '.join(Measures._fields)}.")
         if self.metric == "precomputed":
-            X = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
+            X: Any = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
             self.n_samples_fit_ = X.shape[1]
             index = self._stored(X)
         else:
             self._points(X, reset=True)
-            index = self._neighbors(None, self.n_neighbors).index
+            self._own = self._neighbors(None, self.n_neighbors)
+            index = self._own.index
         self.k_occurrence_, self.report_ = self._measured(index)
         return self
 
@@ -80,7 +75,9 @@ class Hubness(FittedSearch):
             X = validate_data(self, X, reset=False, accept_sparse="csr")
             return self._measured(self._stored(X))[1]
         X = self._points(X, reset=False)
-        return self._measured(self._neighbors(X, self.n_neighbors).index)[1]
+        if np.array_equal(X, self._points_):
+            return self.report_
+        return self._measured(self._lists(X, self._own).index)[1]
 
     def score(self, X=None, y=None) -> float:
         """Minus the chosen measure: greater is less hubby."""
@@ -91,21 +88,14 @@ class Hubness(FittedSearch):
         report = measures(counts, self.n_neighbors, len(index), hub_size=self.hub_size)
         return np.asarray(counts), Measures(*(float(v) for v in report))
 
-    def _stored(self, graph):
+    def _stored(self, X):
         """The nearest stored neighbours of each row, ties to the lowest index."""
-        graph = sparse.csr_matrix(graph)
-        row = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
-        keep = row != graph.indices if graph.shape[0] == graph.shape[1] else slice(None)
-        row, index, distance = row[keep], graph.indices[keep], graph.data[keep]
-        order = np.lexsort((index, distance, row))
-        counts = np.bincount(row, minlength=graph.shape[0])
-        if counts.min() < self.n_neighbors:
-            raise ValueError(
-                f"row {counts.argmin()} of the graph stores {counts.min()} neighbours besides "
-                f"itself; n_neighbors={self.n_neighbors} are needed. Store more, or lower it."
-            )
-        first = np.cumsum(counts) - counts
-        return index[order][first[:, None] + np.arange(self.n_neighbors)].astype(np.int64)
+        m, n = X.shape
+        if not sparse.issparse(X):  # a zero is a distance here, and nothing stored in a graph
+            X = X, np.broadcast_to(np.arange(n), (m, n))
+        lists = graph.read(X, "dot", None if m == n else n)
+        graph.check_stored(lists.stored, "n_neighbors", self.n_neighbors)
+        return lists.index[:, : self.n_neighbors].astype(np.int64)
 
 
 class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedSearch):
@@ -138,8 +128,11 @@ class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerM
         """Searches the neighbours of X among themselves."""
         if self.mode not in ("distance", "connectivity"):
             raise ValueError(f"mode={self.mode!r}; use 'distance' or 'connectivity'.")
-        X = self._points(X, reset=True)
-        self._graph = self._with_self(self._neighbors(None, self._stored - 1))
+        self._points(X, reset=True)
+        near = self._neighbors(None, self._stored - 1)
+        itself = np.arange(len(near.index))[:, None]
+        distance = np.concatenate([np.zeros((len(itself), 1)), self._values(near)], axis=1)
+        self._own = Found(distance, np.concatenate([itself, near.index], axis=1))
         self._n_features_out = self.n_samples_fit_
         return self
 
@@ -147,13 +140,7 @@ class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerM
         """The graph [n_queries, n_fitted] in CSR format, nearest first within a row."""
         check_is_fitted(self)
         X = self._points(X, reset=False)
-        first = twins(self._points_, X)
-        new = first < 0
-        found = Neighbors(*(a[first] for a in self._graph))
-        if new.any():
-            asked = self._neighbors(X[new], self._stored)
-            for old, part in zip(found, (self._values(asked), asked.index), strict=True):
-                old[new] = part
+        found = self._lists(X, self._own)
         data = np.ones_like(found.distance) if self.mode == "connectivity" else found.distance
         indptr = np.arange(0, found.index.size + 1, self._stored)
         shape = len(X), self.n_samples_fit_
@@ -163,15 +150,11 @@ class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerM
     def _stored(self) -> int:
         return self.n_neighbors + (self.mode == "distance")
 
-    def _values(self, nb: Neighbors):
-        if self.method not in SIGNED and self.metric != "dot":
+    def _values(self, nb: Found) -> np.ndarray:
+        method = self._reduction()
+        if not (method and method.signed) and self.metric != "dot":
             return nb.distance
         return np.broadcast_to(np.arange(1.0, nb.distance.shape[1] + 1), nb.distance.shape)
-
-    def _with_self(self, nb: Neighbors) -> Neighbors:
-        own = np.arange(len(nb.index))[:, None]
-        distance = np.concatenate([np.zeros((len(own), 1)), self._values(nb)], axis=1)
-        return Neighbors(distance, np.concatenate([own, nb.index], axis=1))
 
 
 class HubnessKNNClassifier(ClassifierMixin, FittedSearch):
@@ -202,14 +185,17 @@ class HubnessKNNClassifier(ClassifierMixin, FittedSearch):
         """Stores the points and their classes."""
         if self.weights not in ("uniform", "rank", "distance"):
             raise ValueError(f"weights={self.weights!r}; use 'uniform', 'rank' or 'distance'.")
-        if self.weights == "distance" and (self.method not in INVERTIBLE or self.metric == "dot"):
+        X, y = validate_data(self, X, y, dtype="numeric")
+        check_classification_targets(y)
+        self._points(X, reset=True)
+        method = self._reduction()
+        if self.weights == "distance" and (
+            self.metric == "dot" or not (method is None or method.invertible)
+        ):
             raise ValueError(
                 f"weights='distance' divides by the distance, but values of {self.method} under "
                 f"{self.metric} are not distances. Use weights='rank' or 'uniform'."
             )
-        X, y = validate_data(self, X, y, dtype=np.float64)
-        check_classification_targets(y)
-        self._points(X, reset=True)
         self.classes_, self._codes = np.unique(y, return_inverse=True)
         return self
 
@@ -255,6 +241,5 @@ class RankNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X):
         """Interpolates between the scores of the fitted values."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        state = features.RankNormal(*(jnp.asarray(a) for a in self._state))
-        return np.asarray(features.rank_normal_apply(state, X)).astype(X.dtype)
+        X: Any = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return np.asarray(features.rank_normal_apply(self._state, X)).astype(X.dtype)

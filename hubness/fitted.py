@@ -1,57 +1,102 @@
 """What the scikit-learn estimators that search have in common."""
 
+import dataclasses
+from typing import Any, NamedTuple
+
 import jax
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from hubness.knn import Neighbors, knn
-from hubness.rescale import REDUCTIONS, reduced_knn
+from hubness.reductions import REDUCTIONS, Reduction, reduced_knn, reduction
+from hubness.search.knn import knn
+
+SEARCH_OPTIONS = ("two_domain", "block_size")  # of `method_params`: of the search, not the method
+
+
+class Found(NamedTuple):
+    """Neighbours of each query in NumPy, nearest first."""
+
+    distance: np.ndarray
+    index: np.ndarray
 
 
 class FittedSearch(BaseEstimator):
-    """Search among fitted points by the estimator's metric, method, local_k and method_params."""
+    """Search among fitted points by the estimator's metric, method, local_k and method_params.
+
+    `method` is None, a short name, or a reduction. Fields of a named one come from local_k, where
+    it has one, and method_params, which may also hold two_domain and block_size.
+    """
+
+    metric: str
+    method: str | Reduction | None
+    local_k: int
+    method_params: dict[str, Any] | None
+    n_samples_fit_: int
+    _points_: np.ndarray
 
     def _points(self, X, *, reset: bool):
-        X = validate_data(
-            self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1
-        )
+        least = 2 if reset else 1
+        X: Any = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=least)
         if reset:
-            _check_method(self.method)
-            self._points_ = X
             self.n_samples_fit_ = len(X)
+            self._reduction()
+            self._points_ = X
         return X
 
-    def _neighbors(self, queries, k: int) -> Neighbors:
+    def _reduction(self) -> Reduction | None:
+        """The method as an object.
+
+        Raises:
+            ValueError: an unknown name, or options that the method does not take.
+        """
+        given = {n: v for n, v in (self.method_params or {}).items() if n not in SEARCH_OPTIONS}
+        method = self.method
+        if method is None and given:
+            raise ValueError(
+                f"method=None takes no options; method_params holds {', '.join(given)}"
+            )
+        if isinstance(method, str):
+            if method not in REDUCTIONS:
+                raise ValueError(f"method={method!r}; use None or one of {', '.join(REDUCTIONS)}.")
+            if "local_k" in {field.name for field in dataclasses.fields(REDUCTIONS[method])}:
+                given = {"local_k": min(self.local_k, self.n_samples_fit_ - 1)} | given
+        return None if method is None else reduction(method, **given)
+
+    def _neighbors(self, queries, k: int) -> Found:
         """k neighbours among the fitted points: of themselves if queries is None."""
-        points = self._points_
-        if queries is None:
-            return _to_numpy(self._search(points, None, k))
-        # One compiled program serves all numbers of queries up to the same power of two.
-        size = max(8, 1 << (len(queries) - 1).bit_length())
-        padded = np.concatenate([queries, np.repeat(queries[-1:], size - len(queries), axis=0)])
-        found = _to_numpy(self._search(points, padded, k))
-        return Neighbors(*(a[: len(queries)] for a in found))
+        options = {n: v for n, v in (self.method_params or {}).items() if n in SEARCH_OPTIONS}
+        asked = len(self._points_ if queries is None else queries)
+        if queries is not None and not options.get("two_domain"):
+            # One compiled program serves all numbers of queries up to the same power of two; not
+            # where the queries that are asked are themselves what is measured.
+            size = max(8, 1 << (asked - 1).bit_length())
+            queries = np.concatenate([queries, np.repeat(queries[-1:], size - asked, axis=0)])
+        method = self._reduction()
+        options |= dict(queries=queries, metric=self.metric)
+        if method is None:
+            options.pop("two_domain", None)
+            found = knn(self._points_, k, **options)
+        else:
+            found = reduced_knn(self._points_, k, method, **options)
+        distance, index = jax.device_get(found)
+        return Found(distance[:asked].astype(np.float64), index[:asked].astype(np.int64))
 
-    def _search(self, points, queries, k):
-        options = dict(queries=queries, metric=self.metric)
-        if self.method is None:
-            return knn(points, k, **options)
-        options["local_k"] = min(self.local_k, len(points) - 1)
-        return reduced_knn(points, k, self.method, **options, **(self.method_params or {}))
+    def _lists(self, X, own: Found) -> Found:
+        """Neighbours of queries; of one that is a fitted point those of its `own` search."""
+        first = _twins(self._points_, X)
+        new = first < 0
+        found = Found(*(a[first] for a in own))
+        if new.any():
+            asked = self._neighbors(X[new], own.index.shape[1])
+            found.distance[new], found.index[new] = self._values(asked), asked.index
+        return found
+
+    def _values(self, nb: Found) -> np.ndarray:
+        return nb.distance
 
 
-def _check_method(method: str | None) -> None:
-    if method is not None and method not in REDUCTIONS:
-        raise ValueError(f"method={method!r}; use None or one of {', '.join(REDUCTIONS)}.")
-
-
-def _to_numpy(nb: Neighbors) -> Neighbors:
-    distance, index = jax.device_get(nb)
-    return Neighbors(distance.astype(np.float64), index.astype(np.int64))
-
-
-def twins(points, queries):
+def _twins(points, queries):
     """The first point equal to each query, −1 where there is none."""
     both = np.concatenate([points, queries])
     _, first, inverse = np.unique(both, axis=0, return_index=True, return_inverse=True)

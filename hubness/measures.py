@@ -1,13 +1,24 @@
-"""Measures of how unequally neighbour slots are shared, in O(n log n)."""
+"""Measures of how unequally neighbour slots are shared, in O(n log n), and their chance values.
+
+Chance draws neighbours uniformly. Then N_k is Binomial(m, k/n), close to Poisson(λ) with λ = m·k/n,
+and any measure has a floor above zero that grows as λ falls: with 120,000 points, 7,600 queries and
+k=10, λ = 0.63, the skewness of pure chance is 1.26 and its Robin Hood index 0.53. Gaussian points
+on a sphere reach the floor.
+"""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.scipy import stats
-from jaxtyping import Array, ArrayLike, Float, Real
+from jax.scipy.special import gammaln
+from jaxtyping import Array, Float, Real
 
-from hubness import null, validate
+from hubness.search import checked
+from hubness.search.checked import Given
+from repgeo import inputs
+
+Value = Float[Array, ""] | float
 
 
 class Measures(NamedTuple):
@@ -24,22 +35,22 @@ class Measures(NamedTuple):
     groupie_ratio        max N / m, share of lists that hold the largest hub
     """
 
-    skewness: Float[Array, ""]
-    robin_hood: Float[Array, ""]
-    gini: Float[Array, ""]
-    atkinson: Float[Array, ""]
-    truncnorm_skewness: Float[Array, ""]
-    antihub_rate: Float[Array, ""]
-    hub_rate: Float[Array, ""]
-    hub_occurrence: Float[Array, ""]
-    groupie_ratio: Float[Array, ""]
-    skewness_null: Float[Array, ""]
-    robin_hood_null: Float[Array, ""]
-    antihub_rate_null: Float[Array, ""]
+    skewness: Value
+    robin_hood: Value
+    gini: Value
+    atkinson: Value
+    truncnorm_skewness: Value
+    antihub_rate: Value
+    hub_rate: Value
+    hub_occurrence: Value
+    groupie_ratio: Value
+    skewness_null: Value
+    robin_hood_null: Value
+    antihub_rate_null: Value
 
 
 def measures(
-    counts: Real[ArrayLike, "..."],
+    counts: Given,
     k: int,
     num_queries: int | None = None,
     *,
@@ -54,16 +65,17 @@ def measures(
     Raises:
         ValueError: counts that are not one vector, negative or not finite; k < 1.
     """
-    counts = jnp.asarray(counts)
-    if counts.ndim != 1 or counts.shape[0] == 0:
-        raise ValueError(f"counts have shape {counts.shape}; expected one count a point.")
+    counts = inputs.array("counts", counts, 1)
     if k < 1 or (num_queries is not None and num_queries < 1):
         raise ValueError(f"k={k} and num_queries={num_queries}; both must be at least 1.")
-    counts = counts.astype(jnp.promote_types(counts.dtype, jnp.result_type(float)))
-    bad = ~(jnp.isfinite(counts) & (counts >= 0))
-    if validate.known(bad) and bad.any():
-        raise ValueError(f"{int(bad.sum())} counts are negative or not finite; pass N_k ≥ 0.")
-    return _measures(counts, k, num_queries, hub_size)
+    if inputs.surely(lambda c: c.min() < 0, counts):
+        raise ValueError(f"{int((counts < 0).sum())} counts are negative; pass N_k ≥ 0.")
+
+    def run(counts):
+        counts = counts.astype(jnp.promote_types(counts.dtype, jnp.result_type(float)))
+        return _measures(counts, k, num_queries, hub_size)
+
+    return checked.precisely(run, counts, ranged=False)
 
 
 @jax.jit
@@ -86,9 +98,9 @@ def _measures(counts, k, num_queries, hub_size):
         hub_rate=rate(hubs),
         hub_occurrence=share(jnp.where(hubs, counts, 0).sum()),
         groupie_ratio=jnp.where(some, counts[-1] * k / jnp.where(some, slots, 1), 0),
-        skewness_null=null.skewness_null(slots / n),
-        robin_hood_null=null.robin_hood_null(slots / n),
-        antihub_rate_null=null.antihub_rate_null(slots / n),
+        skewness_null=skewness_null(slots / n),
+        robin_hood_null=robin_hood_null(slots / n),
+        antihub_rate_null=antihub_rate_null(slots / n),
     )
 
 
@@ -102,7 +114,7 @@ def _gini_sum(ascending: Float[Array, " n"]) -> Float[Array, ""]:
 
 def skewness(counts: Real[Array, " n"]) -> Float[Array, ""]:
     """Population skewness g1 = m3 / m2^{3/2}; 0 where all counts are equal."""
-    z = counts - counts.mean()
+    z = inputs.scaled(counts - counts.mean())[0]  # of large counts the cube would overflow
     constant = counts.max() == counts.min()
     m2 = jnp.where(constant, 1, jnp.mean(z**2))
     return jnp.where(constant, 0, jnp.mean(z**3) / m2**1.5)
@@ -117,3 +129,24 @@ def truncnorm_skewness(counts: Real[Array, " n"]) -> Float[Array, ""]:
     a = -counts.mean() / jnp.where(sd == 0, 1, sd)
     value = (a**2 + 2) * jnp.exp(stats.norm.logpdf(a) - stats.norm.logsf(a))
     return jnp.where(counts.max() == counts.min(), 0, value)
+
+
+def skewness_null(mean: Value) -> Float[Array, ""]:
+    """1/√λ, the skewness of Poisson(λ); 0 where nothing is counted at all."""
+    mean = jnp.asarray(mean, float)
+    return jnp.where(mean > 0, 1 / jnp.sqrt(jnp.where(mean > 0, mean, 1)), 0)
+
+
+def robin_hood_null(mean: Value) -> Float[Array, ""]:
+    """E|N − λ| / 2λ = e^{−λ} λ^⌊λ⌋ / ⌊λ⌋! for N ~ Poisson(λ); 0 where nothing is counted."""
+    mean = jnp.asarray(mean, float)
+    some, whole = mean > 0, jnp.floor(mean)
+    safe = jnp.where(some, mean, 1)
+    exact = jnp.exp(-safe + whole * jnp.log(safe) - gammaln(whole + 1))
+    # Beyond 10³ the exponent cancels in float32; Stirling is within 1/(12λ) < 1e-4 there.
+    return jnp.where(some, jnp.where(mean > 1e3, 1 / jnp.sqrt(2 * jnp.pi * safe), exact), 0)
+
+
+def antihub_rate_null(mean: Value) -> Float[Array, ""]:
+    """P(N = 0) = e^{−λ} for N ~ Poisson(λ)."""
+    return jnp.exp(-jnp.asarray(mean, float))

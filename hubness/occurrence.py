@@ -3,18 +3,19 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, Num, Shaped
+from jaxtyping import Array, Float, Int
 
-from hubness import validate
+from hubness.search.checked import Given, precisely
+from repgeo import inputs
 
 
 def k_occurrence(
-    index: Int[ArrayLike, "..."], n: int, weights: Num[ArrayLike, "..."] | None = None
+    index: Given, n: int, weights: Given = None
 ) -> Int[Array, " n"] | Float[Array, " n"]:
     """N_k(x) = #{q : x ∈ kNN(q)}, the in-degree of each of n points; ΣN_k = m·k.
 
     `index` may come from any library; `drop_self` first where lists hold the point itself, as the
-    self search of faiss and most others gives them. `weights`, one a query [m] or one a slot
+    self search of faiss and most others gives them. `weights`, one per query [m] or one per slot
     [m, k], count a query or slot that often (bootstrap). Integer counts are exact on every backend.
 
     Raises:
@@ -24,17 +25,32 @@ def k_occurrence(
     index = checked_index(index, n)
     if weights is None:
         return jnp.zeros(n, jnp.int32).at[index].add(1)
-    weights = jnp.asarray(weights)
-    if weights.shape not in (index.shape, index.shape[:1]):
+    shape = np.shape(weights)
+    if shape not in (index.shape, index.shape[:1]):
         raise ValueError(
-            f"weights have shape {weights.shape}; expected one a query {index.shape[:1]} or one a "
+            f"weights have shape {shape}; expected one per query {index.shape[:1]} or one per "
             f"neighbour {index.shape}."
         )
-    weights = weights if weights.ndim == 2 else weights[:, None]
-    return jnp.zeros(n, weights.dtype).at[index].add(jnp.broadcast_to(weights, index.shape))
+    add = lambda w: jnp.zeros(n, w.dtype).at[index].add(jnp.broadcast_to(_slots(w), index.shape))
+    if _small_integers(weights, index.shape[1]):
+        return add(jnp.asarray(weights))
+    return precisely(add, inputs.array("weights", weights), ranged=False)
 
 
-def drop_self(index: Int[ArrayLike, "..."]) -> Int[Array, "n k"]:
+def _slots(weights: Array) -> Array:
+    return weights if weights.ndim == 2 else weights[:, None]
+
+
+def _small_integers(weights: Given, k: int) -> bool:
+    """Whether sums of the weights are exact in their own integer type."""
+    if isinstance(weights, jax.Array):
+        return jnp.issubdtype(weights.dtype, jnp.integer)
+    weights = np.asarray(weights)
+    total = float(np.abs(weights.astype(float)).sum()) * k
+    return weights.dtype.kind in "iu" and total < 2**31
+
+
+def drop_self(index: Given) -> Int[Array, "n k"]:
     """Lists of k from lists of k + 1 of the points themselves: row i without i.
 
     i is found by its number, since among duplicates a point need not stand first; a row that does
@@ -56,9 +72,9 @@ def drop_self(index: Int[ArrayLike, "..."]) -> Int[Array, "n k"]:
 
 
 def bad_k_occurrence(
-    index: Int[ArrayLike, "..."],
-    labels: Shaped[ArrayLike, "..."],
-    query_labels: Shaped[ArrayLike, "..."] | None = None,
+    index: Given,
+    labels: Given,
+    query_labels: Given = None,
 ) -> Int[Array, " n"]:
     """BN_k(x) = #{q : x ∈ kNN(q), y_q ≠ y_x}; `query_labels` default to the labels of x.
 
@@ -82,27 +98,30 @@ def bad_k_occurrence(
 
 def _codes(labels, own) -> tuple[Int[Array, " n"], Int[Array, " m"]]:
     """Labels of any type as integers, equal where the labels are."""
-    if isinstance(labels, jax.core.Tracer) or isinstance(own, jax.core.Tracer):
+    if inputs.is_traced(labels, own):
         return jnp.asarray(labels), jnp.asarray(own)
     both = np.concatenate([np.asarray(labels), np.asarray(own)])
     codes = jnp.asarray(np.unique(both, return_inverse=True)[1], jnp.int32)
     return codes[: np.shape(labels)[0]], codes[np.shape(labels)[0] :]
 
 
-def checked_index(index: Int[ArrayLike, "..."], n: int) -> Int[Array, "m k"]:
-    """Neighbour indices [m, k] into n points as an array; ValueError if they are not."""
-    index = jnp.asarray(index)
-    if index.ndim != 2 or not jnp.issubdtype(index.dtype, jnp.integer):
+def checked_index(index: Given, n: int) -> Int[Array, "m k"]:
+    """Neighbour indices [m, k] into n points as int32.
+
+    Raises:
+        ValueError: not a matrix of integers, or outside 0..n − 1, whatever their width.
+    """
+    given = index if isinstance(index, jax.Array) else np.asarray(index)
+    if given.ndim != 2 or not jnp.issubdtype(given.dtype, jnp.integer):
         raise ValueError(
-            f"neighbour indices are {index.dtype} of shape {index.shape}; expected integers, "
+            f"neighbour indices are {given.dtype} of shape {given.shape}; expected integers, "
             "one row a query and one column a neighbour."
         )
-    if index.size == 0:
-        return index
-    low, high = index.min(), index.max()
-    if validate.known(low) and (low < 0 or high >= n):
-        raise ValueError(
-            f"neighbour indices run from {low} to {high} but there are n={n} points; drop rows "
-            "with missing neighbours (-1), or pass the number of points searched."
-        )
-    return index
+    if given.size and not inputs.is_traced(given):
+        low, high = int(given.min()), int(given.max())
+        if low < 0 or high >= n:
+            raise ValueError(
+                f"neighbour indices run from {low} to {high} but there are n={n} points; drop rows "
+                "with missing neighbours (-1), or pass the number of points searched."
+            )
+    return jnp.asarray(given.astype(np.int32))

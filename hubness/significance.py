@@ -91,3 +91,72 @@ def bootstrap(
         return statistic(occurrence.k_occurrence(index, n, weights))
 
     return jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(key, num_samples))
+
+
+class SampledSkewness(NamedTuple):
+    """Of N_k where every point is asked, estimated from some of them, with an interval."""
+
+    skewness: float
+    low: float
+    high: float
+    variance: float
+    third_moment: float
+
+
+def sampled_skewness(
+    index: Int[ArrayLike, "m k"],
+    n: int,
+    population: int | None = None,
+    *,
+    level: float = 0.95,
+    num_groups: int = 20,
+) -> SampledSkewness:
+    """Skewness of N_k over `population` queries (default n), from m of them drawn without return.
+
+    The points searched are all n. A count c of the sample is hypergeometric given N, so
+    E c(c−1)…(c−r+1) = N(N−1)…(N−r+1) · (m)_r/(M)_r with (m)_r = m(m−1)…(m−r+1) and M the
+    population: factorial moments are unbiased, and since ΣN = M·k is known, so are the central
+    moments m2 and m3 (`variance`, `third_moment`). The skewness m3 / m2^{3/2} is consistent; NaN
+    where the estimate of m2 is not above 0. The interval is the normal one of the jackknife over
+    `num_groups` groups of queries with the correction 1 − m/M; of length 0 where all were asked.
+
+    Skewness of the sample itself is another quantity, nearer to that of chance. Rates that depend
+    on single counts (anti-hubs, Robin Hood, Gini) cannot be told from a sample.
+
+    Raises:
+        ValueError: indices that are not such, fewer than 3 queries a group, or more than M.
+    """
+    index = np.asarray(occurrence.checked_index(index, n))
+    (m, k), size = index.shape, n if population is None else population
+    if not 3 * num_groups <= m <= size or num_groups < 2 or not 0 < level < 1:
+        raise ValueError(
+            f"{m} queries of {size} in {num_groups} groups at level {level}; accepted are at least "
+            "2 groups of 3 queries, at most as many queries as there are, and a level in (0, 1)."
+        )
+    parts = np.array_split(np.random.default_rng(0).permutation(m), num_groups)
+    counts = np.stack([np.bincount(index[part].ravel(), minlength=n) for part in parts])
+    whole = counts.sum(axis=0)
+    variance, third = _central(whole, m, size, k)
+    rest = [
+        _skewness(*_central(whole - part, m - len(rows), size, k))
+        for part, rows in zip(counts, parts, strict=True)
+    ]
+    estimate = _skewness(variance, third)
+    share = (num_groups - 1) / num_groups * (1 - m / size)
+    error = np.sqrt(share * np.sum((np.array(rest) - np.mean(rest)) ** 2))
+    reach = float(special.ndtri((1 + level) / 2) * error)
+    return SampledSkewness(estimate, estimate - reach, estimate + reach, variance, third)
+
+
+def _central(counts: np.ndarray, m: int, size: int, k: int) -> tuple[float, float]:
+    """Unbiased estimates of the second and third central moments of N over the points."""
+    c, mean = counts.astype(float), size * k / len(counts)
+    two = np.mean(c * (c - 1)) * (size / m) * ((size - 1) / (m - 1))
+    three = np.mean(c * (c - 1) * (c - 2)) * (size / m) * ((size - 1) / (m - 1))
+    three *= (size - 2) / (m - 2)
+    second, cube = two + mean, three + 3 * two + mean  # raw moments from factorial ones
+    return float(second - mean**2), float(cube - 3 * mean * second + 2 * mean**3)
+
+
+def _skewness(variance: float, third: float) -> float:
+    return third / variance**1.5 if variance > 0 else float("nan")

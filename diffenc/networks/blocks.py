@@ -6,19 +6,37 @@ whatever `dtype` the activations have. Dropout is on exactly when `apply` is giv
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-Dtype = Any
+Dtype = DTypeLike | None  # of activations; None: what the inputs' and the parameters' is
+
+PUBLISHED_GROUPS = 32
 
 
-def group_count(width: int, most: int = 32) -> int:
-    """The largest number of groups <= `most` that divides `width` into two channels or more."""
-    return next(g for g in range(min(most, max(width // 2, 1)), 0, -1) if width % g == 0)
+class Settings(NamedTuple):
+    """What all networks of a model share."""
+
+    gamma_min: float
+    gamma_max: float
+    dropout: float = 0.0
+    dtype: Dtype = None
+    remat: bool = False
+    group_channels: int = 2
+
+
+def group_count(width: int, most: int = PUBLISHED_GROUPS, least_channels: int = 2) -> int:
+    """The largest number of groups ≤ `most` that divides `width` into so many channels or more.
+
+    With `least_channels` 1, as published, only a width of 32 differs: 32 groups in place of 16.
+    """
+    largest = min(most, max(width // least_channels, 1))
+    return next(g for g in range(largest, 0, -1) if width % g == 0)
 
 
 class GroupNorm(nn.Module):
@@ -28,15 +46,16 @@ class GroupNorm(nn.Module):
     and written once; statistics are float32.
     """
 
-    most_groups: int = 32
+    most_groups: int = PUBLISHED_GROUPS
     dtype: Dtype = None
+    group_channels: int = 2
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         batch, _, _, width = x.shape
         scale = self.param("scale", nn.initializers.ones, (width,))
         bias = self.param("bias", nn.initializers.zeros, (width,))
-        groups = group_count(width, self.most_groups)
+        groups = group_count(width, self.most_groups, self.group_channels)
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
         def over_group(moment):
@@ -78,9 +97,10 @@ class ResnetBlock(nn.Module):
 
     features: int
     dropout: float = 0.0
-    most_groups: int = 32
+    most_groups: int = PUBLISHED_GROUPS
     dtype: Dtype = None
-    convolve: Callable | None = None  # in place of lax.conv_general_dilated
+    convolve: Callable[..., Array] | None = None  # in place of lax.conv_general_dilated
+    group_channels: int = 2
 
     @nn.compact
     def __call__(
@@ -95,7 +115,7 @@ class ResnetBlock(nn.Module):
             **kw,
         )
         dense = lambda name, **kw: nn.Dense(self.features, dtype=self.dtype, name=name, **kw)
-        norm = lambda name: GroupNorm(self.most_groups, self.dtype, name=name)
+        norm = lambda name: GroupNorm(self.most_groups, self.dtype, self.group_channels, name=name)
         zeros = nn.initializers.zeros
         h = conv("conv1")(nn.swish(norm("norm1")(x)))
         h = h + dense("cond_proj", use_bias=False, kernel_init=zeros)(cond)[:, None, None, :]
@@ -108,13 +128,14 @@ class ResnetBlock(nn.Module):
 class AttentionBlock(nn.Module):
     """Single-head self-attention over all positions, residual, zero at initialisation."""
 
-    most_groups: int = 32
+    most_groups: int = PUBLISHED_GROUPS
     dtype: Dtype = None
+    group_channels: int = 2
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         batch, height, width, channels = x.shape
-        h = GroupNorm(self.most_groups, self.dtype, name="norm")(x)
+        h = GroupNorm(self.most_groups, self.dtype, self.group_channels, name="norm")(x)
         h = h.reshape(batch, height * width, channels)
         dense = lambda name, **kw: nn.Dense(channels, dtype=self.dtype, name=name, **kw)
         q, k, v = dense("q")(h), dense("k")(h), dense("v")(h)

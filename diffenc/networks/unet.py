@@ -28,12 +28,18 @@ class _Down(nn.Module):
     features: int
     dropout: float
     dtype: Dtype
-    convolve: Callable | None
+    convolve: Callable[..., Array] | None
+    group_channels: int
 
     @nn.compact
     def __call__(self, h, cond):
         block = ResnetBlock(
-            self.features, self.dropout, dtype=self.dtype, convolve=self.convolve, name="block"
+            self.features,
+            self.dropout,
+            dtype=self.dtype,
+            convolve=self.convolve,
+            group_channels=self.group_channels,
+            name="block",
         )
         h = block(h, cond)
         return h, h
@@ -43,12 +49,18 @@ class _Up(nn.Module):
     features: int
     dropout: float
     dtype: Dtype
-    convolve: Callable | None
+    convolve: Callable[..., Array] | None
+    group_channels: int
 
     @nn.compact
     def __call__(self, h, skip, cond):
         block = ResnetBlock(
-            self.features, self.dropout, dtype=self.dtype, convolve=self.convolve, name="block"
+            self.features,
+            self.dropout,
+            dtype=self.dtype,
+            convolve=self.convolve,
+            group_channels=self.group_channels,
+            name="block",
         )
         return block(jnp.concatenate([h, skip], -1), cond), None
 
@@ -72,6 +84,7 @@ class ScoreUNet(nn.Module):
     dtype: Dtype = None
     remat: bool = False
     unroll: bool = False
+    group_channels: int = 2
 
     def _scanned(self, block, length, in_axes, name):
         # Outside of a loop the compiler would merge the recomputation with the first pass.
@@ -86,7 +99,9 @@ class ScoreUNet(nn.Module):
             unroll=length + 1 if self.unroll else 1,
         )
         convolve = None if self.unroll else convolve_in_loop
-        return scanned(self.width, self.dropout, self.dtype, convolve, name=name)
+        return scanned(
+            self.width, self.dropout, self.dtype, convolve, self.group_channels, name=name
+        )
 
     @nn.compact
     def __call__(
@@ -105,13 +120,14 @@ class ScoreUNet(nn.Module):
             down = self._scanned(_Down, self.num_layers, nn.broadcast, "down")
             first, (h, deeper) = h, down(h, cond)
             skips = jnp.concatenate([first[None], deeper])
-        block = lambda name: ResnetBlock(self.width, self.dropout, dtype=self.dtype, name=name)
+        form = {"dtype": self.dtype, "group_channels": self.group_channels}
+        block = lambda name: ResnetBlock(self.width, self.dropout, **form, name=name)
         h = block("mid_block1")(h, cond)
-        h = AttentionBlock(dtype=self.dtype, name="mid_attn")(h)
+        h = AttentionBlock(**form, name="mid_attn")(h)
         h = block("mid_block2")(h, cond)
         up = self._scanned(_Up, self.num_layers + 1, (0, nn.broadcast), "up")
         h, _ = up(h, skips[::-1], cond)
-        h = nn.swish(GroupNorm(dtype=self.dtype, name="norm_out")(h))
+        h = nn.swish(GroupNorm(**form, name="norm_out")(h))
         out = nn.Conv(
             z.shape[-1],
             (3, 3),

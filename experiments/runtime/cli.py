@@ -1,16 +1,20 @@
 """The command line of every experiment: --config=FILE.py:ARG --workdir=DIR and overrides."""
 
+import contextlib
 import os
 import pathlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TextIO
 
 import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from experiments.runtime import files
 from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.preemption import INTERRUPTED
 
 SHARED = ("config", "workdir", "allow_config_change", "track", "compile_cache")
 
@@ -30,12 +34,14 @@ config_flags.DEFINE_config_file(
 
 
 def split_arg(arg: str, *, models: Iterable[str], default: str) -> tuple[str, bool]:
-    """Reads a config argument "<model>" or "<model>:smoke" as (model, smoke); "" is `default`.
+    """Reads a config argument "<model>" or "<model>:smoke" as (model, smoke).
+
+    "" is `default`, and "smoke" its smoke form.
 
     Raises:
       UserError: for an unknown model or a word other than "smoke".
     """
-    model, *words = arg.split(":")
+    model, *words = (":smoke" if arg == "smoke" else arg).split(":")
     if words not in ([], ["smoke"]):
         raise nearest(":".join(words), ["smoke"], "config word")
     model = model or default
@@ -53,10 +59,7 @@ def workdir() -> pathlib.Path:
     """The folder of the run. Raises `UserError` where --workdir is missing."""
     if not _WORKDIR.value:
         raise UserError("--workdir=DIR is missing: the folder that holds the run")
-    path = pathlib.Path(_WORKDIR.value)
-    if path.exists() and not path.is_dir():
-        raise UserError(f"--workdir={path} is a file; give the folder that holds the run")
-    return path
+    return files.folder(_WORKDIR.value)
 
 
 def has_workdir() -> bool:
@@ -114,12 +117,59 @@ def run(
             return main(**{name: holder.value for name, holder in holders.items()}) or 0
         except UserError as error:
             return _fail(str(error))
+        except OSError as error:
+            return _fail(files.reason(error))
+        except KeyboardInterrupt:
+            print("interrupted; nothing that was finished is lost", file=sys.stderr)
+            return INTERRUPTED
 
+    keep_output_from_stopping_runs()
     try:
         shared = SHARED if accepts_config else ("workdir", "compile_cache")
         app.run(guarded, flags_parser=lambda argv: _parse(argv, [*options, *shared]))
     except UserError as error:
         sys.exit(_fail(str(error)))
+
+
+class _Unbreakable:
+    """A text stream that goes on without its reader: what cannot be written is dropped."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except (OSError, ValueError):
+            self._drop()
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._drop()
+
+    def _drop(self) -> None:
+        # What is left in the buffer would be tried again, and fail, when Python ends.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+def keep_output_from_stopping_runs() -> None:
+    """Makes a closed pipe, terminal or descriptor of the output harmless."""
+    for number in (0, 1, 2):  # a closed one would be given to the next file that is opened
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, _Unbreakable):
+            setattr(sys, name, _Unbreakable(stream))
 
 
 def _parse(argv: list[str], names: list[str]) -> list[str]:

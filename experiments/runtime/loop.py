@@ -1,35 +1,47 @@
 """The training loop: step, log, evaluate, save, stop."""
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Generic
 
 import jax
 
 from experiments.runtime.checkpoint import Checkpointer
-from experiments.runtime.distributed import is_lead
-from experiments.runtime.errors import NonFiniteError
-from experiments.runtime.manifest import write_json
-from experiments.runtime.metrics import MetricsWriter
-from experiments.runtime.preemption import StopSignal
+from experiments.runtime.errors import NonFiniteError, UserError
+from experiments.runtime.metrics import MetricsWriter, check_finite
+from experiments.runtime.preemption import Stopped
 from experiments.runtime.progress import Progress
-from experiments.runtime.state import StateFactory, TrainState
-from experiments.runtime.step import Step
+from experiments.runtime.state import Factory, State
+from experiments.runtime.weights import Borrowed
+from experiments.runtime.workspace import Workspace
+
+Interrupted = Stopped
 
 
-class Interrupted(Exception):
-    """Raised by an evaluation that noticed a stop signal; the loop saves and ends."""
+SCHEDULE = ("num_steps", "log_every", "eval_every", "save_every")
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """When the loop does what, in steps."""
+    """When the loop does what, in steps, and after the last step; 0 means never.
+
+    The last state is always saved, and so is one that a signal stops.
+    """
 
     num_steps: int
     log_every: int
     eval_every: int
     save_every: int
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if value < 0:
+                raise UserError(f"{name} is {value}; accepted: 0 or more")
+
+
+def is_due(step: int, every: int) -> bool:
+    """Whether something done each `every` steps is done after `step`; 0 means never."""
+    return every > 0 and step % every == 0
 
 
 @dataclasses.dataclass
@@ -55,54 +67,69 @@ def saved_with(window: Window, evaluated: bool) -> dict[str, Any]:
     return {"window": dataclasses.asdict(window), "evaluated": evaluated}
 
 
-class Loop:
-    """Runs `train_step` over `batches` from a state; everything that lasts goes under `workdir`.
+class Loop(Generic[State]):
+    """Runs `train_step` over `batches` from a state; everything that lasts goes to `workspace`.
 
+    `evaluate` may raise `Stopped` where it notices a stop signal; the loop saves and ends.
     Metrics are fetched one step late, so that the host never waits for the step just sent.
     """
 
     def __init__(
         self,
-        train_step: Step,
+        train_step: Callable[[State, Any], tuple[State, dict[str, jax.Array]]],
         schedule: Schedule,
         *,
-        workdir: pathlib.Path,
+        workspace: Workspace,
         writer: MetricsWriter,
         checkpointer: Checkpointer,
         progress: Progress,
-        evaluate: Callable[[TrainState], dict[str, float]] | None = None,
+        evaluate: Callable[[State], Mapping[str, float | None]] | None = None,
         describe_batch: Callable[[int], Any] = lambda step: None,
-        say: Callable[[str], None] = lambda line: print(line, flush=True),
     ):
-        self.train_step, self.schedule, self.workdir = train_step, schedule, workdir
+        self.train_step, self.schedule, self.workspace = train_step, schedule, workspace
         self.writer, self.checkpointer, self.progress = writer, checkpointer, progress
         self.evaluate, self.describe_batch = evaluate, describe_batch
-        self.say = say if is_lead() else lambda line: None
+        self.say = workspace.say
         self.window = Window()
         self.evaluated = True
         self._saved: tuple[int, bool] | None = None
         self._late: tuple[int, dict[str, jax.Array]] | None = None
 
-    def resume(self, create: StateFactory) -> tuple[TrainState, int]:
-        """The state and step to start from: the newest intact checkpoint, or a new state at 0."""
+    def resume(self, create: Factory[State]) -> tuple[State, int]:
+        """The state and step to start from: the newest intact checkpoint, or a new state at 0.
+
+        Raises:
+          UserError: the state there is of a step beyond the schedule's end.
+        """
         restored = self.checkpointer.restore(create.abstract())
         if restored is None:
             self.writer.rewind(0)
-            return create(), 0
+            state = create()
+            if isinstance(create, Borrowed):
+                self.say(create.report())
+                self._save(0, state)  # a restart must not need the other run again
+            return state, 0
+        if restored.step > self.schedule.num_steps:
+            raise UserError(
+                f"{self.workspace.path} is at step {restored.step:,} already, beyond the "
+                f"{self.schedule.num_steps:,} asked for; use another --workdir"
+            )
         self.window = Window(**restored.extra["window"])
         self.evaluated = restored.extra["evaluated"]
         self._saved = (restored.step, self.evaluated)
         self.writer.rewind(restored.step)
         self.say(f"resumed at step {restored.step:,}")
-        if restored.step >= self.schedule.num_steps:
+        if restored.step == self.schedule.num_steps:
             self.say(f"training is complete: it ends at step {self.schedule.num_steps:,}")
         return restored.state, restored.step
 
-    def run(
-        self, state: TrainState, start: int, batches: Iterable[Any], stop: StopSignal
-    ) -> tuple[TrainState, int]:
-        """Trains to the schedule's end or a stop signal; returns the state and the step reached."""
-        step, plan = start, self.schedule
+    def run(self, state: State, start: int, batches: Iterable[Any]) -> State:
+        """Trains to the schedule's end; returns the state.
+
+        Raises:
+          Stopped: after a stop signal, when the state is saved.
+        """
+        step, plan, stop = start, self.schedule, self.workspace.stop
         self.progress.start(step)
         try:
             if not self.evaluated and not stop:
@@ -117,20 +144,20 @@ class Loop:
                 self._fetch()
                 self._late = (step, metrics)
                 self._after_step(step, state)
-        except Interrupted:
+        except Stopped:
             pass
         if self._saved != (step, self.evaluated):
             self._save(step, state)
         self.checkpointer.wait()
-        if stop:
-            cause = stop.received or "a signal to another process"
-            self.say(f"{cause}: saved at step {step:,}; the same command resumes")
-        return state, step
+        if step < plan.num_steps or not self.evaluated:
+            self.say(f"{stop.cause}: saved at step {step:,}")
+            raise Stopped
+        return state
 
-    def _after_step(self, step: int, state: TrainState) -> None:
+    def _after_step(self, step: int, state: State) -> None:
         plan = self.schedule
         last = step == plan.num_steps
-        if step % plan.log_every == 0 or last:
+        if is_due(step, plan.log_every) or (last and plan.log_every):
             self._fetch()
             mean = self.window.take_mean()
             self.writer.write(step, "train", mean)
@@ -138,9 +165,9 @@ class Loop:
             self.say(line)
             if speed:
                 self.writer.write(step, "speed", speed)
-        if self.evaluate and (step % plan.eval_every == 0 or last):
+        if self.evaluate and (is_due(step, plan.eval_every) or (last and plan.eval_every)):
             self._evaluate(step, state)
-        if step % plan.save_every == 0:
+        if is_due(step, plan.save_every):
             self._save(step, state)
 
     def _fetch(self) -> None:
@@ -151,32 +178,33 @@ class Loop:
         self._late = None
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         if not values.pop("finite", 1.0):
-            self._refuse(step, values)
+            self._refuse(step, values, "loss, gradient or an updated parameter")
         self.window.add(values)
 
-    def _refuse(self, step: int, values: dict[str, float]) -> None:
+    def _refuse(self, step: int, values: Mapping[str, Any], what: str) -> None:
         self.checkpointer.wait()
-        batch = self.describe_batch(step - 1)
-        report = self.workdir / "nonfinite.json"
         printable = {name: str(value) for name, value in values.items()}
-        if is_lead():
-            write_json(report, {"step": step, "metrics": printable, "batch": batch})
+        facts = {"step": step, "metrics": printable, "batch": self.describe_batch(step - 1)}
+        report = self.workspace.write_json("nonfinite.json", facts)
         raise NonFiniteError(
-            f"loss or gradient is not finite at step {step}: {printable}. {report} names "
-            f"the batch; checkpoints up to step {self.checkpointer.steps()[-1:]} are intact. "
-            "Lower the learning rate or set gradient clipping, in another --workdir."
+            f"{what} is not finite at step {step}: {printable}. {report} names the batch; "
+            f"checkpoints up to step {self.checkpointer.steps()[-1:]} are intact. Lower the "
+            "learning rate or set gradient clipping, in another --workdir."
         )
 
-    def _evaluate(self, step: int, state: TrainState) -> None:
+    def _evaluate(self, step: int, state: State) -> None:
         assert self.evaluate is not None
         self.evaluated = False
         values = self.evaluate(state)
+        if bad := check_finite(values):
+            self._refuse(step, {name: values[name] for name in bad}, "the evaluation")
         self.evaluated = True
         self.writer.write(step, "test", values)
-        self.say(f"step {step:,} test  " + "  ".join(f"{k} {v:.4g}" for k, v in values.items()))
+        shown = [f"{k} {v:.4g}" for k, v in values.items() if v is not None]
+        self.say(f"step {step:,} test  " + "  ".join(shown))
         self.progress.start(step)
 
-    def _save(self, step: int, state: TrainState) -> None:
+    def _save(self, step: int, state: State) -> None:
         self._fetch()
         self.checkpointer.save(step, state, saved_with(self.window, self.evaluated))
         self._saved = (step, self.evaluated)

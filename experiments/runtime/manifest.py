@@ -1,6 +1,6 @@
-"""What a run was: config.json (and whether a resumed run still agrees) and manifest.json."""
+"""What a run was: its config, and whether a resumed run still agrees with it; its environment."""
 
-import json
+import datetime
 import pathlib
 import platform
 import subprocess
@@ -11,9 +11,12 @@ from typing import Any
 
 import jax
 
-from experiments.runtime.distributed import is_lead
 from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.files import plain, read_json, write_json
+from experiments.runtime.files import write as write_bytes
 
+__all__ = ["write_bytes", "write_json"]
+CONFIG, MANIFEST = "config.json", "manifest.json"
 PACKAGES = ("repgeo", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -35,46 +38,63 @@ def config_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, 
     return {k: (before.get(k), after.get(k)) for k in keys if before.get(k) != after.get(k)}
 
 
-def claim_workdir(
-    workdir: pathlib.Path, config: Mapping[str, Any], allowed: Iterable[str] = ()
-) -> None:
-    """Makes `workdir` this config's: writes config.json, or checks it against the one there.
+def check_config(
+    workdir: pathlib.Path,
+    config: Mapping[str, Any],
+    allowed: Iterable[str] = (),
+    fixed: Mapping[str, str] | None = None,
+) -> dict[str, tuple[Any, Any]]:
+    """What `allowed` changes of the config in `workdir`, as {key: (old, new)}; {} where none is.
+
+    A key that the stored config lacks, as one of an older version does, counts as its default.
+
+    Args:
+      fixed: keys, or their first words, that no resumed run may change, and why.
 
     Raises:
       UserError: the folder belongs to a run with another config, and lists each difference; or
-        `allowed` names a key that neither config has.
+        `allowed` names a key that neither config has, or one of `fixed`.
     """
-    path = workdir / "config.json"
-    new, allowed = json.loads(json.dumps(config)), set(allowed)
+    path, allowed = workdir / CONFIG, set(allowed)
+    new = plain(config)
+    old = read_json(path) if path.exists() else new
     known = flatten(new)
-    for key in sorted(allowed):
-        if path.exists() and key not in known | flatten(json.loads(path.read_text())):
-            raise nearest(key, known, "key in --allow_config_change")
-    if path.exists():
-        changes = config_changes(json.loads(path.read_text()), new)
-        refused = {k: v for k, v in changes.items() if k not in allowed}
-        if refused:
-            lines = "\n".join(f"  {k}: {a!r} -> {b!r}" for k, (a, b) in refused.items())
+    for key in sorted(allowed - (known | flatten(old)).keys()):
+        raise nearest(key, known, "key in --allow_config_change")
+    there = flatten(old)
+    changes = {k: v for k, v in config_changes(old, new).items() if k in there}
+    refused = {k: v for k, v in changes.items() if k not in allowed}
+    if refused:
+        lines = "\n".join(f"  {k}: {a!r} -> {b!r}" for k, (a, b) in refused.items())
+        raise UserError(
+            f"{workdir} holds a run with another config:\n{lines}\n"
+            "Use another --workdir, or name the keys that may change: "
+            f"--allow_config_change={','.join(refused)}"
+        )
+    for key, (a, b) in changes.items():
+        for word, why in (fixed or {}).items():
+            if f"{key}.".startswith(f"{word}."):
+                raise UserError(f"{key} cannot change from {a!r} to {b!r} in {workdir}: {why}")
+    return changes
+
+
+def check_data(workdir: pathlib.Path, digests: Mapping[str, str]) -> None:
+    """Raises `UserError` where the run in `workdir` was made on other data of the same name."""
+    path = workdir / MANIFEST
+    before = read_json(path).get("digests", {}) if path.exists() else {}
+    for name, digest in digests.items():
+        if before.get(name, digest) != digest:
             raise UserError(
-                f"{workdir} holds a run with another config:\n{lines}\n"
-                "Use another --workdir, or name the keys that may change: "
-                f"--allow_config_change={','.join(refused)}"
+                f"{workdir} holds a run on other data: {name} had SHA-256 {before[name]}, now it "
+                f"is {digest}. Give the data of that run, or use another --workdir"
             )
-    if is_lead():
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_json(path, new)
-
-
-def write_manifest(workdir: pathlib.Path, **facts: Any) -> None:
-    """manifest.json: command, code and package versions, devices, and the given facts."""
-    if is_lead():
-        write_json(workdir / "manifest.json", environment() | facts)
 
 
 def environment() -> dict[str, Any]:
-    """Command, commit, versions and devices of this process."""
+    """Command, day (UTC), commit, versions and devices of this process."""
     return {
         "command": " ".join(["python", *_program(), *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": _commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -84,17 +104,17 @@ def environment() -> dict[str, Any]:
     }
 
 
+def portable() -> dict[str, Any]:
+    """`environment`, its command without this machine's folders."""
+    words = [*_program(), *sys.argv[1:]]
+    kept = [w for w in words if not w.startswith(("--workdir", "--record", "--json"))]
+    return environment() | {"command": " ".join(["python", *kept, "--workdir=DIR"])}
+
+
 def _program() -> list[str]:
     """How this process was started: `-m package.module`, or the file's name."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return ["-m", spec.name] if spec else [pathlib.Path(sys.argv[0]).name]
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes JSON so that a crash leaves either the old file or the new one."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-    temporary.replace(path)
 
 
 def _version(name: str) -> str | None:

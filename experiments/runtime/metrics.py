@@ -1,108 +1,128 @@
-"""metrics.jsonl: one JSON object a line, the source of truth for every table and plot."""
+"""metrics.jsonl: one JSON object a line, the source of truth for every table and plot.
+
+A line ends in the CRC-32 of what stands before it. Lines of runs made before that have none.
+"""
 
 import json
+import math
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from experiments.runtime.distributed import is_lead
+from experiments.runtime import files
 from experiments.runtime.errors import UserError
+from experiments.runtime.files import strict
+from experiments.runtime.trackers import Sink
 
-TRACKERS = ("tensorboard", "wandb")
-Sink = Callable[[int, str, Mapping[str, float]], None]
+_BEFORE, _AFTER = ', "crc": "', '"}'
+
+
+def _sealed(record: Mapping[str, Any]) -> str:
+    body = json.dumps(strict(record)).removesuffix("}") + _BEFORE
+    return f"{body}{zlib.crc32(body.encode()):08x}{_AFTER}"
+
+
+def _read_line(line: str) -> dict[str, Any]:
+    """The record of a line. Raises ValueError where it is not as it was written."""
+    length = len(_BEFORE) + 8 + len(_AFTER)
+    tail, record = line[-length:], json.loads(line)
+    if files.likeness(tail, _BEFORE, _AFTER) >= 0.7:
+        body = line[:-length] + _BEFORE
+        if line != f"{body}{zlib.crc32(body.encode()):08x}{_AFTER}":
+            raise ValueError("its checksum does not match")
+        del record["crc"]
+    return record
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
-    """All lines of a metrics file; a last line cut short by a crash is left out."""
+    """All lines of a metrics file; a last line cut short by a crash is left out.
+
+    Raises:
+      UserError: a line is not as it was written.
+    """
     path = pathlib.Path(path)
     if not path.exists():
         return []
+    *lines, rest = path.read_bytes().split(b"\n")
+    # A line cut short has no checksum yet: one that has lost only its end was changed.
+    if re.search(rb'"crc": ".{8}"}', rest):
+        lines.append(rest)
     records = []
-    lines = path.read_text().split("\n")
-    for number, line in enumerate(lines):
-        if not line:
-            continue
+    for number, line in enumerate(lines, 1):
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number < len(lines) - 1:
-                raise UserError(f"{path}, line {number + 1} is not JSON: {line[:80]!r}") from error
+            records.append(_read_line(line.decode()))
+        except (ValueError, KeyError) as error:
+            raise UserError(
+                f"{path}, line {number} is damaged ({error}): {line[:80]!r}. Restore the file from "
+                "a backup, or start again with another --workdir"
+            ) from error
     return records
+
+
+def check_finite(values: Mapping[str, Any]) -> list[str]:
+    """The names whose value is NaN or infinite."""
+    return [n for n, v in values.items() if isinstance(v, float) and not math.isfinite(v)]
 
 
 class MetricsWriter:
     """Appends to metrics.jsonl and passes the same values on to optional trackers.
 
-    With several processes only the lead writes.
+    Without `lead`, as in all but one of several processes, nothing is written. `guard` is called
+    before each line, and may raise.
     """
 
-    def __init__(self, path: str | os.PathLike, sinks: Sequence[Sink] = ()):
-        self.path = pathlib.Path(path)
-        self.sinks = tuple(sinks)
-        self._file = self.path.open("a") if is_lead() else None
+    def __init__(
+        self,
+        path: pathlib.Path,
+        sinks: Sequence[Sink] = (),
+        *,
+        lead: bool = True,
+        guard: Callable[[], None] = lambda: None,
+    ):
+        self.path, self.sinks, self.lead, self.guard = path, tuple(sinks), lead, guard
+        self._file = None
 
     def rewind(self, step: int) -> None:
         """Drops what was written after `step`, so that a resumed run repeats no line."""
-        if self._file is None:
+        if not self.lead:
             return
-        kept = [r for r in read_metrics(self.path) if r["step"] <= step]
-        self._file.close()
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(r) + "\n" for r in kept))
-        temporary.replace(self.path)
-        self._file = self.path.open("a")
-
-    def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
-        """One line `{"step": …, "split": …, **values}`, on disk when this returns."""
-        if self._file is None:
-            return
-        self._file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
-        self._file.flush()
+        self._close_file()
+        records = read_metrics(self.path)
+        kept = [r for r in records if r["step"] <= step]
+        text = "".join(_sealed(r) + "\n" for r in kept)
+        if len(kept) < len(records) or (self.path.exists() and self._is_cut()):
+            self.guard()
+            files.write(self.path, text)
         for sink in self.sinks:
-            sink(step, split, values)
+            sink.rewind(step, dropped=len(kept) < len(records))
+
+    def _is_cut(self) -> bool:
+        return not self.path.read_bytes().endswith(b"\n")
+
+    def write(self, step: int, split: str, values: Mapping[str, Any]) -> None:
+        """One line `{"step": …, "split": …, **values}`, on disk when this returns."""
+        if not self.lead:
+            return
+        self.guard()
+        if self._file is None:
+            with files.explained(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("ab")
+        line = _sealed({"step": step, "split": split, **values})
+        files.append(self.path, self._file, line + "\n")
+        for sink in self.sinks:
+            sink.write(step, split, values)
 
     def close(self) -> None:
+        """Closes the file and the trackers."""
+        self._close_file()
+        for sink in self.sinks:
+            sink.close()
+
+    def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
-
-
-def check_trackers(names: Iterable[str]) -> None:
-    """Raises `UserError` for a tracker that does not exist."""
-    for name in names:
-        if name not in TRACKERS:
-            raise UserError(f"--track={name} is unknown; accepted: {', '.join(TRACKERS)}")
-
-
-def make_sinks(
-    names: Sequence[str], workdir: pathlib.Path, config: Mapping[str, Any]
-) -> list[Sink]:
-    """Trackers by name: "tensorboard" (needs tensorboardX) and "wandb", both in extra `track`."""
-    check_trackers(names)
-    makers = {"tensorboard": _tensorboard, "wandb": _wandb}
-    return [makers[name](workdir, config) for name in names] if is_lead() else []
-
-
-def _tensorboard(workdir: pathlib.Path, config: Mapping[str, Any]) -> Sink:
-    del config
-    from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
-
-    writer = SummaryWriter(str(workdir / "tensorboard"))
-
-    def write(step: int, split: str, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            writer.add_scalar(f"{split}/{name}", value, step)
-        writer.flush()
-
-    return write
-
-
-def _wandb(workdir: pathlib.Path, config: Mapping[str, Any]) -> Sink:
-    import wandb  # pyright: ignore[reportMissingImports]
-
-    run = wandb.init(dir=str(workdir), config=dict(config), resume="allow", id=workdir.name)
-
-    def write(step: int, split: str, values: Mapping[str, float]) -> None:
-        run.log({f"{split}/{name}": value for name, value in values.items()}, step=step)
-
-    return write
+            self._file = None

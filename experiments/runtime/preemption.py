@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a flag that the loop polls, so that a stopped run saves first."""
+"""Signals as a flag that long work polls, so that a stopped run saves first."""
 
 import signal
 from types import FrameType
@@ -7,9 +7,20 @@ import jax
 
 from experiments.runtime import distributed
 
+# Slurm warns by SIGUSR1, a closed terminal by SIGHUP.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+INTERRUPTED = 130  # exit code of SIGINT, as shells have it
+
+
+class Stopped(Exception):
+    """Raised where work ends because of a signal; what was finished is kept."""
+
 
 class StopSignal:
-    """A context in which the first SIGTERM or SIGINT only sets `received`; a second one ends.
+    """A context in which the first signal of `SIGNALS` only sets `received`.
+
+    SIGTERM or SIGINT a second time ends the process. A SIGHUP that was ignored at the start, as
+    under nohup, stays ignored.
 
     True once a signal has come. With several processes it turns true at the same poll in all of
     them, whichever was signalled: they must poll equally often, and the answer to one poll is read
@@ -23,7 +34,9 @@ class StopSignal:
         self._agreed = False
 
     def __enter__(self) -> "StopSignal":
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             self._previous[number] = signal.signal(number, self._handle)
         return self
 
@@ -34,9 +47,10 @@ class StopSignal:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self.received:
+        name = signal.Signals(number).name
+        if self.received == name and number in (signal.SIGTERM, signal.SIGINT):
             raise KeyboardInterrupt
-        self.received = signal.Signals(number).name
+        self.received = self.received or name
 
     def __bool__(self) -> bool:
         if jax.process_count() == 1:
@@ -45,3 +59,13 @@ class StopSignal:
             asked, self._asked = self._asked, distributed.maximum(self.received is not None)
             self._agreed = asked is not None and bool(int(asked))
         return self._agreed
+
+    @property
+    def cause(self) -> str:
+        """What stopped this run."""
+        return self.received or "a signal to another process"
+
+    @property
+    def exit_code(self) -> int:
+        """The code of a process that saved and ended: 130 after SIGINT, else 0."""
+        return INTERRUPTED if self.received == "SIGINT" else 0

@@ -1,7 +1,7 @@
 """What a training run carries from step to step."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,20 @@ import optax
 from jax.sharding import Mesh
 
 from experiments.runtime.mesh import state_sharding
+
+State = TypeVar("State")
+
+
+class Factory(Protocol[State]):
+    """How to make the state of a run at step 0."""
+
+    def abstract(self) -> State:
+        """Shapes, dtypes and shardings: all that restoring a checkpoint needs."""
+        ...
+
+    def __call__(self) -> State:
+        """The state itself."""
+        ...
 
 
 class TrainState(NamedTuple):

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from diffenc import process
+from diffenc import noising
 from diffenc.encoder import identity_encoder, nt_encoder
+from diffenc.process import Process
 
 MEAN = np.array([0.3, -0.2, 0.1])
 ROOT = np.array([[0.6, 0.0, 0.0], [0.3, 0.4, 0.0], [-0.2, 0.1, 0.3]])
@@ -29,13 +30,18 @@ def denoiser(kind):
     def denoise(z, gamma):
         values, vectors, mean = (a.astype(z.dtype) for a in (VALUES, VECTORS, MEAN))
         encoded = SCALES[kind](gamma)[:, None]
-        scale = process.alpha(gamma)[:, None] * encoded
+        scale = noising.alpha(gamma)[:, None] * encoded
         marginal = scale**2 * values[None] + jax.nn.sigmoid(gamma)[:, None]
         away = (z - scale * mean[None]) @ vectors
         x = mean[None] + (scale * values[None] / marginal * away) @ vectors.T
-        return process.v_from_x(z, encoded * x, gamma)
+        return noising.v_from_x(z, encoded * x, gamma)
 
     return denoise
+
+
+def process(kind):
+    """The process of the ideal denoiser."""
+    return Process(ENCODERS[kind], denoiser(kind), counterterm=COUNTERTERMS[kind])
 
 
 def log_normal(x, mean, covariance):

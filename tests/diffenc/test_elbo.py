@@ -9,15 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffenc import process
+from diffenc import noising
 from diffenc.elbo import elbo_terms, prior_kl
-from diffenc.encoder import (
-    encode_with_slope,
-    identity_encoder,
-    nt_encoder,
-    residual_encoder,
-)
+from diffenc.encoder import identity_encoder, nt_encoder, residual_encoder
 from diffenc.likelihood import discretised_log_prob
+from diffenc.prediction import PREDICTIONS
+from diffenc.process import Process
 from diffenc.sampling import generative_step, sample_along
 
 LOW, HIGH, LEVELS, B, D = -7.88, 5.0, 17, 6, 3
@@ -83,19 +80,25 @@ def encoder(kind):
     return made[kind]() if kind in made else residual_encoder(lambda x, g, c: inner(jnp)(x, g))
 
 
+def bound(kind, parametrisation="v", counterterm=0.0, denoiser=None):
+    return Process(
+        encoder(kind) if isinstance(kind, str) else kind,
+        denoiser or network(jnp),
+        PREDICTIONS[parametrisation],
+        counterterm,
+    )
+
+
 def terms(kind, parametrisation="v", counterterm=0.0, denoiser=None, **options):
     return elbo_terms(
+        bound(kind, parametrisation, counterterm, denoiser),
         jnp.asarray(X),
         gamma=lambda t: LOW + (HIGH - LOW) * t,
-        encoder=encoder(kind) if isinstance(kind, str) else kind,
-        denoiser=denoiser or network(jnp),
         decoder=lambda codes, z, g: discretised_log_prob(codes, z, g, LEVELS),
         target=jnp.asarray(CODES),
         t=jnp.asarray(T),
         eps=jnp.asarray(EPS),
         eps_0=jnp.asarray(EPS_0),
-        parametrisation=parametrisation,
-        counterterm=counterterm,
         **options,
     )
 
@@ -129,7 +132,11 @@ def test_a_counterterm_may_depend_on_depth(x64):
 
 def test_v_and_eps_forms_of_one_prediction_agree(x64):
     v = network(jnp)
-    eps = lambda z, gamma: process.eps_from_v(z, v(z, gamma), gamma)
+
+    def eps(z, gamma):
+        alpha, sigma = (f(gamma)[:, None] for f in (noising.alpha, noising.sigma))
+        return sigma * z + alpha * v(z, gamma)
+
     for counterterm in (0.0, 1.0):
         a = terms("residual", "v", counterterm).diffusion
         b = terms("residual", "eps", counterterm, denoiser=eps).diffusion
@@ -140,9 +147,9 @@ def test_v_and_eps_forms_of_one_prediction_agree(x64):
 def test_the_loss_is_the_error_of_the_prediction_of_x_plus_slope(kind, x64):
     # ½ γ′ e^−γ ‖x_φ + dx_φ/dλ − (1 + c σ²) x̂‖²: the x-form of what the code computes from v.
     gamma = jnp.asarray(LOW + (HIGH - LOW) * T)
-    x_t, slope = encode_with_slope(encoder(kind), jnp.asarray(X), gamma)
-    z = process.diffuse(x_t, gamma, jnp.asarray(EPS))
-    x_hat = process.x_from_v(z, network(jnp)(z, gamma), gamma)
+    x_t, slope = bound(kind).encode(jnp.asarray(X), gamma)
+    z = noising.diffuse(x_t, gamma, jnp.asarray(EPS))
+    x_hat = noising.x_from_v(z, network(jnp)(z, gamma), gamma)
     for c in (0.0, 1.0):
         error = x_t - slope - (1 + c * jax.nn.sigmoid(gamma)[:, None]) * x_hat
         want = 0.5 * (HIGH - LOW) * jnp.exp(-gamma) * (error**2).sum(1)
@@ -159,11 +166,11 @@ def test_a_residual_encoder_of_nothing_has_the_loss_of_the_non_trainable_one(x64
 
 def test_identity_encoder_is_vdm_only_without_the_counterterm_or_rescaled(x64):
     vdm = terms("identity").diffusion
-    x_hat = lambda z, gamma: process.x_from_v(z, network(jnp)(z, gamma), gamma)
+    x_hat = lambda z, gamma: noising.x_from_v(z, network(jnp)(z, gamma), gamma)
 
     def rescaled(z, gamma):
         shrink = 1 + jax.nn.sigmoid(gamma)[:, None]
-        return process.v_from_x(z, x_hat(z, gamma) / shrink, gamma)
+        return noising.v_from_x(z, x_hat(z, gamma) / shrink, gamma)
 
     same = terms("identity", counterterm=1.0, denoiser=rescaled).diffusion
     np.testing.assert_allclose(same, vdm, rtol=1e-10)
@@ -176,12 +183,12 @@ def test_each_loss_is_the_limit_of_a_gaussian_kl(x64):
     gamma, n = LOW + (HIGH - LOW) * T, 1e6
     g_s = gamma - (HIGH - LOW) / n
     x_t, x_s = encoding("residual", X, gamma), encoding("residual", X, g_s)
-    z = process.diffuse(x_t, jnp.asarray(gamma), EPS)
-    x_hat = process.x_from_v(z, network(jnp)(z, gamma), jnp.asarray(gamma))
+    z = noising.diffuse(x_t, jnp.asarray(gamma), EPS)
+    x_hat = noising.x_from_v(z, network(jnp)(z, gamma), jnp.asarray(gamma))
     levels = jnp.asarray(g_s), jnp.asarray(gamma)
-    mu_q = process.posterior_mean(z, jnp.asarray(x_t), jnp.asarray(x_s), *levels)
-    mu_p = process.generative_mean(z, x_hat, *levels, 1.0)
-    variance = process.transition_variance(*levels)[:, None]
+    mu_q = noising.posterior_mean(z, jnp.asarray(x_t), jnp.asarray(x_s), *levels)
+    mu_p = noising.generative_mean(z, x_hat, *levels, 1.0)
+    variance = noising.transition_variance(*levels)[:, None]
     kl = n * ((mu_q - mu_p) ** 2 / (2 * variance)).sum(1)
     np.testing.assert_allclose(kl, terms("residual", counterterm=1.0).diffusion, rtol=1e-4)
 
@@ -216,18 +223,18 @@ def test_sparse_reconstruction_is_unbiased_and_otherwise_unchanged(x64):
 
 def _rolled_reconstruction(shift, every):
     roll = lambda a: jnp.asarray(np.roll(a, shift, 0))
-    return elbo_terms(
+    form = lambda: elbo_terms(
+        bound("residual"),
         roll(X),
         gamma=lambda t: LOW + (HIGH - LOW) * t,
-        encoder=encoder("residual"),
-        denoiser=network(jnp),
         decoder=lambda codes, z, g: discretised_log_prob(codes, z, g, LEVELS),
         target=roll(CODES),
         t=roll(T),
         eps=roll(EPS),
         eps_0=roll(EPS_0),
         x_0_every=every,
-    ).reconstruction
+    )
+    return jax.jit(form)().reconstruction
 
 
 @pytest.mark.parametrize("counterterm", [0.0, 1.0])

@@ -5,21 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffenc import process
-from diffenc.encoder import (
-    encode_with_slope,
-    identity_encoder,
-    nt_encoder,
-    residual_encoder,
-    smooth_encoder,
-)
+from diffenc import noising
+from diffenc.encoder import identity_encoder, nt_encoder, residual_encoder, smooth_encoder
+from diffenc.process import Process
 
 GAMMA = np.array([-8.0, -3.0, 0.0, 2.0, 4.5])
 
 
 def inner(x, gamma, conditioning):
     """A small smooth y(x, gamma)."""
-    g = process.per_example(gamma, x)
+    g = noising.per_example(gamma, x)
     return jnp.tanh(x * jnp.sin(0.7 * g) + 0.3 * jnp.cos(g))
 
 
@@ -29,6 +24,10 @@ ENCODERS = {
     "residual": residual_encoder(inner),
     "smooth": smooth_encoder(lambda x, g, c: inner(x, g, c) + 2 * x),
 }
+
+
+def encode_with_slope(encoder, x, gamma):
+    return Process(encoder, denoiser=lambda z, gamma: z).encode(x, gamma)
 
 
 def data():
@@ -51,7 +50,7 @@ def test_slope_of_the_non_trainable_encoder(x64):
     x, gamma = data(), jnp.asarray(GAMMA)
     x_t, slope = encode_with_slope(nt_encoder(), x, gamma)
     np.testing.assert_allclose(-slope, jax.nn.sigmoid(gamma)[:, None] * x_t, rtol=1e-12)
-    np.testing.assert_allclose(x_t, process.alpha(gamma)[:, None] ** 2 * x, rtol=1e-12)
+    np.testing.assert_allclose(x_t, noising.alpha(gamma)[:, None] ** 2 * x, rtol=1e-12)
 
 
 def test_residual_encoder_contains_the_simple_ones(x64):

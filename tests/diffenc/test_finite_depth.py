@@ -6,22 +6,24 @@ import numpy as np
 import pytest
 
 import diffenc
-from diffenc import finite_depth, process
+from diffenc import finite_depth, noising
 from diffenc.encoder import identity_encoder, nt_encoder, residual_encoder, smooth_encoder
+from diffenc.prediction import PREDICTIONS
+from diffenc.process import Process
 from diffenc.sampling import generative_step, sample_along
 
 MEAN, VAR, LOW, HIGH = 0.3, 0.25, -13.3, 5.0
 ENCODERS = {
     "identity": identity_encoder(),
     "nt": nt_encoder(),
-    "residual": residual_encoder(lambda x, g, c: jnp.tanh(x * process.per_example(g, x) / 3)),
-    "smooth": smooth_encoder(lambda x, g, c: x * jnp.cos(process.per_example(g, x) / 9)),
+    "residual": residual_encoder(lambda x, g, c: jnp.tanh(x * noising.per_example(g, x) / 3)),
+    "smooth": smooth_encoder(lambda x, g, c: x * jnp.cos(noising.per_example(g, x) / 9)),
 }
 SCALES = {"identity": lambda g: jnp.ones_like(g), "nt": lambda g: jax.nn.sigmoid(-g)}
 
 
 def network(z, gamma):
-    return jnp.sin(z + 0.2 * process.per_example(gamma, z))
+    return jnp.sin(z + 0.2 * noising.per_example(gamma, z))
 
 
 @pytest.mark.parametrize("parametrisation", ["v", "eps"])
@@ -34,24 +36,15 @@ def test_step_cost_is_the_distance_of_the_two_means(name, counterterm, parametri
     gamma_s = gamma_t - jnp.asarray([0.01, 1.0, 3.0, 0.2])
     encoder = ENCODERS[name]
     x_t, x_s = (encoder.value(x, g, None) for g in (gamma_t, gamma_s))
-    z = process.diffuse(x_t, gamma_t, eps)
-    to_x = process.x_from_v if parametrisation == "v" else process.x_from_eps
-    x_hat = to_x(z, network(z, gamma_t), gamma_t)
+    z = noising.diffuse(x_t, gamma_t, eps)
+    process = Process(encoder, network, PREDICTIONS[parametrisation], counterterm)
+    x_hat = process.x_hat(z, gamma_t)
     weight = counterterm(gamma_t) if callable(counterterm) else counterterm
-    mu_q = process.posterior_mean(z, x_t, x_s, gamma_s, gamma_t)
-    mu_p = process.generative_mean(z, x_hat, gamma_s, gamma_t, weight)
-    variance = process.transition_variance(gamma_s, gamma_t)
+    mu_q = noising.posterior_mean(z, x_t, x_s, gamma_s, gamma_t)
+    mu_p = noising.generative_mean(z, x_hat, gamma_s, gamma_t, weight)
+    variance = noising.transition_variance(gamma_s, gamma_t)
     want = ((mu_q - mu_p) ** 2).sum(1) / (2 * variance)
-    got = finite_depth.sampled_step_cost(
-        x,
-        eps,
-        gamma_s,
-        gamma_t,
-        encoder=encoder,
-        denoiser=network,
-        parametrisation=parametrisation,
-        counterterm=counterterm,
-    )
+    got = finite_depth.sampled_step_cost(process, x, eps, gamma_s, gamma_t)
     np.testing.assert_allclose(got, want, rtol=1e-10)
 
 
@@ -69,23 +62,17 @@ def gaussian_costs(kind, num_steps, dtype=jnp.float64):
 
     def denoise(z, gamma):
         a_t, a_s = (scale(g)[:, None] for g in (gamma, gamma_s))
-        alpha, variance = process.alpha(gamma)[:, None], jax.nn.sigmoid(gamma)[:, None]
+        alpha, variance = noising.alpha(gamma)[:, None], jax.nn.sigmoid(gamma)[:, None]
         gain = alpha * a_t * VAR / (alpha**2 * a_t**2 * VAR + variance)
         data = MEAN + gain * (z - alpha * a_t * MEAN)
-        fraction = process.step_fraction(gamma_s, gamma)[:, None]
+        fraction = noising.step_fraction(gamma_s, gamma)[:, None]
         kappa = counterterm * (gamma - gamma_s)[:, None] * variance
         x_hat = (fraction * a_t + a_s - a_t) * data / (fraction + kappa)
-        return process.v_from_x(z, x_hat, gamma)
+        return noising.v_from_x(z, x_hat, gamma)
 
-    costs = finite_depth.sampled_step_cost(
-        x,
-        jnp.asarray(points[:, 1:], dtype),
-        gamma_s,
-        gamma_t,
-        encoder=ENCODERS[kind],
-        denoiser=denoise,
-        counterterm=counterterm,
-    )
+    process = Process(ENCODERS[kind], denoise, counterterm=counterterm)
+    eps = jnp.asarray(points[:, 1:], dtype)
+    costs = finite_depth.sampled_step_cost(process, x, eps, gamma_s, gamma_t)
     return np.asarray(costs, np.float64).reshape(num_steps, 4).mean(1)
 
 
@@ -156,13 +143,13 @@ def toy(rng, num, num_steps, **options):
     x, eps = (jnp.asarray(rng.normal(size=(num, 2))) for _ in range(2))
     t = (jnp.arange(num) % num_steps + 0.5) / num_steps
     gamma = lambda t: -4.0 + 5.0 * t
-    model = dict(encoder=ENCODERS["residual"], denoiser=network, counterterm=1.0)
+    process = Process(ENCODERS["residual"], network, counterterm=1.0)
     loss = lambda log_ratio: finite_depth.diffusion_loss(
-        x, gamma=gamma, t=t, eps=eps, num_steps=num_steps, log_ratio=log_ratio, **model
+        process, x, gamma=gamma, t=t, eps=eps, num_steps=num_steps, log_ratio=log_ratio
     )
     levels = gamma(jnp.linspace(0, 1, num_steps + 1))
     index = np.arange(num) % num_steps
-    cost = finite_depth.sampled_step_cost(x, eps, levels[index], levels[index + 1], **model)
+    cost = finite_depth.sampled_step_cost(process, x, eps, levels[index], levels[index + 1])
     return loss, cost, index
 
 
@@ -191,16 +178,15 @@ def test_costs_estimated_from_data_agree_with_the_exact_ones():
     x = MEAN + jnp.sqrt(VAR) * jax.random.normal(jax.random.key(0), (num, 1))
 
     def denoise(z, gamma):
-        alpha, variance = process.alpha(gamma)[:, None], jax.nn.sigmoid(gamma)[:, None]
+        alpha, variance = noising.alpha(gamma)[:, None], jax.nn.sigmoid(gamma)[:, None]
         gain = alpha * VAR / (alpha**2 * VAR + variance)
-        return process.v_from_x(z, MEAN + gain * (z - alpha * MEAN), gamma)
+        return noising.v_from_x(z, MEAN + gain * (z - alpha * MEAN), gamma)
 
     levels = jnp.linspace(LOW, HIGH, num_steps + 1)
-    costs = jax.jit(
-        lambda key: finite_depth.expected_step_costs(
-            key, x, levels, encoder=identity_encoder(), denoiser=denoise
-        )
-    )(jax.random.key(1))
+    process = Process(identity_encoder(), denoise)
+    costs = jax.jit(lambda key: finite_depth.expected_step_costs(key, process, x, levels))(
+        jax.random.key(1)
+    )
     snr = np.exp(-np.asarray(levels, np.float64))
     # l = (1/2) (SNR_s - SNR_t) times the posterior variance: chi-square, so s.e. l sqrt(2 / num).
     want = 0.5 * (snr[:-1] - snr[1:]) * VAR / (1 + VAR * snr[1:])
@@ -208,7 +194,7 @@ def test_costs_estimated_from_data_agree_with_the_exact_ones():
 
 
 def gaussian_prediction(z, gamma):
-    alpha, variance = process.alpha(gamma)[:, None], jax.nn.sigmoid(gamma)[:, None]
+    alpha, variance = noising.alpha(gamma)[:, None], jax.nn.sigmoid(gamma)[:, None]
     return MEAN + alpha * VAR / (alpha**2 * VAR + variance) * (z - alpha * MEAN)
 
 
@@ -229,7 +215,7 @@ def test_sampling_with_the_optimal_variance_is_right_at_every_depth(num_steps, x
     start = jnp.asarray(0.0), jnp.asarray(1.0)
     moments, _ = jax.lax.scan(step, start, (levels[:-1], levels[1:], ratios), reverse=True)
     # 0.2500017 is that of the decoder's input; the start N(0, 1) adds the rest (spec 3).
-    variance = moments[1] / process.alpha(levels[0]) ** 2
+    variance = moments[1] / noising.alpha(levels[0]) ** 2
     np.testing.assert_allclose(variance, 0.2500038, atol=1e-7)
 
 
@@ -260,11 +246,11 @@ def test_a_named_model_tends_to_its_continuous_loss():
     t = jnp.asarray([0.1, 0.3, 0.5, 0.7, 0.9]) - 0.5 / num_steps
     terms = model.elbo_terms(params, codes, t=t + 0.5 / num_steps, eps=eps, eps_0=eps)
     got = finite_depth.diffusion_loss(
+        model.bind(params),
         diffenc.likelihood.dequantise(codes, 16),
         gamma=lambda t: model.gamma(params, t),
         t=t,
         eps=eps,
         num_steps=num_steps,
-        **model.parts(params),
     )
     np.testing.assert_allclose(got, terms.diffusion, rtol=0.02)

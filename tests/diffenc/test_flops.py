@@ -8,7 +8,6 @@ import pytest
 
 import diffenc
 from benchmarks.diffenc_published import published_loss
-from diffenc import components
 
 SHAPE, BATCH = (32, 32, 3), 8
 # One block of width 32 beside the published encoder: spec section 8's small configuration.
@@ -48,7 +47,7 @@ def counts(pattern, gradient):
     }
     differentiate = lambda f: jax.value_and_grad(f, has_aux=True) if gradient else f
     batch = abstract_batch()
-    inner = components.encoder_network(model.options, SHAPE)
+    inner = model.encoder_network()
     forward = flops(
         lambda p, x, g: inner.apply({"params": p}, x, g, jnp.zeros_like(g)),
         params["encoder"],

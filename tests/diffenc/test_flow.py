@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffenc import flow, process
+from diffenc import flow, noising
 from diffenc.importance import importance_bound
 from diffenc.likelihood import gaussian_log_prob
 from tests.diffenc import gaussian as toy
@@ -15,20 +15,15 @@ from tests.diffenc import gaussian as toy
 NUM = 5
 
 
-def model(kind):
-    return dict(denoiser=toy.denoiser(kind), counterterm=toy.COUNTERTERMS[kind])
-
-
 def likelihood_weight(kind, key, x):
-    own = dict(encoder=toy.ENCODERS[kind], decoder=gaussian_log_prob)
-    return flow.log_weight(key, x, toy.LOW, toy.HIGH, **own, **model(kind))
+    return flow.log_weight(key, toy.process(kind), x, toy.LOW, toy.HIGH, decoder=gaussian_log_prob)
 
 
 def exact_map(kind, z):
     """(z at gamma_1, ln |det|): along the flow, z standardised by its marginal stays the same."""
     ends = []
     for level in (toy.LOW, toy.HIGH):
-        scale = float(process.alpha(level) * toy.SCALES[kind](jnp.asarray(level)))
+        scale = float(noising.alpha(level) * toy.SCALES[kind](jnp.asarray(level)))
         ends.append((scale, np.sqrt(scale**2 * toy.VALUES + 1 / (1 + np.exp(-level)))))
     (scale_0, spread_0), (scale_1, spread_1) = ends
     standard = (np.asarray(z, np.float64) - scale_0 * toy.MEAN) @ toy.VECTORS / spread_0
@@ -39,13 +34,13 @@ def exact_map(kind, z):
 @functools.cache
 def start(kind):
     x = toy.sample(jax.random.key(0), NUM)
-    return process.diffuse(x, toy.LOW, jax.random.normal(jax.random.key(1), x.shape))
+    return noising.diffuse(x, toy.LOW, jax.random.normal(jax.random.key(1), x.shape))
 
 
 @pytest.mark.parametrize("kind", toy.ENCODERS)
 def test_flow_and_its_determinant_equal_the_closed_form(kind, optimised):
     z = start(kind)
-    move = lambda z, a, b, trace: flow.transport(z, a, b, trace=trace, **model(kind))
+    move = lambda z, a, b, trace: flow.transport(toy.process(kind), z, a, b, trace=trace)
     z_1, log_det = jax.jit(lambda z: move(z, toy.LOW, toy.HIGH, "exact"))(z)
     want, want_det = exact_map(kind, z)
     # Tolerance 1e-5 a step in float32; measured 5e-6 and 2e-5.
@@ -59,7 +54,7 @@ def test_flow_and_its_determinant_equal_the_closed_form(kind, optimised):
 def test_probes_estimate_the_exact_trace_without_bias():
     z, num_probes = start("nt"), 64
     probes = jax.random.rademacher(jax.random.key(2), (num_probes, 1, NUM, 3), z.dtype)
-    one = lambda probe: flow.log_density(z, toy.LOW, toy.HIGH, trace=probe, **model("nt"))
+    one = lambda probe: flow.log_density(toy.process("nt"), z, toy.LOW, toy.HIGH, trace=probe)
     values = np.asarray(jax.jit(lambda probes: jax.lax.map(one, probes))(probes), np.float64)
     z_1, log_det = exact_map("nt", z)
     exact = log_det + 0.5 * (np.asarray(z) ** 2 - z_1**2).sum(1)
@@ -77,7 +72,7 @@ def test_likelihood_of_data_is_the_exact_one(kind):
     basis = np.concatenate([np.zeros((1, 3)), np.eye(3)])
     images, _ = exact_map(kind, basis)
     slope = np.linalg.inv((images[1:] - images[0]).T)
-    scale = float(process.alpha(toy.LOW))
+    scale = float(noising.alpha(toy.LOW))
     covariance = slope @ slope.T / scale**2 + np.exp(toy.LOW) * np.eye(3)
     exact = toy.log_normal(x, -slope @ images[0] / scale, covariance)
     relative = np.exp(np.asarray(log_w, np.float64) - exact)

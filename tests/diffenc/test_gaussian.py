@@ -9,10 +9,11 @@ import optax
 import pytest
 from scipy.integrate import quad
 
-from diffenc import process, stratified_times
+from diffenc import noising, stratified_times
 from diffenc.elbo import elbo_terms
 from diffenc.encoder import identity_encoder, nt_encoder, residual_encoder, smooth_encoder
 from diffenc.likelihood import gaussian_log_prob
+from diffenc.process import Process
 from diffenc.sampling import ancestral_sample
 
 MEAN, VAR = 0.3, 0.25
@@ -20,20 +21,20 @@ MEAN, VAR = 0.3, 0.25
 
 def linear_encoder(a):
     """x_gamma = a(gamma) x."""
-    return smooth_encoder(lambda x, gamma, c: a(process.per_example(gamma, x)) * x)
+    return smooth_encoder(lambda x, gamma, c: a(noising.per_example(gamma, x)) * x)
 
 
 def optimal_denoiser(a, counterterm):
     """v of the x_hat that minimises the loss for x_gamma = a(gamma) x, data N(MEAN, VAR)."""
 
     def denoise(z, gamma):
-        g = process.per_example(gamma, z)
-        alpha, sigma = process.alpha(g), process.sigma(g)
+        g = noising.per_example(gamma, z)
+        alpha, sigma = noising.alpha(g), noising.sigma(g)
         scale, slope = jax.jvp(a, (g,), (jnp.ones_like(g),))
         gain = alpha * scale * VAR / (alpha**2 * scale**2 * VAR + sigma**2)
         x = MEAN + gain * (z - alpha * scale * MEAN)  # E[x | z]
         x_hat = (scale - slope) * x / (1 + counterterm * sigma**2)
-        return process.v_from_x(z, x_hat, gamma)
+        return noising.v_from_x(z, x_hat, gamma)
 
     return denoise
 
@@ -69,15 +70,17 @@ def diffusion_estimate(kind, warp=1.0, counterterm=1.0, num=400_000):
     x = MEAN + jnp.sqrt(VAR) * jax.random.normal(keys[1], (num, 1))
     terms = jax.jit(
         lambda: elbo_terms(
+            Process(
+                encoder or linear_encoder(a),
+                optimal_denoiser(a, counterterm),
+                counterterm=counterterm,
+            ),
             x,
             gamma=lambda t: low + (high - low) * t**warp,
-            encoder=encoder or linear_encoder(a),
-            denoiser=optimal_denoiser(a, counterterm),
             decoder=gaussian_log_prob,
             t=t,
             eps=jax.random.normal(keys[2], x.shape),
             eps_0=jax.random.normal(keys[3], x.shape),
-            counterterm=counterterm,
         )
     )()
     loss = np.asarray(terms.diffusion, np.float64)
@@ -139,12 +142,12 @@ def test_sampler_moments_follow_the_affine_recursion(kind, num_steps, mean, vari
         """mu_P(z) = slope z + offset of one step."""
         z = jnp.array([[0.0], [1.0]])
         gamma = jnp.full((2,), g_t)
-        x_hat = process.x_from_v(z, denoise(z, gamma), gamma)
-        mu = process.generative_mean(z, x_hat, g_s, g_t, counterterm)[:, 0]
+        x_hat = noising.x_from_v(z, denoise(z, gamma), gamma)
+        mu = noising.generative_mean(z, x_hat, g_s, g_t, counterterm)[:, 0]
         return mu[1] - mu[0], mu[0]
 
     slopes, offsets = jax.jit(jax.vmap(affine))(levels[:-1], levels[1:])
-    noise = process.transition_variance(levels[1:], levels[:-1])
+    noise = noising.transition_variance(levels[1:], levels[:-1])
     m, v = 0.0, 1.0
     for slope, offset, extra in zip(*map(np.asarray, (slopes, offsets, noise)), strict=True):
         m, v = slope * m + offset, slope**2 * v + extra
@@ -161,7 +164,7 @@ def test_samples_have_the_moments_of_the_data(kind):
     draws = jax.jit(
         lambda key: ancestral_sample(
             key,
-            lambda z, gamma: process.x_from_v(z, denoise(z, gamma), gamma),
+            lambda z, gamma: noising.x_from_v(z, denoise(z, gamma), gamma),
             lambda t: -13.3 + 18.3 * t,
             (num, 1),
             1000,
@@ -201,15 +204,13 @@ def toy_terms(key, num, encoder, denoiser, counterterm):
     k_x, k_t, k_e, k_0 = jax.random.split(key, 4)
     x = MEAN + jnp.sqrt(VAR) * jax.random.normal(k_x, (num, 2))
     terms = elbo_terms(
+        Process(encoder, denoiser, counterterm=counterterm),
         x,
         gamma=lambda t: LOW + (HIGH - LOW) * t,
-        encoder=encoder,
-        denoiser=denoiser,
         decoder=gaussian_log_prob,
         t=stratified_times(k_t, num)[0],
         eps=jax.random.normal(k_e, x.shape),
         eps_0=jax.random.normal(k_0, x.shape),
-        counterterm=counterterm,
     )
     return sum(terms) / 2
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffenc import process
+from diffenc import noising
 from diffenc.elbo import prior_kl
 from diffenc.finite_depth import expected_step_costs, optimal_cost, optimal_log_ratio
 from diffenc.importance import importance_bound, path_log_weight
@@ -26,12 +26,12 @@ def exact_log_likelihood(kind, log_ratio, x):
     mean, covariance = np.zeros(3), np.eye(3)
     for i in reversed(range(NUM_STEPS)):
         g_s, g_t = LEVELS[i], LEVELS[i + 1]
-        x_hat = process.x_from_v(probe, denoise(probe, jnp.full((4,), g_t)), g_t)
-        images = process.generative_mean(probe, x_hat, g_s, g_t, toy.COUNTERTERMS[kind])
+        x_hat = noising.x_from_v(probe, denoise(probe, jnp.full((4,), g_t)), g_t)
+        images = noising.generative_mean(probe, x_hat, g_s, g_t, toy.COUNTERTERMS[kind])
         offset, slope = np.asarray(images[0]), np.asarray(images[1:] - images[:1]).T
-        noise = float(process.transition_variance(g_s, g_t)) * np.exp(-ratios[i])
+        noise = float(noising.transition_variance(g_s, g_t)) * np.exp(-ratios[i])
         mean, covariance = slope @ mean + offset, slope @ covariance @ slope.T + noise * np.eye(3)
-    scale = float(process.alpha(LEVELS[0]))
+    scale = float(noising.alpha(LEVELS[0]))
     decoded = covariance / scale**2 + np.exp(toy.LOW) * np.eye(3)
     return toy.log_normal(x, mean / scale, decoded)
 
@@ -40,16 +40,8 @@ def exact_log_likelihood(kind, log_ratio, x):
 def weights(kind, ratio):
     """(x, ln w of many paths for each)."""
     x = toy.sample(jax.random.key(0), NUM)
-    one = lambda key: path_log_weight(
-        key,
-        x,
-        LEVELS,
-        encoder=toy.ENCODERS[kind],
-        denoiser=toy.denoiser(kind),
-        decoder=gaussian_log_prob,
-        counterterm=toy.COUNTERTERMS[kind],
-        log_ratio=RATIOS[ratio],
-    )
+    ways = {"decoder": gaussian_log_prob, "log_ratio": RATIOS[ratio]}
+    one = lambda key: path_log_weight(key, toy.process(kind), x, LEVELS, **ways)
     return x, jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(1), PATHS))
 
 
@@ -77,8 +69,8 @@ def test_bounds_rise_with_the_number_of_paths(kind):
 
 def test_one_path_is_the_bound_of_finite_depth():
     x, num = toy.sample(jax.random.key(2), 20_000), 20_000
-    model = dict(encoder=toy.ENCODERS["nt"], denoiser=toy.denoiser("nt"), counterterm=1.0)
-    costs = jax.jit(lambda key: expected_step_costs(key, x, LEVELS, **model))(jax.random.key(3))
+    process = toy.process("nt")
+    costs = jax.jit(lambda key: expected_step_costs(key, process, x, LEVELS))(jax.random.key(3))
     ratios = optimal_log_ratio(costs, 3)
     x_0, x_1 = (toy.ENCODERS["nt"].value(x, g) for g in (LEVELS[0], LEVELS[-1]))
     moved = np.exp(-toy.LOW) * np.asarray(((x - x_0) ** 2).sum(1))
@@ -87,12 +79,7 @@ def test_one_path_is_the_bound_of_finite_depth():
     for log_ratio, diffusion in ((0.0, costs.sum()), (ratios, optimal_cost(costs, 3).sum())):
         log_w = jax.jit(
             lambda key: path_log_weight(
-                key,
-                x,
-                LEVELS,
-                decoder=gaussian_log_prob,
-                log_ratio=log_ratio,
-                **model,
+                key, process, x, LEVELS, decoder=gaussian_log_prob, log_ratio=log_ratio
             )
         )(jax.random.key(4))
         error = float(log_w.std() / np.sqrt(num))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import diffenc
-from diffenc import components
 
 SHAPE, LEVELS = (4, 4, 1), 17
 SMALL = {"width": 4, "num_layers": 0, "encoder_width": 4, "encoder_layers": 1}
@@ -51,8 +50,8 @@ def test_parameters_networks_outputs_and_terms_are_float32():
     image = jax.ShapeDtypeStruct((8, *SHAPE), jnp.float32)
     codes, t = jax.ShapeDtypeStruct(image.shape, jnp.int32), jnp.linspace(0.0, 1.0, 8)
     elbo = lambda p, c, e: model.elbo_terms(p, c, t=t, eps=e, eps_0=e)
-    inner = components.encoder_network(model.options, SHAPE)
-    score = components.score_network(model.options, SHAPE)
+    inner = model.encoder_network()
+    score = model.score_network()
     apply = lambda net: lambda p, x: net.apply({"params": p}, x, t, t)
     found = (
         params,

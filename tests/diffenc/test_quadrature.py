@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffenc import process
+from diffenc import noising
 from diffenc.elbo import elbo_terms
 from diffenc.encoder import smooth_encoder
 from diffenc.likelihood import gaussian_log_prob
+from diffenc.process import Process
 
 MEAN, VAR, LOW, HIGH = 0.3, 0.25, -13.3, 5.0
 LINEAR = lambda t: LOW + (HIGH - LOW) * t
@@ -37,22 +38,21 @@ def quadrature(scale, gamma=LINEAR, counterterm=1.0):
     def denoise(z, gamma):
         g = gamma[:, None]
         a, slope = with_slope(scale, g)
-        signal = process.alpha(g) * a
+        signal = noising.alpha(g) * a
         gain = signal * VAR / (signal**2 * VAR + jax.nn.sigmoid(g))
         x = MEAN + gain * (z - signal * MEAN)
-        return process.v_from_x(z, (a - slope) * x / (1 + counterterm * jax.nn.sigmoid(g)), gamma)
+        return noising.v_from_x(z, (a - slope) * x / (1 + counterterm * jax.nn.sigmoid(g)), gamma)
 
     x, eps = (jnp.asarray(p) for p in (MEAN + np.sqrt(VAR) * points[:, :1], points[:, 1:]))
+    encoder = smooth_encoder(lambda x, g, c: scale(noising.per_example(g, x)) * x)
     loss = elbo_terms(
+        Process(encoder, denoise, counterterm=counterterm),
         x,
         gamma=gamma,
-        encoder=smooth_encoder(lambda x, g, c: scale(process.per_example(g, x)) * x),
-        denoiser=denoise,
         decoder=gaussian_log_prob,
         t=t,
         eps=eps,
         eps_0=jnp.zeros_like(eps),
-        counterterm=counterterm,
     ).diffusion
     return float(np.asarray(loss).reshape(300, 4).mean(1) @ weights / 2)
 

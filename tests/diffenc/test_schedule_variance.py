@@ -32,7 +32,7 @@ def moments(gamma):
 @pytest.fixture(scope="module")
 def trained():
     """A monotone schedule trained by the surrogate on simulated losses, and its first state."""
-    schedule = schedules.monotone(LOW, HIGH)
+    schedule = schedules.Monotone(LOW, HIGH)
     first = schedule.init(jax.random.key(0))
     optimizer = optax.adam(optax.cosine_decay_schedule(0.1, 1000))
 
@@ -71,7 +71,7 @@ def test_training_lowers_the_variance_and_leaves_the_bound(trained):
 
 
 def test_gradient_is_that_of_the_log_second_moment(x64):
-    schedule = schedules.monotone(LOW, HIGH)
+    schedule = schedules.Monotone(LOW, HIGH)
     params = jax.tree.map(
         lambda p: p[:8].astype(float) + 4 * jnp.cos(jnp.arange(len(p[:8]))),
         schedule.init(jax.random.key(0)),

@@ -20,7 +20,7 @@ def updated(schedule, seed, size):
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("name", ["fixed_linear", "monotone", "polynomial"])
+@pytest.mark.parametrize("name", ["FixedLinear", "Monotone", "Polynomial"])
 def test_pinned_end_points_stay_and_gamma_increases(name, seed):
     schedule = getattr(schedules, name)(LOW, HIGH)
     params = updated(schedule, seed, size=[0.0, 0.01, 0.1, 1.0, 10.0][seed])
@@ -31,7 +31,7 @@ def test_pinned_end_points_stay_and_gamma_increases(name, seed):
 
 
 def test_learned_linear_starts_at_the_end_points_and_learns_them():
-    schedule = schedules.learned_linear(LOW, HIGH)
+    schedule = schedules.LearnedLinear(LOW, HIGH)
     params = schedule.init(jax.random.key(0))
     ends = jnp.array([0.0, 0.25, 1.0])
     np.testing.assert_allclose(schedule.gamma(params, ends), [LOW, -8.725, HIGH], rtol=1e-6)
@@ -40,7 +40,7 @@ def test_learned_linear_starts_at_the_end_points_and_learns_them():
 
 
 def test_monotone_network_may_learn_its_end_points():
-    schedule = schedules.monotone(LOW, HIGH, learn_endpoints=True)
+    schedule = schedules.Monotone(LOW, HIGH, learn_endpoints=True)
     params = updated(schedule, 1, 0.5)
     got = schedule.gamma(params, jnp.array([0.0, 1.0]))
     b, w = float(params["b"][0]), float(params["w"][0])
@@ -50,7 +50,7 @@ def test_monotone_network_may_learn_its_end_points():
 def test_polynomial_is_its_formula_and_refuses_what_does_not_increase():
     t = np.linspace(0, 1, 7)
     want = HIGH / 2 * t**10 + (HIGH / 2 - LOW) * t + LOW
-    got = schedules.polynomial(LOW, HIGH).gamma({}, jnp.asarray(t, jnp.float32))
+    got = schedules.Polynomial(LOW, HIGH).gamma({}, jnp.asarray(t, jnp.float32))
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
     with pytest.raises(ValueError, match="does not increase"):
-        schedules.polynomial(-1.0, -2.5)
+        schedules.Polynomial(-1.0, -2.5)

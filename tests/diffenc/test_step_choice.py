@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffenc import process
+from diffenc import noising
 from diffenc.encoder import identity_encoder, nt_encoder
 from diffenc.finite_depth import optimal_cost, sampled_step_cost
+from diffenc.process import Process
 from diffenc.step_choice import best_levels, pair_costs
 
 VAR = 0.25
@@ -37,15 +38,15 @@ def test_impossible_numbers_of_steps_are_refused(num_steps):
 
 def denoise(z, gamma):
     """Optimal v for zero-mean Gaussian data."""
-    alpha, variance = process.alpha(gamma)[:, None], jax.nn.sigmoid(gamma)[:, None]
-    return process.v_from_x(z, alpha * VAR / (alpha**2 * VAR + variance) * z, gamma)
+    alpha, variance = noising.alpha(gamma)[:, None], jax.nn.sigmoid(gamma)[:, None]
+    return noising.v_from_x(z, alpha * VAR / (alpha**2 * VAR + variance) * z, gamma)
 
 
 def test_pair_costs_are_those_of_single_steps():
     x = jax.random.normal(jax.random.key(0), (6, 2))
     levels = jnp.asarray([-3.0, -1.0, 0.5, 2.0])
-    model = dict(encoder=nt_encoder(), denoiser=denoise, counterterm=1.0)
-    costs = pair_costs(jax.random.key(1), x, levels, **model)
+    process = Process(nt_encoder(), denoise, counterterm=1.0)
+    costs = pair_costs(jax.random.key(1), process, x, levels)
     keys = jax.random.split(jax.random.key(1), 4)
     for t, s in itertools.product(range(4), range(4)):
         if s >= t:
@@ -53,7 +54,7 @@ def test_pair_costs_are_those_of_single_steps():
             continue
         eps = jax.random.normal(keys[t], x.shape)
         ends = (jnp.full((6,), levels[i]) for i in (s, t))
-        want = sampled_step_cost(x, eps, *ends, **model).mean()
+        want = sampled_step_cost(process, x, eps, *ends).mean()
         np.testing.assert_allclose(costs[t, s], want, rtol=1e-5)
 
 
@@ -61,8 +62,8 @@ def test_chosen_levels_tighten_the_bound():
     num, size, num_steps = 4000, 41, 5
     levels = jnp.linspace(-6.0, 3.0, size)
     x = jnp.sqrt(VAR) * jax.random.normal(jax.random.key(0), (num, 1))
-    model = dict(encoder=identity_encoder(), denoiser=denoise)
-    costs = jax.jit(lambda key: pair_costs(key, x, levels, **model))(jax.random.key(1))
+    process = Process(identity_encoder(), denoise)
+    costs = jax.jit(lambda key: pair_costs(key, process, x, levels))(jax.random.key(1))
     snr = np.exp(-np.asarray(levels, np.float64))
     t, s = np.tril_indices(size, -1)
     exact = 0.5 * (snr[s] - snr[t]) * VAR / (1 + VAR * snr[t])

@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from hubness import k_occurrence, measures, reduced_knn
+from hubness import (
+    CSLS,
+    NICDM,
+    NNN,
+    REDUCTIONS,
+    k_occurrence,
+    knn,
+    measures,
+    reduced_knn,
+)
 
 pytest.importorskip("sklearn")
+from sklearn.base import clone  # noqa: E402
 from sklearn.model_selection import GridSearchCV  # noqa: E402
 from sklearn.neighbors import (  # noqa: E402
     KNeighborsClassifier,
@@ -154,6 +164,9 @@ def test_classifier_refuses_to_invert_what_is_no_distance(x, method):
     [
         (Hubness(measure="skew"), "use one of skewness"),
         (Hubness(method="mp"), "use None or one of csls"),
+        (Hubness(method="csls", method_params={"beta": 2}), "csls takes no beta; it takes local_k"),
+        (Hubness(method=CSLS(), method_params={"local_k": 2}), r"write CSLS\(local_k=…\)"),
+        (Hubness(method_params={"beta": 2}), "method=None takes no options"),
         (HubnessReducedKNNTransformer(mode="graph"), "use 'distance' or 'connectivity'"),
         (HubnessKNNClassifier(weights="1/d"), "use 'uniform', 'rank' or 'distance'"),
         (Hubness(n_neighbors=240), "n_neighbors|k=240 is impossible"),
@@ -162,3 +175,56 @@ def test_classifier_refuses_to_invert_what_is_no_distance(x, method):
 def test_bad_parameters_are_one_clear_error(x, model, message):
     with pytest.raises(ValueError, match=message):
         model.fit(x, LABELS)
+
+
+def test_two_domain_queries_are_measured_as_they_are(x):
+    """20 queries are a domain of 20, not of 32: as the function has it."""
+    for method in ("csls", "nicdm", "mp_gauss", "inverted_softmax", CSLS(5)):
+        name = isinstance(method, str)
+        model = HubnessKNNClassifier(3, method=method, method_params={"two_domain": True})
+        index = model.set_params(local_k=5).fit(x, LABELS).kneighbors(x[:20] + 1)[1]
+        options = {"local_k": 5} if name and "local_k" in REDUCTIONS[method].__annotations__ else {}
+        want = reduced_knn(x, 3, method, queries=x[:20] + 1, two_domain=True, **options)
+        np.testing.assert_array_equal(index, np.asarray(want.index))
+
+
+def test_dense_distances_keep_their_zeros(x):
+    """40 rows each twice: the counts of the vectors, ties to the lowest index."""
+    twice = np.repeat(x[:40], 2, axis=0).astype(float)
+    dense = np.sqrt(((twice[:, None] - twice[None]) ** 2).sum(-1))
+    want = Hubness(5).fit(twice)
+    got = Hubness(5, metric="precomputed").fit(dense)
+    np.testing.assert_array_equal(got.k_occurrence_, want.k_occurrence_)
+    assert got.measures(dense) == got.report_
+
+
+def test_fitted_rows_asked_again_are_not_their_own_neighbours(x):
+    model = Hubness(measure="skewness").fit(x)
+    assert model.score(x) == -model.report_.skewness
+    some = np.asarray(knn(x, 10).index)[:50]
+    want = measures(k_occurrence(some, 240), 10, 50)
+    np.testing.assert_allclose(model.measures(x[:50]), [float(v) for v in want], rtol=3e-6)
+
+
+def test_methods_are_names_or_objects(x):
+    """Both clone, and a grid reaches their fields."""
+    objects = [None, NICDM(5), NNN(bank_k=7, bank=x[:20])]
+    found = GridSearchCV(Hubness(5), {"method": objects}, cv=2, refit=False).fit(x)
+    assert np.isfinite(found.cv_results_["mean_test_score"]).all()
+    a = clone(Hubness(5, method=NICDM(7))).fit(x)
+    b = clone(Hubness(5, method="nicdm", local_k=7)).fit(x)
+    c = clone(Hubness(5, method="nicdm", method_params={"local_k": 7})).fit(x)
+    assert a.report_ == b.report_ == c.report_
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e8])
+def test_offsets_change_nothing(x, offset):
+    """What float64 keeps of the rows, an estimator does."""
+    moved = x[:80, :4].astype(float) + offset
+    d = np.sqrt(((moved[:, None] - moved[None]) ** 2).sum(-1))
+    np.fill_diagonal(d, np.inf)
+    counts = np.bincount(np.argsort(d, axis=1)[:, :5].ravel(), minlength=80)
+    np.testing.assert_array_equal(Hubness(5).fit(moved).k_occurrence_, counts)
+    np.testing.assert_allclose(
+        RankNormalizer().fit_transform(moved), RankNormalizer().fit_transform(moved - offset), 1e-6
+    )

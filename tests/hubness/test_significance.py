@@ -1,5 +1,7 @@
 """McNemar, the Beta interval and the bootstrap; oracles: SciPy and simulation."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -64,3 +66,41 @@ def test_bootstrap_spread_is_that_of_new_queries():
 def test_bad_input_is_one_clear_error(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_sampled_moments_are_unbiased():
+    """Over every sample of 6 of 8 queries: the mean estimate is the moment of all 8."""
+    index = np.random.default_rng(0).integers(0, 9, (8, 2))
+    n_k = np.bincount(index.ravel(), minlength=9)
+    samples = [list(rows) for rows in itertools.combinations(range(8), 6)]
+    found = [significance.sampled_skewness(index[s], 9, 8, num_groups=2) for s in samples]
+    deviation = n_k - n_k.mean()
+    np.testing.assert_allclose(np.mean([f.variance for f in found]), np.mean(deviation**2))
+    np.testing.assert_allclose(np.mean([f.third_moment for f in found]), np.mean(deviation**3))
+
+
+def test_skewness_of_all_queries_is_that_of_the_counts():
+    index = np.asarray(knn(np.random.default_rng(0).normal(size=(300, 20)), 10).index)
+    found = significance.sampled_skewness(index, 300)
+    want = stats.skew(np.bincount(index.ravel(), minlength=300))
+    np.testing.assert_allclose(found[:3], want, rtol=1e-10)
+
+
+def test_intervals_of_sampled_skewness_hold_that_of_all_queries():
+    """95 % intervals of 600 of 2,000 queries: at least 85 of 100 hold the skewness of all.
+
+    The skewness of the samples themselves is biased: by 0.8 here."""
+    r = np.random.default_rng(1)
+    index = np.asarray(knn(r.normal(size=(2_000, 24)), 10).index)
+    want = stats.skew(np.bincount(index.ravel(), minlength=2_000))
+    drawn = [index[r.choice(2_000, 600, replace=False)] for _ in range(100)]
+    found = [significance.sampled_skewness(rows, 2_000) for rows in drawn]
+    assert sum(f.low <= want <= f.high for f in found) >= 85
+    np.testing.assert_allclose(np.mean([f.skewness for f in found]), want, rtol=0.02)
+    naive = np.mean([stats.skew(np.bincount(rows.ravel(), minlength=2_000)) for rows in drawn])
+    assert abs(naive - want) > 0.3
+
+
+def test_too_few_sampled_queries_are_one_clear_error():
+    with pytest.raises(ValueError, match="5 queries of 30 in 20 groups"):
+        significance.sampled_skewness(np.zeros((5, 2), int), 30)

@@ -9,7 +9,8 @@ import pytest
 
 from experiments.runtime.cli import split_arg
 from experiments.runtime.errors import UserError, nearest
-from experiments.runtime.manifest import claim_workdir, config_changes
+from experiments.runtime.files import write_json
+from experiments.runtime.manifest import check_config, config_changes
 
 DIGITS = "--config=experiments/configs/diffenc/digits.py"
 
@@ -32,7 +33,7 @@ WRONG = {
 # Imports once; each case then runs as the entry point in a process of its own.
 LAUNCH = """
 import json, os, runpy, sys
-import experiments.train_diffenc
+import experiments.diffenc.train
 codes = {}
 for name, arguments in json.loads(sys.argv[1]).items():
     child = os.fork()
@@ -40,7 +41,7 @@ for name, arguments in json.loads(sys.argv[1]).items():
         os.dup2(os.open(name + ".out", os.O_CREAT | os.O_WRONLY), 1)
         os.dup2(os.open(name + ".err", os.O_CREAT | os.O_WRONLY), 2)
         sys.argv = ["train_diffenc", *arguments]
-        runpy.run_module("experiments.train_diffenc", run_name="__main__", alter_sys=True)
+        runpy.run_module("experiments.diffenc.train", run_name="__main__", alter_sys=True)
     codes[name] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 print(json.dumps(codes))
 """
@@ -87,7 +88,13 @@ def test_help_explains_the_entry_point_and_lists_the_config(launched):
 
 @pytest.mark.parametrize(
     "arg, want",
-    [("", ("b", False)), ("a", ("a", False)), ("a:smoke", ("a", True)), (":smoke", ("b", True))],
+    [
+        ("", ("b", False)),
+        ("a", ("a", False)),
+        ("a:smoke", ("a", True)),
+        (":smoke", ("b", True)),
+        ("smoke", ("b", True)),
+    ],
 )
 def test_config_arguments_are_a_model_and_perhaps_smoke(arg, want):
     assert split_arg(arg, models=("a", "b"), default="b") == want
@@ -105,11 +112,14 @@ def test_nearest_lists_all_and_guesses_only_when_close():
 
 
 def test_a_workdir_belongs_to_one_config_unless_told_otherwise(tmp_path):
-    claim_workdir(tmp_path, {"a": {"b": 1, "c": (1, 2)}})
-    claim_workdir(tmp_path, {"a": {"b": 1, "c": [1, 2]}})
+    write_json(tmp_path / "config.json", {"a": {"b": 1, "c": (1, 2)}})
+    assert check_config(tmp_path, {"a": {"b": 1, "c": [1, 2]}}) == {}
+    changed = {"a": {"b": 2, "c": [1, 2]}}
     with pytest.raises(UserError, match=r"a\.b: 1 -> 2"):
-        claim_workdir(tmp_path, {"a": {"b": 2, "c": [1, 2]}})
+        check_config(tmp_path, changed)
     with pytest.raises(UserError, match=r"unknown key.*'a\.bb'. Did you mean 'a\.b'"):
-        claim_workdir(tmp_path, {"a": {"b": 2, "c": [1, 2]}}, allowed=["a.bb"])
-    claim_workdir(tmp_path, {"a": {"b": 2, "c": [1, 2]}}, allowed=["a.b"])
+        check_config(tmp_path, changed, allowed=["a.bb"])
+    assert check_config(tmp_path, changed, allowed=["a.b"]) == {"a.b": (1, 2)}
+    with pytest.raises(UserError, match="a.b cannot change from 1 to 2 .*: it is fixed"):
+        check_config(tmp_path, changed, allowed=["a.b"], fixed={"a": "it is fixed"})
     assert config_changes({"x": {"y": 1}}, {"z": 2}) == {"x.y": (1, None), "z": (None, 2)}

@@ -1,17 +1,21 @@
 """Oracles: the lines that were written."""
 
+import types
+
 import jax
 import pytest
 
 from experiments.runtime.errors import UserError
-from experiments.runtime.metrics import MetricsWriter, make_sinks, read_metrics
+from experiments.runtime.metrics import MetricsWriter, read_metrics
 from experiments.runtime.progress import Progress, duration
+from experiments.runtime.trackers import check_trackers
 from experiments.runtime.utilisation import peak_flops
 
 
 def test_lines_come_back_and_reach_every_sink(tmp_path):
     seen = []
-    writer = MetricsWriter(tmp_path / "m.jsonl", [lambda *line: seen.append(line)])
+    sink = types.SimpleNamespace(write=lambda *line: seen.append(line), close=lambda: None)
+    writer = MetricsWriter(tmp_path / "m.jsonl", [sink])
     writer.write(1, "train", {"loss": 0.1})
     writer.write(1, "test", {"loss": 1 / 3})
     writer.close()
@@ -40,8 +44,9 @@ def test_damage_in_the_middle_is_one_clear_error(tmp_path):
 
 
 def test_an_unknown_tracker_is_one_clear_error(tmp_path):
+    del tmp_path
     with pytest.raises(UserError, match="tensorboard, wandb"):
-        make_sinks(["tensorbord"], tmp_path, {})
+        check_trackers(["tensorbord"])
 
 
 def test_progress_says_where_how_fast_and_how_long(monkeypatch):

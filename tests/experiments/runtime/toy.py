@@ -3,6 +3,7 @@
 python -m tests.experiments.runtime.toy WORKDIR [exit_at]
 """
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -18,11 +19,11 @@ from experiments.runtime.batches import batch_indices, batches
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.loop import Loop, Schedule
 from experiments.runtime.mesh import make_mesh
-from experiments.runtime.metrics import MetricsWriter
-from experiments.runtime.preemption import StopSignal
+from experiments.runtime.preemption import Stopped, StopSignal
 from experiments.runtime.progress import Progress
 from experiments.runtime.state import StateFactory, TrainState
 from experiments.runtime.step import make_step
+from experiments.runtime.workspace import opened
 
 NUM, WIDTH, BATCH = 50, 16, 8
 SCHEDULE = Schedule(num_steps=20, log_every=4, eval_every=10, save_every=5)
@@ -38,8 +39,7 @@ def take(indices: np.ndarray) -> dict[str, np.ndarray]:
 def loss(params, batch, key):
     noise = 0.1 * jax.random.normal(key, batch["y"].shape)
     residual = batch["x"] @ params["w"] + params["bias"] - batch["y"] + noise
-    value = jnp.mean(residual**2)
-    return value, {"loss": value, "index_sum": batch["index"].sum().astype(jnp.float32)}
+    return {"loss": residual**2}
 
 
 def init(key):
@@ -54,12 +54,14 @@ def run(
     loss: Callable = loss,
     after_step: Callable[[int], None] = lambda step: None,
     evaluate: Callable[[TrainState], dict[str, float]] | None = None,
-    checkpointer: Checkpointer | None = None,
+    checkpointer: Callable[[pathlib.Path], Checkpointer] = Checkpointer,
     sharding: str = "replicated",
     accumulate: int = 1,
 ) -> tuple[TrainState, int]:
-    """Trains in `workdir`, resuming what is there; `after_step` sees each step that was sent."""
-    workdir.mkdir(parents=True, exist_ok=True)
+    """Trains in `workdir`, resuming what is there; `after_step` sees each step that was sent.
+
+    Returns the state, None after a stop signal, and the step reached.
+    """
     mesh = make_mesh(num_devices)
     optimizer = optax.adam(1e-2)
     factory = StateFactory(init, optimizer, jax.random.key(1), mesh, sharding)
@@ -73,41 +75,47 @@ def run(
         accumulate=accumulate,
     )
 
+    reached = 0
+
     def watched(state, batch):
+        nonlocal reached
         with jax.transfer_guard("disallow"):  # a step moves nothing between host and device
             out = step(state, batch)
-        after_step(int(out[0].step))
+        reached = int(out[0].step)
+        after_step(reached)
         return out
 
-    writer = MetricsWriter(workdir / "metrics.jsonl")
-    checkpointer = checkpointer or Checkpointer(workdir / "checkpoints")
-    loop = Loop(
-        watched,
-        schedule,
-        workdir=workdir,
-        writer=writer,
-        checkpointer=checkpointer,
-        progress=Progress(schedule.num_steps, BATCH),
-        evaluate=evaluate or (lambda s: {"loss": float(jnp.mean((X @ s.ema["w"] - Y) ** 2))}),
-        describe_batch=lambda s: batch_indices(0, s, NUM, BATCH).tolist(),
-        say=lambda line: None,
-    )
-    try:
-        with StopSignal() as stop:
-            state, start = loop.resume(factory)
-            stream = batches(
-                take,
-                NUM,
-                seed=0,
-                batch_size=BATCH,
-                mesh=mesh,
-                start=start,
-                stop=schedule.num_steps,
-            )
-            return loop.run(state, start, stream, stop)
-    finally:
-        checkpointer.close()
-        writer.close()
+    with (
+        StopSignal() as stop,
+        opened(workdir, {}, stop, say=lambda line: None) as space,
+        space.metrics() as writer,
+        contextlib.closing(checkpointer(workdir / "checkpoints")) as saved,
+    ):
+        saved.clear_leftovers()
+        loop = Loop(
+            watched,
+            schedule,
+            workspace=space,
+            writer=writer,
+            checkpointer=saved,
+            progress=Progress(schedule.num_steps, BATCH),
+            evaluate=evaluate or (lambda s: {"loss": float(jnp.mean((X @ s.ema["w"] - Y) ** 2))}),
+            describe_batch=lambda s: batch_indices(0, s, NUM, BATCH).tolist(),
+        )
+        state, reached = loop.resume(factory)
+        stream = batches(
+            take,
+            NUM,
+            seed=0,
+            batch_size=BATCH,
+            mesh=mesh,
+            start=reached,
+            stop=schedule.num_steps,
+        )
+        try:
+            return loop.run(state, reached, stream), reached
+        except Stopped:
+            return None, reached
 
 
 class ExitingCheckpointer(Checkpointer):
@@ -136,7 +144,7 @@ if __name__ == "__main__":
     phase = sys.argv[2] if len(sys.argv) > 2 else ""
     kwargs = {}
     if phase in ("before", "during", "written"):
-        kwargs["checkpointer"] = ExitingCheckpointer(folder / "checkpoints", phase)
+        kwargs["checkpointer"] = lambda path: ExitingCheckpointer(path, phase)
     elif phase == "sigterm":
         kwargs["after_step"] = lambda step: (
             os.kill(os.getpid(), signal.SIGTERM) if step == 7 else None

@@ -1,0 +1,277 @@
+"""Named models, and the options of `build`: the published sizes, and small ones for a laptop."""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, get_args
+
+from diffenc.encoder import ENCODERS, MLP, Fixed, Identity, MultiRes, NonTrainable, Trainable, UNet
+from diffenc.prediction import EPS, PREDICTIONS, Prediction, V
+from diffenc.schedules import SCHEDULES, Interior, Monotone, Schedule
+
+# Half a grey level's bin in standard deviations of the decoder's noise, at the published end point
+# γ_min = −13.3 for 256 levels.
+HALF_BIN_IN_STDS = 3.0187
+
+CountertermWord = Literal["off", "on", "learned"]
+VolatilityWord = Literal["published", "learned", "network"]
+StepVariance = Literal["posterior", "learned"]
+DtypeWord = Literal["float32", "bfloat16"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Everything that `build` accepts besides name, shape and levels.
+
+    Defaults are the published hyper-parameters; a model's name overrides some of them, and the
+    caller's options override both. `None` means: follow from the rest, as said beside the field.
+    Encoders, predictions and schedules are objects, or the short names of `diffenc.encoder`,
+    `diffenc.prediction` and `diffenc.schedules`; those of a built model are objects.
+    """
+
+    gamma_min: float | None = None  # -13.3 at 256 levels; else the same noise in units of a bin
+    gamma_max: float = 5.0
+    schedule: str | Schedule = "fixed"  # an object has ends of its own
+    learn_endpoints: bool = False  # of the monotone schedule
+    interior: Interior = "variance"  # what the monotone schedule's minimises
+    parametrisation: str | Prediction = V
+    encoder: str | Fixed | Trainable = Identity()
+    counterterm: CountertermWord | None = None  # on exactly with an encoder
+    volatility: VolatilityWord = "published"  # diffenc.volatility
+    depth: int | None = None  # T of the bound and of the sampler; None: continuous time
+    step_variance: StepVariance = "posterior"  # of the generative steps at depth
+    num_classes: int | None = None  # None: unconditional
+    width: int = 128
+    num_layers: int = 8
+    encoder_width: int | None = None  # of the name's encoder, or one given by its name, then 64
+    encoder_layers: int | None = None  # its levels, blocks or layers; 2 for one given by its name
+    dropout: float = 0.1
+    x_0_every: int = 8  # with dropout_key, x_0 is encoded for one example in so many; 1 is exact
+    fourier: tuple[int, ...] | None = None  # n of 2^n pi z; (7, 8) at 256 levels, by bin width
+    dtype: DtypeWord = "float32"  # of activations; the ELBO is float32
+    remat: bool = False  # recompute each block of both U-Nets in the backward pass
+    unroll: bool | None = None  # write the score network's scans out; up to 8 layers unless given
+    group_channels: Literal[1, 2] = 2  # fewest in a group of GroupNorm; 1, published: at width 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A named model: its options for images, and for vectors; None where it is for images only."""
+
+    image: Options
+    vector: Options | None = None
+
+
+def _published(**options: Any) -> Preset:
+    return Preset(Options(**options))
+
+
+def _laptop(image: Trainable | Fixed, vector: Trainable | Fixed, **options: Any) -> Preset:
+    sizes: dict[str, Any] = {"num_layers": 2, "dropout": 0.0} | options
+    return Preset(
+        # An encoder given by its name in place of these has their sizes.
+        Options(width=32, encoder=image, encoder_width=16, encoder_layers=1, **sizes),
+        Options(width=128, encoder=vector, encoder_width=64, encoder_layers=2, **sizes),
+    )
+
+
+# All that continuous time leaves free beside the encoder: the counterterm and the volatility.
+_FREE: dict[str, Any] = {"counterterm": "learned", "volatility": "learned"}
+PRESETS: Mapping[str, Preset] = {
+    "vdm-8": _published(parametrisation=EPS),
+    "vdm-32": _published(parametrisation=EPS, num_layers=32),
+    "vdmv-8": _published(),
+    "vdmv-32": _published(num_layers=32),
+    "diffenc-8-nt": _published(encoder=NonTrainable()),
+    "diffenc-32-nt": _published(encoder=NonTrainable(), num_layers=32),
+    "diffenc-8-2": _published(encoder=UNet(width=64, levels=2)),
+    "diffenc-8-4": _published(encoder=MultiRes(width=64, blocks=4)),
+    "diffenc-free": _published(encoder=UNet(width=64, levels=2), **_FREE),
+    "diffenc-32-2": _published(encoder=UNet(width=64, levels=2), num_layers=32),
+    "diffenc-32-4": _published(encoder=MultiRes(width=64, blocks=4), num_layers=32),
+    "vdmv-32-imagenet": _published(num_layers=32, width=256),
+    "diffenc-32-8-imagenet": _published(
+        encoder=MultiRes(width=64, blocks=8), num_layers=32, width=256
+    ),
+    "vdmv": _laptop(Identity(), Identity()),
+    "nt": _laptop(NonTrainable(), NonTrainable()),
+    "diffenc": _laptop(UNet(width=16, levels=1), MLP(width=64, layers=2)),
+    "free": _laptop(UNet(width=16, levels=1), MLP(width=64, layers=2), **_FREE),
+}
+NAMES = tuple(PRESETS)
+
+
+def resolve(name: str, shape: tuple[int, ...], levels: int, given: Mapping[str, Any]) -> Options:
+    """The model's options with every default filled in and objects for the short names.
+
+    Raises:
+        ValueError: a name, option or value that does not exist, or that another one excludes.
+    """
+    _known(name, NAMES, "model")
+    for option in given:
+        _known(option, [field.name for field in dataclasses.fields(Options)], "option")
+    preset = _for_shape(name, shape)
+    options = dataclasses.replace(preset, **given)
+    sizes = [f for f in ("encoder_width", "encoder_layers") if given.get(f) is not None]
+    if sizes and "encoder" in given and not isinstance(options.encoder, str):
+        raise ValueError(
+            f"encoder={options.encoder!r} has sizes of its own: leave out {' and '.join(sizes)}"
+        )
+    _check_words(options)
+    if isinstance(options.parametrisation, str):
+        options = dataclasses.replace(options, parametrisation=PREDICTIONS[options.parametrisation])
+    options = _with_schedule(options, levels, given)
+    _check_values(options, levels)
+    encoder = _encoder(options, "encoder" in given, is_vector=len(shape) == 1)
+    finest = round(math.log2(levels))
+    followed = {
+        "fourier": (finest - 1, finest),
+        "counterterm": "off" if isinstance(encoder, Identity) else "on",
+        # Written out, up to eight blocks run about 1.3 times faster on a CPU and compile soon
+        # enough; scanned, compile time does not grow with their number.
+        "unroll": options.num_layers <= 8,
+    }
+    unset = {field: v for field, v in followed.items() if getattr(options, field) is None}
+    # The encoder has its sizes: a built model's options can be given to `build` as they are.
+    sizes = {"encoder": encoder, "encoder_width": None, "encoder_layers": None}
+    return dataclasses.replace(options, **unset, **sizes)
+
+
+def _for_shape(name: str, shape: tuple[int, ...]) -> Options:
+    """The options that the model's name sets for data of this shape."""
+    if len(shape) not in (1, 3) or min(shape) < 1:
+        raise ValueError(f"shape {shape} is neither (height, width, channels) nor (dimensions,)")
+    preset = PRESETS[name]
+    if len(shape) == 3:
+        return preset.image
+    if preset.vector is None:
+        raise ValueError(
+            f"model {name!r} is for images; for vectors of shape {shape} use one of "
+            + ", ".join(name for name, preset in PRESETS.items() if preset.vector is not None)
+        )
+    return preset.vector
+
+
+def _encoder(options: Options, is_given: bool, is_vector: bool) -> Fixed | Trainable:
+    """The encoder as an object of the sizes asked for."""
+    chosen, sizes = options.encoder, (options.encoder_width, options.encoder_layers)
+    if isinstance(chosen, str):
+        kind = ENCODERS[chosen]
+        if issubclass(kind, Identity | NonTrainable):
+            return kind()
+        width, layers = sizes[0] or 64, sizes[1] or 2
+        return MLP(width, layers) if is_vector else kind(width, layers)
+    return chosen if is_given else _resized(chosen, *sizes)
+
+
+def _resized(
+    encoder: Fixed | Trainable, width: int | None, layers: int | None
+) -> Fixed | Trainable:
+    """A preset's encoder with another width, and another number of levels, blocks or layers."""
+    if not isinstance(encoder, UNet | MultiRes | MLP):
+        return encoder
+    own_width, own_layers = dataclasses.astuple(encoder)
+    return type(encoder)(
+        own_width if width is None else width, own_layers if layers is None else layers
+    )
+
+
+def _with_schedule(options: Options, levels: int, given: Mapping[str, Any]) -> Options:
+    """The options with a schedule as an object, and its ends."""
+    if not isinstance(options.schedule, str):
+        ends = {f: getattr(options.schedule, f) for f in ("gamma_min", "gamma_max")}
+        if clash := [f for f, own in ends.items() if given.get(f, own) != own]:
+            raise ValueError(
+                f"schedule={options.schedule!r} has its own ends: leave out {', '.join(clash)}"
+            )
+        return dataclasses.replace(options, **ends)
+    if levels < 2:
+        raise ValueError(f"levels={levels}: at least two grey levels are needed")
+    published = -13.3 if levels == 256 else -2 * math.log(HALF_BIN_IN_STDS * levels)
+    low = published if options.gamma_min is None else options.gamma_min
+    if not (math.isfinite(low) and math.isfinite(options.gamma_max) and low < options.gamma_max):
+        raise ValueError(
+            f"gamma_min={low} must be below gamma_max={options.gamma_max}, both finite"
+        )
+    kind, ends = SCHEDULES[options.schedule], (low, options.gamma_max)
+    if options.learn_endpoints and kind is not Monotone:
+        raise ValueError(
+            f"learn_endpoints=True belongs to schedule='monotone', not {options.schedule!r}; "
+            "the end points of 'learned_linear' are always learned"
+        )
+    monotone = Monotone(*ends, options.learn_endpoints, options.interior)
+    schedule = monotone if kind is Monotone else kind(*ends)
+    return dataclasses.replace(options, schedule=schedule, gamma_min=low)
+
+
+def _known(word: str, words: Collection[str], kind: str) -> None:
+    if word in words:
+        return
+    listed = ", ".join(sorted(words))
+    near = difflib.get_close_matches(word, list(words), 1, 0.0)
+    raise ValueError(f"unknown {kind} {word!r}; did you mean {near[0]!r}? There are: {listed}")
+
+
+def _check_words(options: Options) -> None:
+    objects = {"schedule": SCHEDULES, "parametrisation": PREDICTIONS, "encoder": ENCODERS}
+    words = {
+        "interior": Interior,
+        "counterterm": CountertermWord,
+        "volatility": VolatilityWord,
+        "step_variance": StepVariance,
+        "dtype": DtypeWord,
+        "group_channels": Literal[1, 2],
+    }
+    accepted = {f: tuple(names) for f, names in objects.items() if _is_word(options, f)}
+    accepted |= {field: get_args(word) for field, word in words.items()}
+    for field, choices in accepted.items():
+        given = getattr(options, field)
+        if given not in choices and not (field == "counterterm" and given is None):
+            listed = ", ".join(map(repr, choices))
+            raise ValueError(f"{field}={given!r} is not one of {listed}")
+
+
+def _is_word(options: Options, field: str) -> bool:
+    kinds = {"schedule": Schedule, "parametrisation": Prediction, "encoder": Fixed | Trainable}
+    return not isinstance(getattr(options, field), kinds[field])
+
+
+def _check_values(options: Options, levels: int) -> None:
+    if levels < 2:
+        raise ValueError(f"levels={levels}: at least two grey levels are needed")
+    _check_depth(options)
+    for field in ("width", "encoder_width"):
+        value = getattr(options, field)
+        if value is not None and (value < 2 or value % 2):
+            raise ValueError(f"{field}={value} must be even and at least 2")
+    if options.num_layers < 0 or (
+        options.encoder_layers is not None and options.encoder_layers < 1
+    ):
+        raise ValueError(
+            f"num_layers={options.num_layers} and encoder_layers={options.encoder_layers} must be "
+            "at least 0 and 1"
+        )
+    if not 0 <= options.dropout < 1:
+        raise ValueError(f"dropout={options.dropout} must lie in [0, 1)")
+    if options.x_0_every < 1:
+        raise ValueError(f"x_0_every={options.x_0_every} must be at least 1")
+    if options.num_classes is not None and options.num_classes < 1:
+        raise ValueError(f"num_classes={options.num_classes} must be at least 1, or None")
+
+
+def _check_depth(options: Options) -> None:
+    if options.depth is None:
+        if options.step_variance != "posterior":
+            raise ValueError(
+                f"step_variance={options.step_variance!r} needs a finite depth: in continuous time "
+                "only the posterior's variance gives a finite bound; set depth to a number of steps"
+            )
+        return
+    if options.depth < 1:
+        raise ValueError(f"depth={options.depth} must be at least 1, or None for continuous time")
+    if isinstance(options.schedule, Monotone) and options.schedule.interior == "variance":
+        raise ValueError(
+            f"depth={options.depth} with schedule='monotone': at finite depth the bound itself "
+            "depends on the schedule; set interior='elbo'"
+        )

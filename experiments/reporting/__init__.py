@@ -1,0 +1,1 @@
+"""How every study reports: records read, tables, figures and one page."""

@@ -1,0 +1,198 @@
+"""What a study is, and the one driver that runs it: check, take the folder, compute, publish."""
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+from ml_collections import ConfigDict
+
+from experiments.reporting.html import NAME, Reporting, publish
+from experiments.reporting.markdown import block
+from experiments.runtime import cli, files, manifest, trackers, weights, workspace
+from experiments.runtime.distributed import is_lead
+from experiments.runtime.errors import UserError
+from experiments.runtime.preemption import Stopped, StopSignal
+from experiments.runtime.workspace import Say, Workspace
+
+Config = Mapping[str, Any]
+Record = Mapping[str, Any]
+RECORD = "record.json"
+
+OPTIONS: Mapping[str, tuple[type, str]] = {
+    "record": (str, "Also write the record to this file; its folder is made."),
+    "json": (bool, "Print the record as JSON; progress goes to stderr."),
+    "init_from": (str, "Folder of a run whose weights a new run starts from, where they fit."),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A config as live objects, after every check; studies add their own fields.
+
+    Attributes:
+      config: what config.json holds.
+      digests: SHA-256 of the data by name; a resumed run must have the same.
+      facts: what manifest.json and the record say of the data.
+      stated: what manifest.json says beside that.
+      layouts: by folder, what makes the abstract state that its checkpoints must fit.
+    """
+
+    config: Config
+    digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    facts: Any = None
+    stated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    layouts: Mapping[str, Callable[[], Any]] = dataclasses.field(default_factory=dict)
+
+
+class Study(NamedTuple):
+    """What a study is, and what the driver must know beside that.
+
+    Attributes:
+      prepare: every check, before the folder is taken; writes nothing.
+      run: computes what is left, in the workspace; returns the entries of the record.
+      figures: of a record, of prepared objects and of finished parts.
+      reporting: title, verdict, meaning and tables of a record; a module tables.py is one.
+      page: writes a page of the whole folder in place of the record's own.
+      fixed: config keys that no resumed run may change, and why.
+      trains: whether it writes metrics as it goes, for --track.
+      no_weights: why --init_from means nothing; "" where it does.
+    """
+
+    name: str
+    prepare: Callable[[Config], Any]
+    run: Callable[[Any, Workspace], Record]
+    figures: Callable[[Record, Any, Workspace], Mapping[str, Figure]]
+    reporting: Reporting
+    page: Callable[[Workspace], object] | None = None
+    fixed: Mapping[str, str] = {}
+    trains: bool = False
+    no_weights: str = "it trains nothing"
+
+
+class Request(NamedTuple):
+    """What a command asks for beside its config."""
+
+    workdir: pathlib.Path
+    allowed: Sequence[str] = ()
+    track: Sequence[str] = ()
+    record: pathlib.Path | None = None
+    init_from: pathlib.Path | None = None
+
+
+def run(
+    study: Study,
+    config: Config | ConfigDict,
+    request: Request,
+    *,
+    stop: StopSignal | None = None,
+    say: Say = lambda line: print(line, flush=True),
+) -> Record:
+    """Runs what is left of a study and publishes it; returns the record.
+
+    Raises:
+      Stopped: after a stop signal; what was finished is kept.
+      UserError: something is refused, or the file system gave up.
+    """
+    stop = StopSignal() if stop is None else stop  # a signal that has not come is false
+    plain = config.to_dict() if isinstance(config, ConfigDict) else config
+    _check_request(study, request)
+    prepared = study.prepare(plain)
+    source = request.init_from
+    borrowed = source and weights.read(source, next(iter(prepared.layouts.values()))())
+    said = {"init_from": {"run": str(source), "step": borrowed.step}} if borrowed else {}
+    with workspace.opened(
+        request.workdir,
+        prepared.config,
+        stop,
+        allowed=request.allowed,
+        fixed=study.fixed,
+        digests=prepared.digests,
+        facts={"study": study.name, "data": prepared.facts, **prepared.stated, **said},
+        layouts=prepared.layouts,
+        track=request.track,
+        weights=borrowed,
+        say=say,
+    ) as space:
+        space.check()
+        found = study.run(prepared, space)
+        space.check()
+        head = {"study": study.name, "environment": manifest.portable(), "config": plain}
+        data = {} if prepared.facts is None else {"data": prepared.facts}
+        record = files.plain(head | data | dict(found))
+        if is_lead():
+            _publish(study, record, prepared, space)
+            if request.record:
+                files.write(request.record, files.as_json(record))
+    return record
+
+
+def _publish(study: Study, record: Record, prepared: Any, space: Workspace) -> None:
+    space.write_json(RECORD, record)
+    drawn = study.figures(record, prepared, space)
+    publish(study.reporting, record, drawn, space.path, space.put)
+    if study.page is not None:
+        study.page(space)
+
+
+def _check_request(study: Study, request: Request) -> None:
+    """Refuses options that mean nothing here, before anything is read."""
+    files.folder(request.workdir)
+    if request.track and not study.trains:
+        raise UserError(f"--track: {study.name} writes no metrics as it goes; leave it out")
+    trackers.check_trackers(request.track)
+    if request.init_from and study.no_weights:
+        raise UserError(f"--init_from: not for {study.name}: {study.no_weights}")
+    if request.record:
+        files.check_target(request.record, "--record")
+        if request.record.is_dir():
+            raise UserError(f"--record={request.record} is a folder; give a file")
+
+
+def finished(
+    study: Study,
+    config: Config | ConfigDict,
+    *,
+    record: str | None = None,
+    json: bool = False,
+    init_from: str | None = None,
+) -> tuple[bool, int]:
+    """Runs a study as the flags ask and says what came of it: whether it ended, and exit code."""
+    request = Request(
+        cli.workdir(),
+        cli.allowed_changes(),
+        cli.trackers(),
+        pathlib.Path(record) if record else None,
+        pathlib.Path(init_from) if init_from else None,
+    )
+    out = sys.stderr if json else sys.stdout
+    say = (lambda line: print(line, file=out, flush=True)) if is_lead() else (lambda line: None)
+    with StopSignal() as stop:
+        try:
+            found = run(study, config, request, stop=stop, say=say)
+        except Stopped:
+            say(
+                f"unfinished: {stop.cause}. What is finished is kept in {request.workdir}; the "
+                "same command continues"
+            )
+            return False, stop.exit_code
+    if json:
+        print(files.as_json(found), end="", flush=True)
+    # A module with more to show than a terminal takes has `brief`.
+    shown = getattr(study.reporting, "brief", study.reporting.tables)
+    say(block(shown(found), titles=True))
+    say(study.reporting.verdict(found))
+    say(f"report: {request.workdir / NAME}")
+    return True, 0
+
+
+def command(study: Study, config: Config | ConfigDict, **publishing: Any) -> int:
+    """Runs a study as the flags ask; returns the exit code."""
+    return finished(study, config, **publishing)[1]
+
+
+def main(study: Study) -> None:
+    """The command line of a study that has a config."""
+    cli.run(lambda **given: command(study, cli.config(), **given), options=OPTIONS)

@@ -1,0 +1,1 @@
+"""Sentence encoders trained on pairs, and the hubness of what they learn."""

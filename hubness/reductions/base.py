@@ -1,0 +1,186 @@
+"""What a reduction is, and the search it is asked to do."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import jax
+from jaxtyping import Array, Float
+
+from hubness.reductions.graph import Graph
+from hubness.search import pairwise, rowstats, topk
+from hubness.search.knn import Neighbors, search
+from repgeo import inputs
+
+# Scaled or fitted distances must be positive; DisSim and centring choose their own geometry.
+DISTANCES = tuple(m for m in pairwise.METRICS if m != "dot")
+Moments = tuple[Float[Array, "_"], Float[Array, "_"]]  # of queries or of points
+
+
+@runtime_checkable
+class Reduction(Protocol):
+    """A distance of less hubness: a frozen dataclass of its hyperparameters.
+
+    A new one is one class with `nearest`, its formula and source in its docstring. The traits
+    below are read by `reduced_knn`, `reduce_graph`, the estimators and the experiments.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    metrics: ClassVar[tuple[str, ...]] = pairwise.METRICS
+    """The metrics it accepts."""
+    two_domain: ClassVar[bool] = True
+    """Whether queries and points may come from two domains, which share no third points."""
+    signed: ClassVar[bool] = False
+    """Whether values may be negative: they order neighbours and say no more."""
+    invertible: ClassVar[bool] = False
+    """Whether 1/value is a sensible vote. Mutual proximity spans 1e-12 to 1 among neighbours:
+    1/value makes it a one-nearest-neighbour rule."""
+    banks: ClassVar[tuple[str, ...]] = ()
+    """The fields that hold rows which measure how popular a point is."""
+    max_points: ClassVar[int | None] = None
+    """The most points or queries it can hold at once."""
+    beyond_graph: ClassVar[str] = "the vectors themselves"
+    """What it needs and stored neighbours lack."""
+
+    def nearest(self, pairs: "Search", /) -> Neighbors:
+        """The pairs.k points of least value for each query."""
+        ...
+
+    def on_graph(self, graph: Graph, /) -> Neighbors:
+        """`nearest` among stored neighbours; ValueError where they do not suffice."""
+        name = type(self).__name__
+        raise ValueError(
+            f"{name} needs {self.beyond_graph}, which stored neighbours lack; "
+            "use reduced_knn on the vectors, or CSLS, NICDM or LocalScaling here."
+        )
+
+
+@runtime_checkable
+class Pairs(Protocol):
+    """What most reductions need: `Search` has it of vectors, `Graph` of stored neighbours."""
+
+    @property
+    def k(self) -> int: ...
+
+    def local(self, k: int) -> tuple[Neighbors, Neighbors]:
+        """The k nearest of each query, and of each point."""
+        ...
+
+    def moments(self) -> tuple[Moments, Moments]:
+        """(mean, standard deviation) of the distances of each query, and of each point."""
+        ...
+
+    def keyed(self, key, states, *, coarse=None, spare: int = topk.SPARE) -> topk.Ranked:
+        """The k points of least key(distance, state of query, state of point)."""
+        ...
+
+    def penalised(self, penalty: Float[Array, " n"]) -> Neighbors:
+        """The k points of least distance + penalty; `distance` is that sum."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """Checked rows and their roles. Statistics of points come from `x` without self, or, between
+    two domains, from the queries; statistics of queries come from `x`."""
+
+    x: Float[Array, "n d"]
+    queries: Float[Array, "m d"] | None
+    k: int
+    metric: str
+    exclude_self: bool
+    two_domain: bool
+    block_size: int | None
+
+    @property
+    def q(self) -> Float[Array, "m d"]:
+        return self.x if self.queries is None else self.queries
+
+    @property
+    def reference(self) -> Float[Array, "r d"]:
+        """The rows that statistics of points are taken over."""
+        return self.q if self.two_domain else self.x
+
+    def local(self, k: int) -> tuple[Neighbors, Neighbors]:
+        of_points = self.of_points(k)
+        return of_points if self.queries is None else self.neighbors(k), of_points
+
+    def of_points(self, k: int) -> Neighbors:
+        """The k nearest references of each point."""
+        n, own = len(self.x), not self.two_domain
+        most = min(len(self.q) if self.two_domain else n - 1, n - self.exclude_self)
+        inputs.count("local_k", k, most)
+        return search(self.reference, self.x, k, self.metric, own, self.block_size)
+
+    def neighbors(self, k: int) -> Neighbors:
+        """The k nearest points of each query."""
+        return search(self.x, self.q, k, self.metric, self.exclude_self, self.block_size)
+
+    def moments(self) -> tuple[Moments, Moments]:
+        points = rowstats.moments(
+            self.reference, self.x, self.metric, not self.two_domain, self.block_size
+        )
+        if self.queries is None:
+            return points, points
+        args = self.metric, self.exclude_self, self.block_size
+        return rowstats.moments(self.x, self.queries, *args), points
+
+    def shifted(self, shift: Float[Array, " n"], k: int | None = None) -> topk.Ranked:
+        """The k points of greatest score + shift."""
+        args = k or self.k, self.metric, self.exclude_self, self.block_size
+        return _shifted(self.x, self.q, shift, *args)
+
+    def keyed(self, key, states, *, coarse=None, spare: int = topk.SPARE) -> topk.Ranked:
+        args = self.k, self.metric, key, coarse, spare, self.exclude_self, self.block_size
+        return _keyed(self.x, self.q, states, *args)
+
+    def penalised(self, penalty: Float[Array, " n"]) -> Neighbors:
+        if self.metric == "euclidean":
+            return Neighbors(*self.keyed(_plus, (None, penalty)))
+        scale = 0.5 if self.metric == "sqeuclidean" else 1.0  # the cost of a pair is ‖q − x‖²/2
+        cost, index = self.shifted(-scale * penalty)
+        return Neighbors(cost / scale, index)
+
+    def under(self, metric: str, change: Callable[[Array], Array] = lambda rows: rows) -> "Search":
+        """The same search of changed rows under another metric."""
+        queries = None if self.queries is None else change(self.queries)
+        return dataclasses.replace(self, x=change(self.x), queries=queries, metric=metric)
+
+
+def _plus(d, _, penalty):
+    return d + penalty
+
+
+@jax.jit(static_argnames=("k", "metric", "exclude_self", "block_size"))
+def _shifted(x, q, shift, k, metric, exclude_self, block_size):
+    space = pairwise.make_space(q, x, metric, shift)
+    return topk.nearest(space, k, own=0 if exclude_self else None, block_rows=block_size)
+
+
+@jax.jit(static_argnames=("k", "metric", "key", "coarse", "spare", "exclude_self", "block_size"))
+def _keyed(x, q, states, k, metric, key, coarse, spare, exclude_self, block_size):
+    return topk.nearest_by_key(
+        pairwise.make_space(q, x, metric),
+        k,
+        key,
+        states,
+        coarse=coarse,
+        spare=spare,
+        exclude_self=exclude_self,
+        block_rows=block_size,
+    )
+
+
+def check_counts(**values: Any) -> None:
+    """ValueError for hyperparameters that are not integers of at least 1; None passes."""
+    for name, value in values.items():
+        if value is not None:
+            inputs.count(name, value, 2**31 - 1)
+
+
+def check_positive(**values: float) -> None:
+    """ValueError for hyperparameters that are not finite and above 0."""
+    for name, value in values.items():
+        if not inputs.is_traced(value) and not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name}={value}; accepted are finite numbers above 0.")

@@ -1,0 +1,134 @@
+"""What a search is given: rows checked once, and the precision that they need.
+
+float32 rows, and float64 rows that float32 holds exactly, are searched in float32. Other float64
+rows, and magnitudes whose squares float32 does not hold, are searched in float64, so that neither
+an offset nor a scale changes an answer that does not depend on it; what comes back is float32.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from hubness.search import pairwise
+from repgeo import inputs
+
+Given = Any
+"""What a caller passes as an array: `repgeo.inputs.array` reads it, or refuses it."""
+Checked = np.ndarray | Array
+T = TypeVar("T")
+# Of the largest magnitude: squares of differences between neighbours fit float32 in between.
+LEAST, MOST = 2.0**-40, 2.0**60
+TINY, MAX = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
+
+def rows(x: Given, name: str = "x") -> Checked:
+    """x as rows of float32 or float64, all digits kept.
+
+    Raises:
+        ValueError: not a matrix of finite real numbers.
+    """
+    return inputs.array(name, x, 2)
+
+
+def queries(q: Given, x: Checked, name: str = "queries") -> Checked:
+    """Rows that are compared with x.
+
+    Raises:
+        ValueError: not a matrix of finite real numbers, or not as wide as x.
+    """
+    q = rows(q, name)
+    if q.shape[1] != x.shape[1]:
+        raise ValueError(
+            f"{name} of shape {q.shape} and points of shape {x.shape} differ in width "
+            f"({q.shape[1]} and {x.shape[1]}); both must be rows of the same space."
+        )
+    return q
+
+
+def precisely(run: Callable[..., T], *arrays: Checked | None, ranged: bool = True) -> T:
+    """run(*arrays) with all arrays in the precision that they need; floats come back as float32.
+
+    Raises:
+        ValueError: with `ranged`, results outside the range of float32, large or all small.
+    """
+    given = [a for a in arrays if a is not None]
+    double = jnp.result_type(float) == np.float64
+    if double or inputs.is_traced(*given) or not any(map(_needs_double, given)):
+        return run(*_alike(arrays))
+    with jax.enable_x64(True):
+        found = run(*_alike(arrays, np.float64))
+        return jax.tree.map(lambda a: _single(a, ranged), found)
+
+
+def _alike(arrays: tuple[Checked | None, ...], dtype=None) -> list[Array | None]:
+    """All arrays in one dtype, by default the widest that JAX keeps."""
+    found = [None if a is None else jnp.asarray(a, dtype) for a in arrays]
+    dtype = jnp.result_type(*(a for a in found if a is not None))
+    return [None if a is None else a.astype(dtype) for a in found]
+
+
+def _needs_double(x: Checked) -> bool:
+    top = float(abs(x).max())
+    if top > MOST or 0 < top < LEAST:
+        return True
+    return x.dtype == np.float64 and not np.array_equal(x.astype(np.float32), x)
+
+
+def _single(a: Array, ranged: bool) -> Array:
+    """a in float32 if it is float64; indices in int32, as no index of ours exceeds it."""
+    if a.dtype != np.float64:
+        return a.astype(np.int32) if a.dtype == np.int64 else a
+    top = float(jnp.max(jnp.abs(a), initial=0))
+    if ranged and np.isfinite(top) and (top > MAX or 0 < top < TINY):
+        raise ValueError(
+            f"values up to {top:.1e} come out, outside the range of float32, 1e-38 to 3e38; "
+            "rescale the rows, use metric='euclidean' or 'cosine', or enable JAX's x64 mode"
+        )
+    return a.astype(np.float32)
+
+
+def metric(name: str, *arrays: Checked | None, accepted: tuple[str, ...] = pairwise.METRICS):
+    """ValueError for an unknown metric, or for zero rows under cosine."""
+    if name not in accepted:
+        raise ValueError(f"metric {name!r} is not known here; use one of {', '.join(accepted)}.")
+    if name == "cosine":
+        directions(*arrays)
+
+
+def directions(*arrays: Checked | None) -> None:
+    """ValueError for rows that are zero."""
+    for x in arrays:
+        if x is None or inputs.is_traced(x):
+            continue
+        zero = ~np.asarray((x != 0).any(axis=1))
+        if zero.any():
+            raise ValueError(
+                f"{int(zero.sum())} rows are zero, the first is row {int(np.argmax(zero))}: they "
+                'have no direction, so no cosine. Drop them or use metric="euclidean".'
+            )
+
+
+def block_size(value: int | None) -> None:
+    """ValueError unless None or at least 1."""
+    if value is not None:
+        inputs.count("block_size", value, 2**31 - 1, of="queries")
+
+
+def exclude_self(flag: bool | None, n: int, num_queries: int | None) -> bool:
+    """Whether row i is kept from its own neighbours: by default where x is its own query.
+
+    Raises:
+        ValueError: asked for where there are not as many queries as points.
+    """
+    if flag is None:
+        return num_queries is None
+    if flag and num_queries not in (None, n):
+        raise ValueError(
+            f"exclude_self=True takes query i for row i of x, but there are {num_queries} queries "
+            f"and {n} rows. Pass queries=None, or exclude_self=False."
+        )
+    return flag

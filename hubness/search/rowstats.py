@@ -1,0 +1,110 @@
+"""Statistics of each query over all points, streamed block by block."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from hubness.search import blocks, pairwise
+
+_STATIC = ("metric", "exclude_self", "block_size")
+
+
+def moments(
+    x: Float[Array, "n d"],
+    q: Float[Array, "m d"],
+    metric: str,
+    exclude_self: bool = False,
+    block_size: int | None = None,
+) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+    """Mean and standard deviation (divisor: number of points) of each query's distances.
+
+    With exclude_self, query i is point i and its distance to itself is left out. In closed form,
+    O(n d² + m d²), for sqeuclidean, cosine and dot; one pass over all pairs for euclidean.
+    """
+    form = _streamed if metric == "euclidean" else _closed
+    return form(x, q, metric, exclude_self, block_size)
+
+
+@jax.jit(static_argnames=_STATIC)
+def _closed(x, q, metric, exclude_self, block_size):
+    """Moments of ‖q−x‖² or −q·x from the mean and covariance of the points.
+
+    On centred rows, with s = ‖x‖², C the covariance and c = Cov(x, s):
+        E ‖q−x‖² = ‖q‖² + E s,   Var ‖q−x‖² = Var s + 4 qᵀCq − 4 q·c.
+    """
+    del block_size
+    if metric == "cosine":
+        x, q = pairwise.unit_rows(x), pairwise.unit_rows(q)
+    n = x.shape[0]
+    centre = x.mean(axis=0, keepdims=True)
+    x_c = pairwise.centred(x, x)
+    covariance = pairwise.products(x_c.T, x_c.T) / n
+    spread = lambda q: jnp.sum(pairwise.products(q, covariance) * q, axis=1)
+    if metric == "sqeuclidean":
+        q = pairwise.centred(q, x)
+        s = jnp.sum(x_c * x_c, axis=1)
+        s_c = s - s.mean()
+        mean = jnp.sum(q * q, axis=1) + s.mean()
+        variance = jnp.mean(s_c**2) + 4 * spread(q) - 4 * jnp.sum(q * (s_c @ x_c / n)[None], axis=1)
+        own = jnp.zeros(())
+    else:
+        mean, variance = -jnp.sum(q * centre, axis=1), spread(q)
+        own = -jnp.sum(q * q, axis=1)
+        mean, own = (1 + mean, jnp.zeros(())) if metric == "cosine" else (mean, own)
+    if exclude_self:
+        variance = (n * variance - n / (n - 1) * (own - mean) ** 2) / (n - 1)
+        mean = (n * mean - own) / (n - 1)
+    return mean, jnp.sqrt(jnp.maximum(variance, 0))
+
+
+@jax.jit(static_argnames=_STATIC)
+def _streamed(x, q, metric, exclude_self, block_size):
+    space = pairwise.make_space(q, x, metric)
+
+    def step(carry, tile):
+        cost = pairwise.score_costs(space, tile.score, tile.operand)
+        return add_tile(carry, pairwise.distance(cost, metric), pair_mask(tile, exclude_self))
+
+    init = lambda m: (jnp.zeros(m, x.dtype),) * 3
+    count, mean, squares = blocks.fold_scores(step, init, space, block_rows=block_size)
+    return mean, jnp.sqrt(squares / jnp.maximum(count, 1))
+
+
+def pair_mask(tile: blocks.Tile, exclude_self: bool) -> Bool[Array, "r b"]:
+    """The pairs of a tile that count: each point once, and not a query with itself if asked."""
+    mask = jnp.broadcast_to(tile.valid[None], tile.score.shape)
+    return mask & (tile.ids[None] != tile.rows[:, None]) if exclude_self else mask
+
+
+def add_tile(carry, distance, mask):
+    """Merge (count, mean, sum of squared deviations) with a tile's (Chan et al. 1979)."""
+    count, mean, squares = carry
+    new = mask.sum(axis=1, dtype=distance.dtype)
+    tile_mean = jnp.where(mask, distance, 0).sum(axis=1) / jnp.maximum(new, 1)
+    tile_squares = jnp.where(mask, (distance - tile_mean[:, None]) ** 2, 0).sum(axis=1)
+    total = count + new
+    share = new / jnp.maximum(total, 1)
+    shift = tile_mean - mean
+    return total, mean + shift * share, squares + tile_squares + shift**2 * count * share
+
+
+@jax.jit(static_argnames=_STATIC)
+def log_sum_exp(
+    x: Float[Array, "n d"],
+    q: Float[Array, "m d"],
+    beta: Float[Array, ""] | float,
+    metric: str,
+    exclude_self: bool = False,
+    block_size: int | None = None,
+) -> Float[Array, " m"]:
+    """log Σ_x exp(−β · distance(q, x)) of each query over the points, without self if asked."""
+    space = pairwise.make_space(q, x, metric)
+
+    def step(carry, tile):
+        cost = pairwise.score_costs(space, tile.score, tile.operand)
+        logit = -beta * pairwise.distance(cost, metric)
+        logit = jnp.where(pair_mask(tile, exclude_self), logit, -jnp.inf)
+        return jnp.logaddexp(carry, jax.nn.logsumexp(logit, axis=1))
+
+    init = lambda m: jnp.full(m, -jnp.inf, x.dtype)
+    return blocks.fold_scores(step, init, space, block_rows=block_size)

@@ -1,0 +1,171 @@
+"""What people pass in. Oracles: the float32 or int32 array of equal values, and float64 NumPy."""
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+
+import diffenc
+from diffenc import checks, likelihood, noising
+
+SHAPE, LEVELS, NUM = (2,), 256, 4
+RNG = np.random.default_rng(0)
+CODES = RNG.integers(0, LEVELS, (NUM, *SHAPE))
+# Exact in every type below.
+EPS = np.asarray(RNG.normal(size=(NUM, *SHAPE)), ml_dtypes.bfloat16).astype(np.float32)
+
+
+def strided(a):
+    wide = np.zeros((*a.shape[:-1], 2 * a.shape[-1]), a.dtype)
+    wide[..., ::2] = a
+    return wide[..., ::2]
+
+
+def read_only(a):
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+LAYOUTS = {
+    "F-order": np.asfortranarray,
+    "strided": strided,
+    "reversed": lambda a: a[::-1].copy()[::-1],
+    "read-only": read_only,
+    "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    "device": jnp.asarray,
+}
+FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64, np.longdouble]
+INTEGERS = [np.uint8, np.int16, np.int32, np.uint32, np.int64]
+
+
+# NumPy has no big-endian bfloat16, JAX no extended precision.
+NONE = {(ml_dtypes.bfloat16, "big-endian"), (np.longdouble, "device")}
+
+
+@pytest.mark.parametrize(
+    "dtype, layout", [(d, l) for d in FLOATS for l in LAYOUTS if (d, l) not in NONE]
+)
+def test_noise_of_every_type_and_layout_is_the_float32_one(dtype, layout):
+    given = LAYOUTS[layout](EPS.astype(dtype))
+    (got,) = checks.batch(SHAPE, eps=given)
+    assert got.dtype == jnp.float32
+    np.testing.assert_array_equal(got, EPS)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_codes_of_every_type_and_layout_are_the_int32_ones(dtype, layout):
+    got = checks.codes("codes", LAYOUTS[layout](CODES.astype(dtype)), LEVELS)
+    np.testing.assert_array_equal(got, CODES)
+
+
+BAD_CODES = {
+    "wrapping": CODES.astype(np.int64) + 2**32,
+    "negative": CODES - 1000,
+    "boolean": CODES > 100,
+    "floating": CODES.astype(np.float32),
+    "complex": CODES.astype(complex),
+    "object": CODES.astype(object),
+    "masked": np.ma.masked_less(CODES, 100),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_CODES)
+def test_codes_that_are_none_are_refused(kind):
+    with pytest.raises(ValueError, match="codes .*(accepted|no array)"):
+        checks.codes("codes", BAD_CODES[kind], LEVELS)
+
+
+def spoiled(value, dtype=np.float32):
+    bad = EPS.astype(dtype)
+    bad[1, 0] = value
+    return bad
+
+
+BAD_NOISE = {
+    "NaN": (spoiled(np.nan), r"NaN or infinite entries, the first at \(1, 0\)"),
+    "infinite": (spoiled(-np.inf, np.float16), "NaN or infinite"),
+    "beyond float32": (spoiled(1e60, np.float64), "float32"),
+    "complex": (EPS.astype(np.complex64), "real numbers"),
+    "object": (EPS.astype(object), "real numbers"),
+    "text": (EPS.astype(str), "real numbers"),
+    "masked": (np.ma.masked_less(EPS, 0), "masked"),
+    "another batch": (EPS[:, :1], "expected"),
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return diffenc.build("diffenc", SHAPE, LEVELS, width=8, encoder_width=8, num_layers=1)
+
+
+@pytest.fixture(scope="module")
+def params(model):
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    rng = np.random.default_rng(1)
+    return jax.tree.map(lambda s: 0.3 * rng.normal(size=s.shape).astype(s.dtype), shapes)
+
+
+@pytest.mark.parametrize("kind", BAD_NOISE)
+@pytest.mark.parametrize("method", ["elbo_terms", "encode", "denoise", "sample_step"])
+def test_noise_and_data_that_are_none_are_one_sentence(model, params, method, kind):
+    bad, message = BAD_NOISE[kind]
+    t = np.full(NUM, 0.5, np.float32)
+    calls = {
+        "elbo_terms": lambda: model.elbo_terms(params, CODES, t=t, eps=bad, eps_0=EPS),
+        "encode": lambda: model.encode(params, bad, 0.0),
+        "denoise": lambda: model.denoise(params, bad, 0.0),
+        "sample_step": lambda: model.sample_step(params, EPS, 0.5, 0.4, bad),
+    }
+    # Where annotations are checked, as here, a wrong type is a TypeError before.
+    with pytest.raises((ValueError, TypeError), match=f"{message}|annotation"):
+        calls[method]()
+
+
+@pytest.mark.parametrize("t, s", [(0.4, 0.5), (0.5, 0.5), (1.2, 0.5), (np.nan, 0.1)])
+def test_a_step_goes_down_within_the_unit_interval(model, params, t, s):
+    with pytest.raises(ValueError, match="goes down|NaN|must lie in"):
+        model.sample_step(params, EPS, t, s, EPS)
+
+
+def test_activations_of_narrow_data_are_not_narrow(model, params):
+    """The network sees the phase of z in a grey level's bin, which bfloat16 cannot hold."""
+    z, gamma = EPS + np.float32(1.25), np.float32(-3.0)
+    denoise = jax.jit(lambda z: model.denoise(params, z, gamma))
+    exact = z.astype(ml_dtypes.bfloat16)
+    np.testing.assert_array_equal(denoise(exact), denoise(exact.astype(np.float32)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_likelihoods_of_narrow_data_are_those_of_float64(dtype):
+    z = np.asarray(2 * (CODES + 0.5) / LEVELS - 1 + 1e-3 * EPS, dtype)
+    exact, gamma_0 = z.astype(np.float64), np.asarray(-8.0, dtype)
+    values = 2 * (np.arange(LEVELS) + 0.5) / LEVELS - 1
+    logit = -0.5 * np.exp(8.0) * (exact[..., None] - values) ** 2
+    log_p = logit - np.log(np.exp(logit - logit.max(-1, keepdims=True)).sum(-1, keepdims=True))
+    log_p = np.take_along_axis(log_p - logit.max(-1, keepdims=True), CODES[..., None], -1)
+    got = likelihood.discretised_log_prob(CODES, z, gamma_0, LEVELS)
+    np.testing.assert_allclose(got, log_p.sum((1, 2)), rtol=1e-5, atol=1e-4)
+    nearest = np.abs(exact[..., None] - values).argmin(-1)
+    np.testing.assert_array_equal(likelihood.quantise(z, LEVELS), nearest)
+    density = -0.5 * (np.exp(8.0) * (exact - 0.1) ** 2 - 8.0 + np.log(2 * np.pi)).sum(1)
+    other = np.full_like(exact, 0.1, np.float32)
+    np.testing.assert_allclose(likelihood.gaussian_log_prob(z, other, gamma_0), density, rtol=1e-5)
+    bits = likelihood.bits_per_dim(np.asarray([1000.0], dtype), (32, 32, 3))
+    np.testing.assert_allclose(bits, 1000 / (3072 * np.log(2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_levels_of_narrow_types_are_those_of_float64(dtype):
+    gamma = np.asarray([-12, -3, 0, 4], dtype)
+    wide = gamma.astype(np.float64)
+    a, s = np.sqrt(1 / (1 + np.exp(wide))), np.sqrt(1 / (1 + np.exp(-wide)))
+    np.testing.assert_allclose(noising.alpha(gamma), a, rtol=1e-6)
+    np.testing.assert_allclose(noising.sigma(gamma), s, rtol=1e-6)
+    x, eps = EPS.astype(ml_dtypes.bfloat16), EPS[::-1].astype(np.float16)
+    want = a[:, None] * EPS + s[:, None] * EPS[::-1]
+    np.testing.assert_allclose(noising.diffuse(x, gamma, eps), want, rtol=1e-6, atol=1e-6)
+    step = noising.step_fraction(gamma, gamma + gamma.dtype.type(1))
+    np.testing.assert_allclose(step, -np.expm1(-1), rtol=1e-6)

@@ -1,0 +1,127 @@
+"""Matrices in tables. Oracle: the text written here, and pyarrow's own files."""
+
+import numpy as np
+import pytest
+
+from experiments import arrays
+from experiments.runtime.errors import UserError
+
+MATRIX = np.array([[0.5, -1.25], [2.0, 3.5], [1e6 + 0.5, 7.0]])
+LINES = [f"{a!r},{b!r}" for a, b in MATRIX.tolist()]
+
+
+def write(path, lines):
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("header", [[], ["x,y"], ["0,1"]])
+def test_comma_separated_rows_with_and_without_a_header(tmp_path, header):
+    found = arrays.read_matrix(write(tmp_path / "x.csv", header + LINES))
+    np.testing.assert_array_equal(found, MATRIX)
+
+
+def test_tabs_a_byte_order_mark_and_quotes(tmp_path):
+    lines = ['\ufeff"x"\t"y"', *(line.replace(",", "\t") for line in LINES)]
+    np.testing.assert_array_equal(arrays.read_matrix(write(tmp_path / "x.TSV", lines)), MATRIX)
+
+
+def test_many_blocks_of_rows(tmp_path):
+    wide = np.random.default_rng(0).normal(size=(9_000, 2))
+    np.savetxt(tmp_path / "x.csv", wide, delimiter=",", fmt="%.17g")
+    np.testing.assert_array_equal(arrays.read_matrix(str(tmp_path / "x.csv")), wide)
+
+
+def test_labels_in_a_column_are_no_coordinate(tmp_path):
+    numbered = [f"{label},{line}" for label, line in zip((2, 1, 2), LINES, strict=True)]
+    path = write(tmp_path / "x.csv", ["label,x,y", *numbered])
+    labels = f"{path}:label"
+    np.testing.assert_array_equal(arrays.read_matrix(path, labels=labels), MATRIX)
+    np.testing.assert_array_equal(arrays.read_labels(labels), [1, 0, 1])
+    with pytest.raises(UserError, match="column 'label' holds no coordinates; give .*:label"):
+        arrays.read_matrix(path)
+    named = [f"{label},{line}" for label, line in zip("bab", LINES, strict=True)]
+    path = write(tmp_path / "y.csv", ["topic,x,y", *named])
+    np.testing.assert_array_equal(arrays.read_matrix(path), MATRIX)
+    np.testing.assert_array_equal(arrays.read_labels(f"{path}:topic"), [1, 0, 1])
+
+
+def test_a_column_that_numbers_the_rows_is_refused(tmp_path):
+    path = write(tmp_path / "x.csv", [",a,b", *(f"{i},{line}" for i, line in enumerate(LINES))])
+    with pytest.raises(UserError, match="column '' numbers the rows; remove it"):
+        arrays.read_matrix(path)
+
+
+@pytest.mark.parametrize(
+    "lines, message",
+    [
+        (["x,y", "1,2", "3"], "line 3: 1 columns, but 2 before"),
+        (["x,y", "1,2", "3,", "4,5"], "row 1 counted from 0: '' is no number"),
+        (["x,y", "1,2", "nan,2"], "1 rows are NaN or infinite, the first is 1"),
+        (["x,x", "1,2"], "two columns have one name"),
+        ([""], "is empty"),
+        (["a,b", "c,d"], "matrix of numbers"),
+    ],
+)
+def test_malformed_tables_are_one_clear_error(tmp_path, lines, message):
+    with pytest.raises(UserError, match=message):
+        arrays.read_matrix(write(tmp_path / "x.csv", lines) + (":a" if "c,d" in lines else ""))
+
+
+@pytest.mark.parametrize("header", [[], ["3 2"]])
+def test_word2vec_text(tmp_path, header):
+    words = ["the", "new york", "a"]
+    lines = [f"{w} {x[0]!r} {x[1]!r} " for w, x in zip(words, MATRIX.tolist(), strict=True)]
+    path = write(tmp_path / "x.vec", header + lines)
+    np.testing.assert_array_equal(arrays.read_matrix(path), MATRIX.astype(np.float32))
+    assert arrays.load_one(f"{path}:words").tolist() == words
+
+
+def test_truncated_word2vec_text(tmp_path):
+    with pytest.raises(UserError, match="truncated: 1 of 3 words"):
+        arrays.read_matrix(write(tmp_path / "x.vec", ["3 2", "the 1 2"]))
+    with pytest.raises(UserError, match="line 3: not a word and 2 numbers"):
+        arrays.read_matrix(write(tmp_path / "y.vec", ["3 2", "the 1 2", "of 1"]))
+    with pytest.raises(UserError, match="no word2vec text"):
+        arrays.read_matrix(write(tmp_path / "z.txt", ["sport", "arts"]))
+
+
+class TestParquet:
+    @pytest.fixture
+    def pq(self):
+        return pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
+
+    def table(self, pq, path, **columns):
+        import pyarrow as pa
+
+        pq.write_table(pa.table(columns), path, row_group_size=2)
+        return str(path)
+
+    @pytest.mark.parametrize("kind", ["list", "fixed"])
+    def test_a_column_of_lists_is_the_matrix(self, pq, tmp_path, kind):
+        import pyarrow as pa
+
+        type = pa.list_(pa.float32()) if kind == "list" else pa.list_(pa.float32(), 2)
+        vectors = pa.array(MATRIX.astype(np.float32).tolist(), type)
+        path = self.table(pq, tmp_path / "x.parquet", text=["a", "b", "a"], vector=vectors)
+        for reference in (path, f"{path}:vector"):
+            found = arrays.read_matrix(reference)
+            assert found.dtype == np.float32
+            np.testing.assert_array_equal(found, MATRIX.astype(np.float32))
+        np.testing.assert_array_equal(arrays.read_labels(f"{path}:text"), [0, 1, 0])
+
+    def test_numeric_columns_are_joined(self, pq, tmp_path):
+        x, y = MATRIX.T.tolist()
+        path = self.table(pq, tmp_path / "x.parquet", x=x, label=[1, 2, 1], y=y)
+        np.testing.assert_array_equal(arrays.read_matrix(path, labels=f"{path}:label"), MATRIX)
+
+    def test_gaps_and_uneven_lists_are_refused(self, pq, tmp_path):
+        path = self.table(pq, tmp_path / "x.parquet", v=[[1.0, 2.0], [1.0]])
+        with pytest.raises(UserError, match="different lengths or gaps"):
+            arrays.read_matrix(path)
+        path = self.table(pq, tmp_path / "y.parquet", x=[1.0, None])
+        with pytest.raises(UserError, match="missing values"):
+            arrays.read_matrix(path)
+        (tmp_path / "z.parquet").write_bytes(b"PAR1")
+        with pytest.raises(UserError, match="cannot be read as parquet"):
+            arrays.read_matrix(str(tmp_path / "z.parquet"))
