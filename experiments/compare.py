@@ -2,144 +2,39 @@
 
 python -m experiments.compare --models=A.npz,B.safetensors --workdir=DIR [--draws=200]
 python -m experiments.compare --models=layers.npz:* --measures=cka,mcca --workdir=DIR
+python -m experiments.compare --models=ENCODER,OTHER_ENCODER --texts=text:FILE --workdir=DIR
 
 A model is a file with f (inputs, dim), g (labels, dim) and perhaps b (labels). FILE:NAME is one
 array as a representation, FILE:* all of a file; arrays of more axes are flattened to one row an
 input, and --stacked takes the first axis of every array for seeds. Files are of any format that
 `experiments.arrays` reads. Row i is the same input throughout, or inputs are matched by an array
-`ids` in every file. Two entries get every measure and bound; more get the matrix of each of
---measures. DIR receives config.json, manifest.json, parts/, record.json, tables.md, figures/ and
-report.html.
+`ids` in every file. The folder of a closeness or distillation run stands for the models that it
+keeps. With --texts a model is also a folder of sentence-transformers or Hugging Face's BERT family,
+or hf:FOLDER, gguf:FILE: causal language models. Two entries get every measure and bound; more get
+the matrix of each of --measures. DIR receives config.json, manifest.json, parts/, record.json,
+tables.md, figures/ and report.html.
 """
 
-import dataclasses
 from typing import Any
 
-import jax
-
-from experiments.comparison import tables
-from experiments.comparison.entries import Entry, align, read_entries, shared_labels
-from experiments.comparison.figures import figures
-from experiments.comparison.measures import (
-    FIRST,
-    FIRST_OF_REPRESENTATIONS,
-    MEASURES,
-    REPRESENTATIONS,
-    Options,
-    bounds,
-    matrix,
-    measure,
-    resample,
-)
+from experiments.comparison.study import DEFAULTS, STUDY
 from experiments.runtime import cli, study
-from experiments.runtime.errors import UserError, nearest
-from experiments.runtime.files import digest_of
-from experiments.runtime.store import Store
-from experiments.runtime.study import Config, Study
-from experiments.runtime.workspace import Workspace
+from experiments.runtime.errors import UserError
 
 OPTIONS = {
-    "models": (str, "Files, or FILE:NAME, or FILE:*, separated by commas."),
+    "models": (str, "Files, FILE:NAME, FILE:*, or folders, separated by commas."),
+    "texts": (str, "Texts that models are run on, as text:FILE with one a line, or ag_news:FILE."),
     "measures": (str, "Measures of the matrix, separated by commas; default mcca,cka."),
     "draws": (int, "Bootstrap and permutation draws for two entries; default 200, 0 for none."),
     "sets": (int, "Input sets of the log-likelihood variance; default 200."),
     "seed": (int, "Seed of the sets and draws; default 0."),
     "stacked": (bool, "The first axis of every array is a seed, each an entry."),
 }
-LEAST_DRAWS = 20
-DEFAULTS = {"measures": "mcca,cka", "draws": 200, "sets": 200, "seed": 0, "stacked": False}
-
-
-@dataclasses.dataclass(frozen=True)
-class Prepared(study.Prepared):
-    """The entries, what was done to align them, and how their measures are estimated."""
-
-    entries: tuple[Entry, ...] = ()
-    notes: tuple[str, ...] = ()
-    options: Options = Options(jax.random.key(0))
-
-
-def prepare(config: Config) -> Prepared:
-    """Reads the entries of `models`, and checks that they have the `measures`."""
-    references = config["models"].split(",")
-    entries, notes = align(read_entries(references, stacked=config["stacked"]))
-    for name in config["measures"].split(","):
-        if name not in MEASURES:
-            raise nearest(name, MEASURES, "measure")
-        if name not in REPRESENTATIONS and any(entry.g is None for entry in entries):
-            raise UserError(f"{name} needs models with f and g; some entries have f alone")
-    shared_labels(entries)
-    if config["draws"] and config["draws"] < LEAST_DRAWS:
-        raise UserError(
-            f"--draws={config['draws']}; accepted: 0 for none, or {LEAST_DRAWS} or more, of "
-            "which one in twenty can be"
-        )
-    if config["sets"] < 1:
-        raise UserError(f"--sets={config['sets']}; accepted: 1 or more")
-    key = jax.random.key(config["seed"])
-    options = Options(key, num_input_sets=config["sets"], draws=config["draws"])
-    return Prepared(
-        config=config,
-        digests={entry.name: digest_of([entry.f, entry.g, entry.b]) for entry in entries},
-        entries=tuple(entries),
-        notes=tuple(notes),
-        options=options,
-    )
-
-
-def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
-    """The entries, and their measures and bounds, or their matrices."""
-    entries, parts = list(prepared.entries), space.at("parts").store
-    facts = {e.name: {"f": e.f.shape, "g": None if e.g is None else e.g.shape} for e in entries}
-    found: dict[str, Any] = {"entries": facts, "alignment": prepared.notes}
-    found |= {"matrices": {}, "notes": {}}
-    if len(entries) == 2:
-        return found | _pair(prepared, parts)
-    for name in prepared.config["measures"].split(","):
-
-        def compute(name: str = name) -> dict[str, Any]:
-            values, notes = matrix(name, entries, prepared.options)
-            return {"values": values.tolist(), "notes": notes}
-
-        part = parts.part(f"matrix-{name}", _inputs(prepared), compute)
-        found["matrices"][name], found["notes"][name] = part["values"], part["notes"]
-    return found
-
-
-def _inputs(prepared: Prepared) -> dict[str, Any]:
-    options = {k: v for k, v in prepared.config.items() if k not in ("models", "measures")}
-    return {"entries": list(prepared.digests.values()), "options": options}
-
-
-def _pair(prepared: Prepared, parts: Store) -> dict[str, Any]:
-    a, b = prepared.entries
-    options, inputs = prepared.options, _inputs(prepared)
-    models = a.g is not None and b.g is not None
-    names = list(MEASURES if models else REPRESENTATIONS)
-    drawn = (FIRST if models else FIRST_OF_REPRESENTATIONS) if options.draws else ()
-    one = lambda kind, make, name: parts.part(
-        f"{kind}-{name}", inputs, lambda: make(name, a, b, options)
-    )
-    found = {
-        "measures": {name: one("measure", measure, name) for name in names},
-        "resampled": {name: one("resampled", resample, name) for name in drawn},
-    }
-    if not models:
-        return found
-    return found | {"bounds": parts.part("bounds", inputs, lambda: bounds(a, b, options))}
-
-
-STUDY = Study(
-    name="compare",
-    prepare=prepare,
-    run=run,
-    figures=lambda record, prepared, space: figures(record, prepared.entries),
-    reporting=tables,
-)
 
 
 def main(
     models: str | None,
+    texts: str | None,
     measures: str | None,
     draws: int | None,
     sets: int | None,
@@ -150,7 +45,7 @@ def main(
     if not models:
         raise UserError("--models is missing: FILE,FILE or FILE:NAME,FILE:NAME or FILE:*")
     given = dict(models=models, measures=measures, draws=draws, sets=sets, seed=seed)
-    given |= {"stacked": stacked}
+    given |= {"stacked": stacked, "texts": texts}
     config = DEFAULTS | {name: value for name, value in given.items() if value is not None}
     return study.command(STUDY, config, **publishing)
 

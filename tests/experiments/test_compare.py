@@ -1,6 +1,7 @@
 """The comparison of saved models. Oracle: the library's own values; refusals."""
 
 import html
+import pathlib
 import re
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 
 import similarity as S
 from experiments.arrays import save
-from experiments.compare import DEFAULTS, STUDY
 from experiments.comparison import tables
 from experiments.comparison.measures import FIRST, MEASURES
+from experiments.comparison.study import DEFAULTS, STUDY
 from experiments.runtime import study
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import read_json
@@ -150,7 +151,7 @@ def test_undefined_measures_say_why(tmp_path):
 class TestErrors:
     def refused(self, references, measures=("mcca",)):
         with pytest.raises(UserError) as caught:
-            compare(references, None, measures)
+            compare(references, pathlib.Path("never-made"), measures)
         return str(caught.value)
 
     def test_references(self, saved):

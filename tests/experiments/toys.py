@@ -201,7 +201,7 @@ def _diffenc(patch) -> dict[str, Any]:
 
 
 def _compare(patch) -> dict[str, Any]:
-    from experiments import compare
+    from experiments.comparison import study as compare
 
     for name in ("measure", "resample"):
         once(patch, compare, name, lambda name, *a: name)
@@ -211,9 +211,9 @@ def _compare(patch) -> dict[str, Any]:
         np.savez(f"{folder}/{name}.npz", f=r.normal(size=(20, 2)), g=r.normal(size=(5, 2)))
     models = f"{folder}/one.npz,{folder}/two.npz"
     return {
-        "config": compare.DEFAULTS | {"models": models, "draws": 2},
+        "config": compare.DEFAULTS | {"models": models, "draws": 20},
         "wrong": {"measures": "mca"},
-        "change": {"draws": 3},
+        "change": {"draws": 21},
     }
 
 
