@@ -9,7 +9,7 @@ import re
 import jax
 import jax.numpy as jnp
 import pytest
-from experiments.diffusion import cost
+from experiments.diffenc import cost
 from sklearn.datasets import load_digits
 
 import similarity
