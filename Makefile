@@ -6,7 +6,7 @@ RUN ?= work/digits
 .PHONY: train test lint lock report clean
 
 train: .venv/ready
-	$(BIN)/python -m experiments.suite_diffenc --workdir=$(RUN) \
+	$(BIN)/python -m experiments.diffenc.suite --workdir=$(RUN) \
 		--config=experiments/configs/diffenc/digits.py --models=vdmv,nt,diffenc,free --seeds=2
 
 test: .venv/ready

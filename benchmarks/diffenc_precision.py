@@ -2,7 +2,7 @@
 
 python -m benchmarks.diffenc_precision WORKDIR
 
-WORKDIR holds a finished run of experiments.train_diffenc. Its EMA weights are evaluated on the
+WORKDIR holds a finished run of experiments.diffenc.train. Its EMA weights are evaluated on the
 whole test split with float32 and with bfloat16 activations; times and noise are equal image by
 image, so that the difference has a small error of its own. Writes
 results/benchmarks/diffenc_precision.json.
@@ -15,8 +15,8 @@ import jax
 import numpy as np
 
 import diffenc
-from experiments.diffusion.evaluation import PARTS, PerImage, make_evaluator
-from experiments.diffusion.run import Run, load_trained
+from experiments.diffenc.evaluation import PARTS, PerImage, make_evaluator
+from experiments.diffenc.run import Run, load_trained
 from experiments.runtime.manifest import environment, write_json
 
 RESULT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "diffenc_precision.json"

@@ -20,7 +20,7 @@ def published_loss(model: Diffusion) -> Callable[..., tuple[jax.Array, Any]]:
     """loss(params, codes, t, eps, eps_0, key) -> (mean nats, logged count), for a v-model."""
     score = model.score_network()
     inner = model.encoder_network()
-    low, high = model.options.gamma_min, model.options.gamma_max
+    low, high = model.schedule.gamma_min, model.schedule.gamma_max
     total = lambda a: a.reshape(len(a), -1).sum(-1)
 
     def loss(params, codes, t, eps, eps_0, key):

@@ -28,7 +28,7 @@ import optax
 import diffenc
 from benchmarks.diffenc_step import BATCH, LEVELS, SHAPE, Parts, batch, our_loss, record
 from benchmarks.timing import in_turns
-from experiments.diffusion.run import draw_noise, elbo_loss
+from experiments.diffenc.run import draw_noise, elbo_loss
 from experiments.runtime.mesh import batch_sharding, make_mesh
 from experiments.runtime.state import StateFactory
 from experiments.runtime.step import make_step
@@ -49,7 +49,7 @@ def moved_bytes(program: str) -> dict[str, int]:
 
 
 def compiled_step(name: str, shape: tuple[int, ...], num: int, devices: int, rule: str, **options):
-    """The real training step of `experiments.train_diffenc`, compiled for abstract arguments."""
+    """The real training step of `experiments.diffenc.train`, compiled for abstract arguments."""
     model = diffenc.build(name, shape, LEVELS, unroll=True, **options)
     mesh, optimizer = make_mesh(devices), optax.adamw(2e-4, b1=0.9, b2=0.99)
     factory = StateFactory(model.init, optimizer, jax.random.key(0), mesh, rule)

@@ -19,7 +19,7 @@ import numpy as np
 
 import distill
 from benchmarks.timing import once, seconds
-from experiments.distillation.population import Plan, PopulationFactory, make_epoch, members
+from experiments.distill.population import Plan, PopulationFactory, make_epoch, members
 from experiments.runtime.manifest import environment, write_json
 
 RESULT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "distill.json"

@@ -21,10 +21,10 @@ import numpy as np
 import similarity as S
 from benchmarks import similarity_published as published
 from benchmarks.timing import once, seconds
-from experiments.distillation.population import Plan, PopulationFactory, make_epoch, members
-from experiments.identifiability.networks import make_model
-from experiments.identifiability.task import radial
-from experiments.identifiability.training import label_loss
+from experiments.closeness.networks import make_model
+from experiments.closeness.task import radial
+from experiments.closeness.training import label_loss
+from experiments.distill.population import Plan, PopulationFactory, make_epoch, members
 from experiments.runtime.manifest import environment, write_json
 
 OUTPUT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "similarity.json"

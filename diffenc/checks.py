@@ -3,6 +3,9 @@
 Shapes and types are checked always, values where they are concrete (`repgeo.inputs`).
 """
 
+import operator
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +13,21 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from repgeo import inputs
+
+
+def sizes(shape: Sequence[int], levels: int) -> tuple[tuple[int, ...], int]:
+    """The shape of an example and the number of its grey levels, as ints.
+
+    Raises:
+        ValueError: one of them is no whole number.
+    """
+    try:
+        return tuple(map(operator.index, shape)), operator.index(levels)
+    except TypeError as error:
+        raise ValueError(
+            f"shape={shape!r} and levels={levels!r} must be whole numbers, as shape=(32, 32, 3) "
+            "and levels=256"
+        ) from error
 
 
 def same_batch(shape: tuple[int, ...], **arrays: ArrayLike) -> None:

@@ -1,6 +1,5 @@
 """Diffusion models by name: `build` makes a frozen value whose methods are pure functions."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,11 +30,10 @@ def build(name: str, shape: Sequence[int], levels: int, **options: Any) -> "Diff
     Names are those of `diffenc.PRESETS`, options the fields of `diffenc.Options`.
 
     Raises:
-        ValueError: an unknown name or option, with the closest valid one, or values that do not
-            fit together.
+        ValueError: an unknown name or option, or values that do not fit together.
     """
-    sizes = tuple(int(n) for n in shape)
-    model = Diffusion(name, sizes, int(levels), resolve(name, sizes, levels, options))
+    sizes, codes = checks.sizes(shape, levels)
+    model = Diffusion(name, sizes, codes, resolve(name, sizes, codes, options))
     model.encoder_network()  # raises where the encoder cannot take the shape
     return model
 
@@ -58,9 +56,8 @@ class Diffusion:
     def __repr__(self) -> str:
         """The call of `build` that makes it, with what differs from the name's own options."""
         own = resolve(self.name, self.shape, self.levels, {})
-        names = [field.name for field in dataclasses.fields(Options)]
-        given = {n: getattr(self.options, n) for n in names}
-        changed = [f", {n}={v!r}" for n, v in given.items() if v != getattr(own, n)]
+        given = vars(self.options).items()
+        changed = [f", {name}={v!r}" for name, v in given if v != getattr(own, name)]
         return f"diffenc.build({self.name!r}, {self.shape}, {self.levels}{''.join(changed)})"
 
     @property

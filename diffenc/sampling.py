@@ -76,7 +76,7 @@ def sample_along(
     volatility: Volatility = PUBLISHED,
     log_ratio: float | Float[Array, " m"] = 0.0,
 ) -> Float[Array, "..."]:
-    """z_0 / α_0 after stepping down through increasing `levels` of gamma, m = n - 1 steps.
+    """z_0 / α_0 after stepping down through increasing `levels` of γ, m = n − 1 steps.
 
     `log_ratio` is ln w of each step, in the order of the levels; see `generative_step`. With the
     levels of `step_choice.best_levels` and the ratios of `finite_depth.optimal_log_ratio`, the

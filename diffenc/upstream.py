@@ -50,8 +50,10 @@ class _Style(NamedTuple):
 def decode_checkpoint(data: bytes, which: str = "ema_params") -> Leaves:
     """The leaves of a published checkpoint's bytes, flat: "a/b/c" -> array.
 
-    `which` is "ema_params" (what the papers evaluate) or "params". Raises ValueError for bytes
-    without that entry.
+    `which` is "ema_params" (what the papers evaluate) or "params".
+
+    Raises:
+        ValueError: the bytes are no checkpoint, or have no such entry.
     """
     return weights_of(decode_state(data), which)
 
@@ -59,8 +61,10 @@ def decode_checkpoint(data: bytes, which: str = "ema_params") -> Leaves:
 def decode_state(data: bytes) -> Mapping[str, Any]:
     """All that a published checkpoint's bytes hold: step, params, ema_params and opt_state.
 
-    The format is Flax's msgpack: arrays and numbers only, no code is run. Raises ValueError for
-    other bytes, and for those cut short.
+    The format is Flax's msgpack: arrays and numbers only, no code is run.
+
+    Raises:
+        ValueError: other bytes, or cut short.
     """
     try:
         state = flax.serialization.msgpack_restore(data)
@@ -75,7 +79,11 @@ def decode_state(data: bytes) -> Mapping[str, Any]:
 
 
 def weights_of(state: Mapping[str, Any], which: str) -> Leaves:
-    """The leaves of `which` in a decoded checkpoint, flat. Raises ValueError where it has none."""
+    """The leaves of `which` in a decoded checkpoint, flat.
+
+    Raises:
+        ValueError: it has none.
+    """
     if not isinstance(state.get(which), Mapping):
         raise ValueError(f"the checkpoint has no {which!r}; it has: {', '.join(map(str, state))}")
     return _flat(state[which])

@@ -1,16 +1,14 @@
 """Free volatility: how much noise the generative process forgets and draws anew on its way.
 
-The model fixes only the marginals q(z_gamma | x). For every u(gamma) > 0 that does not depend on x,
-the reverse process with squared volatility u sigma^2 per unit of gamma has them (u -> 0 is the
-deterministic one, u = 1 the published one), and as posterior and generative process share it, the
-bound stays valid. With e = alpha (x_gamma - x_hat) and m = alpha (dx_gamma/dgamma +
-counterterm sigma^2 x_hat), what is left of the encoder's motion, the diffusion loss per unit of
-gamma is
+The model fixes only the marginals q(z_γ | x). For every u(γ) > 0 that does not depend on x, the
+reverse process with squared volatility u σ² per unit of γ has them (u → 0 is the deterministic one,
+u = 1 the published one), and as posterior and generative process share it, the bound stays valid.
+With e = α (x_γ − x̂) and m = α (dx_γ/dγ + counterterm σ² x̂), what is left of the encoder's motion,
+the diffusion loss per unit of γ is
 
-    l_u = |(1 + u)/2 e - m|^2 / (2 u sigma^2),        least at u* = (E|e - 2 m|^2 / E|e|^2)^(1/2).
+    l_u = |(1 + u)/2 e − m|² / (2 u σ²),        least at u* = (E|e − 2 m|² / E|e|²)^½.
 
-A static encoder has m = 0 and u* = 1; the non-trainable one has m = -sigma^2 e and u* = 1 +
-2 sigma^2.
+A static encoder has m = 0 and u* = 1; the non-trainable one has m = −σ² e and u* = 1 + 2 σ².
 Learning the volatility with a learned forward process: Bartosh et al. 2024 (NFDM),
 https://arxiv.org/abs/2404.12940. The closed form of u* is ours, as far as we know; it is derived
 in docs/equations.md.
@@ -22,24 +20,24 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-# u: the published 1.0, another number, or a positive function of gamma.
+# u: the published 1.0, another number, or a positive function of γ.
 Volatility = float | Callable[[Array], Array]
 PUBLISHED = 1.0
 
-WAVES = 8  # cosines in gamma of a learned series
+WAVES = 8  # cosines in γ of a learned series
 HIDDEN = 32  # units of the network's layer
-_AT_ONE = 0.5413248546129181  # softplus^-1(1) = ln(e - 1)
+_AT_ONE = 0.5413248546129181  # softplus⁻¹(1) = ln(e − 1)
 
 
 def at(volatility: Volatility, gamma: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """u(gamma)."""
+    """u(γ)."""
     return volatility(gamma) if callable(volatility) else jnp.full_like(gamma, volatility)
 
 
 def over_step(
     volatility: Volatility, gamma_s: Float[Array, "*b"], gamma_t: Float[Array, "*b"]
 ) -> Float[Array, "*b"]:
-    """The integral of u from gamma_s to gamma_t, by its value midway: a step's mixing."""
+    """The integral of u from γ_s to γ_t, by its value midway: a step's mixing."""
     width = gamma_t - gamma_s
     if not callable(volatility):
         return width if volatility == PUBLISHED else volatility * width
@@ -49,7 +47,7 @@ def over_step(
 def cosine_series(
     weights: Float[Array, " waves"], gamma: Float[Array, "*b"], low: float, high: float
 ) -> Float[Array, "*b"]:
-    """sum_k w_k cos(k pi (gamma - low) / (high - low)), k = 0, 1, ..."""
+    """Σ_k w_k cos(k π (γ − low) / (high − low)), k = 0, 1, …"""
     phase = jnp.pi * (gamma - low) / (high - low)
     waves = [w * jnp.cos(k * phase) for k, w in enumerate(weights)]
     return sum(waves, jnp.zeros_like(gamma))
@@ -71,7 +69,7 @@ def init_network(key: Key[Array, ""]) -> dict[str, Array]:
 
 
 def network(params: dict[str, Array], low: float, high: float) -> Volatility:
-    """u = softplus of a network of gamma, the form of NFDM."""
+    """u = softplus of a network of γ, the form of NFDM."""
 
     def u(gamma):
         share = 2 * (gamma - low) / (high - low) - 1

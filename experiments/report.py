@@ -7,7 +7,7 @@ A table stands between `<!-- report: NAME -->` and `<!-- end of report -->`; wha
 replaced. With --check nothing is written, and the exit code is 1 where a page is out of date.
 
 With --workdir, a diffusion run, finished or not: DIR/report.html is written anew, with the training
-curves as far as they go and whatever eval_diffenc, sample_diffenc and inspect_diffenc left there.
+curves as far as they go and whatever evaluation, sampling and inspection left there.
 With --json as well, of any study: its record is printed, for scripts, and nothing is written.
 """
 
@@ -15,21 +15,21 @@ import pathlib
 import re
 from collections.abc import Callable, Sequence
 
-from experiments.diffusion import figures, page
-from experiments.diffusion import tables as diffusion
-from experiments.diffusion.run import load_config
-from experiments.distillation import tables as distillation
-from experiments.hubspaces import tables as hubness
-from experiments.identifiability import tables as closeness
-from experiments.labels import tables as label_cosine
-from experiments.lmhubs import tables as prediction_hubs
+from experiments.closeness import tables as closeness
+from experiments.diffenc import figures, page
+from experiments.diffenc import tables as diffusion
+from experiments.diffenc.run import load_config
+from experiments.distill import tables as distillation
+from experiments.hubness import tables as hubness
+from experiments.label_cosine import tables as label_cosine
+from experiments.prediction_hubs import tables as prediction_hubs
 from experiments.reporting.markdown import Table, block
 from experiments.reporting.record import Record, read, to_json
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.metrics import read_metrics
 from experiments.sbert import tables as sbert
-from experiments.text.records import verification_table
+from experiments.verify_text.tables import verification_table
 
 ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = ROOT / "results"

@@ -131,7 +131,8 @@ def cca_below_residual(
     descending.
     """
     values, rho, residual, _ = _cca_parts(f, g, f2)
-    return _bound(((1 - jnp.square(rho)) * values).sum(), residual, eigenvalues=values, rho=rho)
+    lhs = ((1 - jnp.square(rho)) * values).sum()
+    return _bound(lhs, residual, size=values.sum(), eigenvalues=values, rho=rho)
 
 
 def residual_below_logit(
@@ -141,7 +142,9 @@ def residual_below_logit(
     g2: Real[ArrayLike, "k m2"],
 ) -> Bound:
     """E_x‖ũ - its regression on f'‖² <= d_logit²: ũ' is one linear function of f'."""
-    return _bound(_cca_parts(f, g, f2)[2], logit_distance_sq(f, g, f2, g2))
+    values, _, residual, _ = _cca_parts(f, g, f2)
+    size = _squared_rounding(residual) * values.sum()
+    return _bound(residual, logit_distance_sq(f, g, f2, g2), size=size)
 
 
 def mcca_above_logit(
@@ -181,7 +184,7 @@ def embeddings_below_llv(
     Standardised coordinates differ by sd <= 2 t1, hence correlate at 1 - 2 t1² or more.
     """
     lhs = max_d_svd(f, g, f2, g2, llv.pivot, llv.leave_out)
-    return _bound(lhs, 2 * jnp.square(llv.t1), t1=llv.t1)
+    return _bound(lhs, 2 * jnp.square(llv.t1), size=_squared_rounding(lhs), t1=llv.t1)
 
 
 def unembeddings_below_llv(
@@ -193,7 +196,7 @@ def unembeddings_below_llv(
 ) -> Bound:
     """d_SVD(Nᵀg, N'ᵀg') <= 2 t2², for the input set of d_LLV."""
     lhs = d_svd_labels(f, g, f2, g2, llv.input_set)
-    return _bound(lhs, 2 * jnp.square(llv.t2), t2=llv.t2)
+    return _bound(lhs, 2 * jnp.square(llv.t2), size=_squared_rounding(lhs), t2=llv.t2)
 
 
 def published_llv(
@@ -262,9 +265,13 @@ def _squared_clr(log_p: ArrayLike, log_q: ArrayLike) -> Array:
     return jnp.square(clr(log_p) - clr(log_q)).sum(axis=-1)
 
 
-def _bound(lhs: Array, rhs: Array, **constants: Array | float | bool) -> Bound:
+def _bound(
+    lhs: Array, rhs: Array, *, size: Array | float = 0.0, **constants: Array | float | bool
+) -> Bound:
+    """`size` is that of what a side was the difference of: rounding is of that size."""
     lhs, rhs = jnp.asarray(lhs), jnp.asarray(rhs)
-    return Bound(lhs, rhs, rhs - lhs, lhs <= rhs + _rounding(lhs, rhs), constants)
+    rounding = jnp.maximum(_rounding(lhs, rhs), 64 * jnp.finfo(lhs.dtype).eps * size)
+    return Bound(lhs, rhs, rhs - lhs, lhs <= rhs + rounding, constants)
 
 
 def _identity(lhs: Array, rhs: Array, **constants: Array | float | bool) -> Bound:
@@ -274,3 +281,8 @@ def _identity(lhs: Array, rhs: Array, **constants: Array | float | bool) -> Boun
 
 def _rounding(lhs: Array, rhs: Array) -> Array:
     return 64 * jnp.finfo(lhs.dtype).eps * jnp.maximum(jnp.abs(lhs), jnp.abs(rhs))
+
+
+def _squared_rounding(side: Array) -> float:
+    """The size, relative to its terms, of a sum of squares of differences that are rounding."""
+    return 64 * float(jnp.finfo(side.dtype).eps)

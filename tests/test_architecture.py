@@ -61,7 +61,7 @@ def test_runtime_knows_no_paper():
 
 def test_core_imports_pull_in_no_heavy_package():
     program = (
-        f"import sys, {', '.join(LIBRARIES)}, experiments.train_diffenc\n"
+        f"import sys, {', '.join(LIBRARIES)}, experiments.diffenc.train\n"
         "print([m for m in ('tensorflow', 'torch', 'sklearn', 'transformers') if m in sys.modules])"
     )
     done = subprocess.run(

@@ -45,7 +45,7 @@ class ScoreMLP(nn.Module):
 
 
 class EncoderMLP(nn.Module):
-    """y(x, gamma), zero at initialisation; `squash` bounds it to (-1, 1) by tanh."""
+    """y(x, γ), zero at initialisation; `squash` bounds it to (-1, 1) by tanh."""
 
     width: int
     num_layers: int

@@ -140,5 +140,5 @@ plt.show()
 # ## From here
 #
 # 2,000 steps are for a first look, and one run says little. The recorded comparison of this spiral
-# over seeds, and the same for images, are configs: `python -m experiments.train_diffenc --help`.
+# over seeds, and the same for images, are configs: `python -m experiments.diffenc.train --help`.
 # Where each equation of the paper lives: `docs/equations.md`.

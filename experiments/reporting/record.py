@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.runtime import moved
 from experiments.runtime.errors import UserError
 
 Record = Mapping[str, Any]
@@ -58,7 +59,7 @@ def source(record: Record, lead: str = "Command") -> str:
     """One sentence for below a table: the command, the commit and JAX's version."""
     made = environment(record)
     versions = f"commit {made['commit']}, jax {made['packages']['jax']}"
-    return f"{lead}: `{made['command']}`, {versions}."
+    return f"{lead}: `{moved.current(made['command'])}`, {versions}."
 
 
 def facts(record: Record) -> dict[str, str]:
@@ -67,7 +68,7 @@ def facts(record: Record) -> dict[str, str]:
     packages = made.get("packages", {})
     versions = {name: packages.get(name) for name in VERSIONED} | {"python": made.get("python")}
     known = {
-        "command": made.get("command"),
+        "command": moved.current(made.get("command") or ""),
         "date": made.get("date"),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items() if version),
         "devices": ", ".join(dict.fromkeys(made.get("devices", []))),

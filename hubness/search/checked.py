@@ -80,9 +80,9 @@ def _needs_double(x: Checked) -> bool:
 
 
 def _single(a: Array, ranged: bool) -> Array:
-    """a in float32 if it is float64."""
+    """a in float32 if it is float64; indices in int32, as no index of ours exceeds it."""
     if a.dtype != np.float64:
-        return a
+        return a.astype(np.int32) if a.dtype == np.int64 else a
     top = float(jnp.max(jnp.abs(a), initial=0))
     if ranged and np.isfinite(top) and (top > MAX or 0 < top < TINY):
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from diffenc import stratified_times
 
@@ -32,3 +33,9 @@ def test_strata_cut_the_estimators_deviation_tenfold():
     independent = np.std(estimate(np.random.default_rng(0).uniform(size=(400, 128))))
     assert 0.25 < independent < 0.42
     assert strata < independent / 10
+
+
+@pytest.mark.parametrize("num, draws", [(0, 1), (4, 0)])
+def test_no_times_are_refused(num, draws):
+    with pytest.raises(ValueError, match=f"num={num} and draws={draws} must be at least 1"):
+        stratified_times(jax.random.key(0), num, draws)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.arrays import save
-from experiments.labels.audit import read_matrix
+from experiments.label_cosine.audit import read_matrix
 from experiments.runtime.errors import UserError
 
 W = np.random.default_rng(0).normal(size=(6, 4))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.commands import STUDIES
-from experiments.hubspaces import made_up
+from experiments.hubness import made_up
 from experiments.runtime.manifest import flatten
 from experiments.runtime.study import Study
 
@@ -73,7 +73,7 @@ def _config(name: str, arg: str, **changes: Any) -> dict[str, Any]:
 
 
 def _closeness(patch) -> dict[str, Any]:
-    from experiments.identifiability import study, training
+    from experiments.closeness import study, training
 
     for name in ("kl_table", "perturbed_models", "all_pairs"):
         once(patch, study, name)
@@ -90,7 +90,7 @@ def _closeness(patch) -> dict[str, Any]:
 
 
 def _distill(patch) -> dict[str, Any]:
-    from experiments.distillation import stages, study
+    from experiments.distill import stages, study
 
     once(patch, stages, "make_epoch", lambda group, *rest: group.size)
     once(patch, stages, "make_forward", lambda model, scale: repr(model))
@@ -106,7 +106,8 @@ def _distill(patch) -> dict[str, Any]:
 
 
 def _label_cosine(patch) -> dict[str, Any]:
-    from experiments import arrays, label_cosine
+    from experiments import arrays
+    from experiments.label_cosine import study as label_cosine
 
     for name in ("translations", "signs_and_ranks", "regions_from_cosines", "lengths"):
         once(patch, label_cosine.examples, name)
@@ -123,7 +124,7 @@ def _label_cosine(patch) -> dict[str, Any]:
 
 
 def _hubness(patch) -> dict[str, Any]:
-    from experiments.hubspaces import study
+    from experiments.hubness import study
 
     once(patch, study, "evaluate", lambda method, x, labels, split, **k: (method.name, split.seed))
     once(patch, study, "compare", lambda a, b: (a.row["seed"], a.row["method"], b.row["method"]))
@@ -135,7 +136,7 @@ def _hubness(patch) -> dict[str, Any]:
 
 
 def _judgement(patch) -> dict[str, Any]:
-    from experiments.hubspaces import advice
+    from experiments.hubness import advice
 
     patch.setattr(advice, "TRIED", ("none", "csls"))
     patch.setattr(advice, "TIMED", 0.0)
@@ -152,7 +153,7 @@ def _judgement(patch) -> dict[str, Any]:
 
 
 def _prediction_hubs(patch) -> dict[str, Any]:
-    from experiments.lmhubs import models, study
+    from experiments.prediction_hubs import models, study
 
     once(patch, models.lm, "load", lambda *a, **k: None)
     once(patch, models.lm, "check_head")
@@ -171,7 +172,7 @@ def _prediction_hubs(patch) -> dict[str, Any]:
 
 
 def _sbert(patch) -> dict[str, Any]:
-    from experiments import train_sbert
+    from experiments.sbert import study as train_sbert
 
     once(patch, train_sbert, "make_step")
     once(patch, train_sbert.sts, "hubness_of", lambda model, *a, **k: None)
@@ -185,7 +186,7 @@ def _sbert(patch) -> dict[str, Any]:
 
 
 def _diffenc(patch) -> dict[str, Any]:
-    from experiments import train_diffenc
+    from experiments.diffenc import train as train_diffenc
 
     once(patch, train_diffenc, "make_step")
     once(patch, train_diffenc, "make_evaluator")
@@ -201,7 +202,7 @@ def _diffenc(patch) -> dict[str, Any]:
 
 
 def _compare(patch) -> dict[str, Any]:
-    from experiments import compare
+    from experiments.compare import study as compare
 
     for name in ("measure", "resample"):
         once(patch, compare, name, lambda name, *a: name)
@@ -218,14 +219,14 @@ def _compare(patch) -> dict[str, Any]:
 
 
 MAKERS: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "train_diffenc": _diffenc,
+    "diffenc.train": _diffenc,
     "closeness": _closeness,
     "distill": _distill,
     "label_cosine": _label_cosine,
     "hubness": _hubness,
     "hubness --embeddings": _judgement,
     "prediction_hubs": _prediction_hubs,
-    "train_sbert": _sbert,
+    "sbert": _sbert,
     "compare": _compare,
 }
 

@@ -93,6 +93,23 @@ def test_chain_from_canonical_correlations_to_the_logit_distance(pair):
     np.testing.assert_allclose(mean.lhs, 1 - S.logit_distance_sq(*pair) / (3 * values[-1]))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_model_breaks_no_bound_with_its_copy(make_models, seed):
+    """Both sides are rounding then, of the size of what was subtracted: in single precision."""
+    f, g, _, _ = (np.asarray(x, np.float32) for x in make_models(seed))
+    f, g = (np.asarray(x) for x in S.with_bias(f, g, np.ones(len(g), np.float32)))
+    llv = S.llv_distance(f, g, f, g, key=jax.random.key(0), num_sets=20)
+    for found in (
+        bounds.embeddings_below_llv(f, g, f, g, llv),
+        bounds.unembeddings_below_llv(f, g, f, g, llv),
+        bounds.published_llv(f, g, f, g, llv),
+        bounds.cca_below_residual(f, g, f),
+        bounds.residual_below_logit(f, g, f, g),
+        bounds.mcca_above_logit(f, g, f, g),
+    ):
+        assert found.holds, found
+
+
 def test_trace_and_llv_bounds(pair):
     llv = S.llv_distance(*pair, input_sets=SETS)
     f, g, f2, g2 = pair

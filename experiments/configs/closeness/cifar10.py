@@ -11,7 +11,7 @@ is .551 at test losses 1.193 and 1.178, KL 1.131, d_LLV 1.546.
 
 from ml_collections import ConfigDict
 
-from experiments.identifiability.config import closeness_config
+from experiments.closeness.config import closeness_config
 
 
 def get_config(arg: str = "") -> ConfigDict:

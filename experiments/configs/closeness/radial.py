@@ -12,7 +12,7 @@ d_SVD fall with width. Minutes a width on CPU; docs/reproducing.md has what we g
 
 from ml_collections import ConfigDict
 
-from experiments.identifiability.config import closeness_config
+from experiments.closeness.config import closeness_config
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -1,6 +1,6 @@
 """The paper's CIFAR-10 models through TFDS, with the published hyper-parameters.
 
-    python -m experiments.train_diffenc --workdir=DIR \\
+    python -m experiments.diffenc.train --workdir=DIR \\
         --config=experiments/configs/diffenc/cifar10.py:diffenc-32-4 \\
         --config.data.path=TFDS_FOLDER --config.train.num_steps=8_000_000
 
@@ -15,7 +15,7 @@ a step for the 32-layer nets, about 14 hours per million steps on one H100 at 40
 
 from ml_collections import ConfigDict
 
-from experiments.diffusion.config import diffenc_config
+from experiments.diffenc.config import diffenc_config
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -1,6 +1,6 @@
 """DiffEnc, its non-trainable encoder and the VDM baseline on scikit-learn's 8×8 digits.
 
-    python -m experiments.train_diffenc --workdir=DIR \\
+    python -m experiments.diffenc.train --workdir=DIR \\
         --config=experiments/configs/diffenc/digits.py:diffenc
 
 Models of laptop size: `vdmv`, `nt`, `diffenc`, `free`; every published model is accepted too. Real
@@ -17,13 +17,13 @@ inside as the swirl's [−10, 0] is. `vdmv:params` is widened to 248,201 paramet
 with the posterior's variance, `…-optimal` with the best one for each step, learned. All runs of
 the comparison, again to resume:
 
-    python -m experiments.suite_diffenc --config=experiments/configs/diffenc/digits.py \\
+    python -m experiments.diffenc.suite --config=experiments/configs/diffenc/digits.py \\
         --models=vdmv,nt,diffenc,vdmv:short,nt:short,diffenc:short --seeds=5 --workdir=DIR
 """
 
 from ml_collections import ConfigDict
 
-from experiments.diffusion.config import diffenc_config
+from experiments.diffenc.config import diffenc_config
 
 IN_BINS = {"gamma_min": -7.88}
 VARIANTS = {

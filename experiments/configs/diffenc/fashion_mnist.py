@@ -1,6 +1,6 @@
 """DiffEnc on Fashion-MNIST, read from a folder of idx files, at 28×28 or halved to 14×14.
 
-    python -m experiments.train_diffenc --workdir=DIR \\
+    python -m experiments.diffenc.train --workdir=DIR \\
         --config=experiments/configs/diffenc/fashion_mnist.py:diffenc \\
         --config.data.path=FOLDER --config.data.size=14
 
@@ -12,14 +12,14 @@ Nobody has published a comparison at equal capacity: `vdmv:params` is widened to
 (−2 %), `vdmv:flops` has a third block on each arm, 252 MFLOP (−1 %) and 276,897 parameters. The
 comparison that fits one machine, again to resume:
 
-    python -m experiments.suite_diffenc --config=experiments/configs/diffenc/fashion_mnist.py \\
+    python -m experiments.diffenc.suite --config=experiments/configs/diffenc/fashion_mnist.py \\
         --models=vdmv,vdmv:params,vdmv:flops,nt,diffenc --seeds=3 --workdir=DIR \\
         --config.data.path=FOLDER --config.data.size=14 --config.train.num_steps=3000
 """
 
 from ml_collections import ConfigDict
 
-from experiments.diffusion.config import diffenc_config
+from experiments.diffenc.config import diffenc_config
 
 VARIANTS = {"vdmv:params": {"width": 34}, "vdmv:flops": {"num_layers": 3}}
 

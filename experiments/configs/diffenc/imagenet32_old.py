@@ -1,6 +1,6 @@
 """Models of ImageNet width on van den Oord et al.'s ImageNet32, the version that VDM used.
 
-    python -m experiments.train_diffenc --workdir=DIR \\
+    python -m experiments.diffenc.train --workdir=DIR \\
         --config=experiments/configs/diffenc/imagenet32_old.py:diffenc-32-8-imagenet \\
         --config.data.path=TFDS_FOLDER
 
@@ -11,7 +11,7 @@ The two versions give incomparable figures, so their sizes are checked and their
 
 from ml_collections import ConfigDict
 
-from experiments.diffusion.config import diffenc_config
+from experiments.diffenc.config import diffenc_config
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -1,6 +1,6 @@
 """The paper's MNIST models, 28×28 with 256 levels, through TFDS.
 
-    python -m experiments.train_diffenc --workdir=DIR \\
+    python -m experiments.diffenc.train --workdir=DIR \\
         --config=experiments/configs/diffenc/mnist.py:diffenc-8-2 --config.data.path=TFDS_FOLDER
 
 Published protocol: AdamW, 2e-4, batch 128, 2M steps, 5 seeds. To expect (reported second-hand, not
@@ -10,7 +10,7 @@ absolute figure is known to us. On one H100 about ten hours by arithmetic, not m
 
 from ml_collections import ConfigDict
 
-from experiments.diffusion.config import diffenc_config
+from experiments.diffenc.config import diffenc_config
 
 
 def get_config(arg: str = "") -> ConfigDict:

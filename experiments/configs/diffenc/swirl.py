@@ -1,6 +1,6 @@
 """DiffEnc on the two-dimensional, 8-bit swirl of the VDM code, with small MLPs.
 
-    python -m experiments.train_diffenc --workdir=DIR \\
+    python -m experiments.diffenc.train --workdir=DIR \\
         --config=experiments/configs/diffenc/swirl.py:diffenc
 
 Models: `vdmv`, `nt`, `diffenc`, `free`, each also as `<model>:short` on the noise range [−10, 0] in
@@ -11,13 +11,13 @@ fresh points after 4,000 steps, 5 seeds, short range: 5.833 / 5.875 / 5.811, eac
 (results/diffenc/swirl_short.json). Half a minute a run on two quiet cores. All runs of the
 comparison; the same command resumes:
 
-    python -m experiments.suite_diffenc --config=experiments/configs/diffenc/swirl.py \\
+    python -m experiments.diffenc.suite --config=experiments/configs/diffenc/swirl.py \\
         --models=vdmv,nt,diffenc,vdmv:short,nt:short,diffenc:short --seeds=5 --workdir=DIR
 """
 
 from ml_collections import ConfigDict
 
-from experiments.diffusion.config import diffenc_config
+from experiments.diffenc.config import diffenc_config
 
 # Nine octaves: with only the two finest, as for images, an MLP does not resolve the arms (7.5 in
 # place of 6.0 bits/dim after 1,500 steps of vdmv:short).

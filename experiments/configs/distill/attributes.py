@@ -20,7 +20,7 @@ Fashion-MNIST: --config.data.source=fashion_mnist --config.data.path=FOLDER --co
 
 from ml_collections import ConfigDict
 
-from experiments.distillation.config import distill_config, network, plan
+from experiments.distill.config import distill_config, network, plan
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -14,7 +14,7 @@ was not at hand.
 
 from ml_collections import ConfigDict
 
-from experiments.distillation.config import distill_config, network, plan
+from experiments.distill.config import distill_config, network, plan
 
 
 def get_config(arg: str = "") -> ConfigDict:

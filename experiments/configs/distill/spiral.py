@@ -22,7 +22,7 @@ full run. Finetuning on labels: --config.student.start_from=DIR --config.teacher
 
 from ml_collections import ConfigDict
 
-from experiments.distillation.config import distill_config, network, plan
+from experiments.distill.config import distill_config, network, plan
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -13,7 +13,7 @@ teacher .92.
 
 from ml_collections import ConfigDict
 
-from experiments.distillation.config import distill_config, network, plan
+from experiments.distill.config import distill_config, network, plan
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -19,7 +19,7 @@ cores, and four more to encode with MiniLM; the same command again goes on where
 
 from ml_collections import ConfigDict
 
-from experiments.hubspaces.config import hubness_config
+from experiments.hubness.config import hubness_config
 
 
 def get_config(arg: str = "") -> ConfigDict:

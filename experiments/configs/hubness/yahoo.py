@@ -12,7 +12,7 @@ any package at hand.
 
 from ml_collections import ConfigDict
 
-from experiments.hubspaces.config import hubness_config
+from experiments.hubness.config import hubness_config
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -14,7 +14,7 @@ Not run by us: the weights are not to be had here.
 
 from ml_collections import ConfigDict
 
-from experiments.lmhubs.config import (
+from experiments.prediction_hubs.config import (
     CORPORA,
     MISSING,
     PUBLISHED,

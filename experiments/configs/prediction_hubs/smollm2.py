@@ -15,7 +15,7 @@ news, whose hubs follow the frequency in code as well (0.75); |ρ| at most 0.14;
 
 from ml_collections import ConfigDict
 
-from experiments.lmhubs.config import SECOND_HAND, prediction_hubs_config
+from experiments.prediction_hubs.config import SECOND_HAND, prediction_hubs_config
 
 EXPECTED = (
     ("skewness of N_10, contexts to tokens, dot", "43 to 55", SECOND_HAND),

@@ -1,6 +1,6 @@
 """Sentence-BERT on the STS benchmark: three losses, five normalisations, orthogonal targets.
 
-    python -m experiments.train_sbert --workdir=DIR --config.data.folder=DIR_WITH_STS \\
+    python -m experiments.sbert --workdir=DIR --config.data.folder=DIR_WITH_STS \\
         --config=experiments/configs/sbert/sts.py:cos-none
 
 The argument is <loss>-<normalisation>: losses `cos`, `cos_dist`, `euclidean`; normalisations
@@ -17,7 +17,7 @@ epoch each: results/sbert/.
 from ml_collections import ConfigDict
 
 from experiments.runtime.cli import split_arg
-from experiments.text.sbert import LOSSES, NORMALISATIONS
+from experiments.sbert.objectives import LOSSES, NORMALISATIONS
 
 MODELS = [f"{loss}-{norm}" for loss in LOSSES for norm in NORMALISATIONS]
 

@@ -33,7 +33,7 @@ WRONG = {
 # Imports once; each case then runs as the entry point in a process of its own.
 LAUNCH = """
 import json, os, runpy, sys
-import experiments.train_diffenc
+import experiments.diffenc.train
 codes = {}
 for name, arguments in json.loads(sys.argv[1]).items():
     child = os.fork()
@@ -41,7 +41,7 @@ for name, arguments in json.loads(sys.argv[1]).items():
         os.dup2(os.open(name + ".out", os.O_CREAT | os.O_WRONLY), 1)
         os.dup2(os.open(name + ".err", os.O_CREAT | os.O_WRONLY), 2)
         sys.argv = ["train_diffenc", *arguments]
-        runpy.run_module("experiments.train_diffenc", run_name="__main__", alter_sys=True)
+        runpy.run_module("experiments.diffenc.train", run_name="__main__", alter_sys=True)
     codes[name] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 print(json.dumps(codes))
 """

@@ -1,0 +1,148 @@
+"""Evaluates a trained run: bits/dim of the whole test split with its Monte-Carlo error.
+
+python -m experiments.diffenc.evaluate --workdir=DIR [--times_per_image=32] [--against=OTHER] \
+    [--volatility=optimal]
+
+Writes DIR/eval.json (means, errors, loss per t), DIR/eval_per_image.npz (each image's terms and all
+draws), and pictures of the loss per t, the training curves and, where the model has an encoder, of
+the encodings over depth. With --against=OTHER, an evaluated run on the same data, also
+DIR/against.json: paired differences on the same images, times and noise. With
+--volatility=optimal the bound is also taken at u*, the volatility that training images say is
+best, and its gain reported: a valid bound for any trained run. All of it is on DIR/report.html.
+"""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from diffenc.likelihood import dequantise
+from experiments.diffenc import encoder_figures, figures, page, volatility
+from experiments.diffenc.evaluation import PARTS, PerImage, load_per_image, make_evaluator
+from experiments.diffenc.run import Run, load_trained
+from experiments.diffenc.significance import paired_difference
+from experiments.runtime import cli
+from experiments.runtime.errors import nearest
+from experiments.runtime.manifest import environment, write_json
+from experiments.runtime.metrics import read_metrics
+
+OPTIONS = {
+    "times_per_image": (int, "Draws of t for each image; default: the config's."),
+    "volatility": (str, "`optimal`: also the bound at the best volatility; default: the config's."),
+    "against": (str, "Folder of an evaluated run to subtract from this one."),
+}
+PER_IMAGE = "eval_per_image.npz"
+DEPTHS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+
+
+def evaluate(
+    workdir: pathlib.Path, times_per_image: int | None = None, choice: str | None = None
+) -> dict[str, Any]:
+    """Evaluates the EMA weights of the run in `workdir`; returns what eval.json holds."""
+    run, state = load_trained(workdir)
+    settings = run.config.eval
+    times = times_per_image or settings.times_per_image
+    choice = choice or settings.get("volatility")  # absent from the configs of older runs
+    if choice is not None and choice not in volatility.CHOICES:
+        raise nearest(choice, volatility.CHOICES, "volatility")
+    best = volatility.from_training(run, state.ema) if choice else None
+
+    def bound(u=None) -> PerImage:
+        evaluator = make_evaluator(
+            run.model,
+            run.source.test,
+            times_per_image=times,
+            batch_size=settings.batch_size,
+            key=jax.random.key(settings.seed),
+            mesh=run.mesh,
+            volatility=u,
+        )
+        return evaluator(state.ema)
+
+    per_image = bound()
+    result = {
+        "model": run.config.model.name,
+        "seed": run.config.seed,
+        "step": int(state.step),
+        "data": run.source.facts(),
+        "times_per_image": times,
+        "summary": per_image.summary(),
+        "by_time": per_image.by_time(),
+        "environment": environment(),
+    }
+    if best is not None:
+        at_best = bound(volatility.chosen(best))
+        gain = paired_difference(per_image, at_best)
+        result["optimal_volatility"] = best | {"summary": at_best.summary(), "difference": gain}
+    write_json(workdir / "eval.json", result)
+    per_image.save(workdir / PER_IMAGE)
+    page.add_figures(_draw(workdir, run, state.ema, result), workdir)
+    return result
+
+
+def _draw(
+    workdir: pathlib.Path, run: Run, params: Any, result: dict[str, Any]
+) -> dict[str, Figure]:
+    name = run.config.model.name
+    drawn = {"loss_by_time": figures.loss_by_time({name: result["by_time"]})}
+    if history := read_metrics(workdir / "metrics.jsonl"):  # an imported run has none yet
+        drawn["training"] = figures.training_curves({name: history})
+    if len(run.source.shape) == 3:
+        drawn["encodings"] = draw_encodings(run, params)
+    if best := result.get("optimal_volatility"):
+        drawn["volatility"] = encoder_figures.volatility(best)
+    return drawn
+
+
+def draw_encodings(run: Run, params: Any, num: int = 4):
+    """x_t over depth for the first test images, with x_t − x below."""
+    codes = run.source.test.take(np.arange(num))["codes"]
+    x = np.asarray(dequantise(codes, run.source.levels))
+
+    def at_depth(t):
+        gamma = run.model.gamma(params, np.full(num, t, np.float32))
+        return run.model.encode(params, x, gamma)[0]
+
+    encoded = jax.jit(lambda: [at_depth(t) for t in DEPTHS])()
+    return figures.encodings(x, np.stack(encoded), DEPTHS)
+
+
+def subtract(workdir: pathlib.Path, other: pathlib.Path) -> dict[str, dict[str, float]]:
+    """This run less `other`, term by term, with its errors; also written to against.json."""
+    first, second = (load_per_image(folder / PER_IMAGE) for folder in (other, workdir))
+    differences = paired_difference(first, second)
+    facts = {"other": other.name, "differences": differences, "environment": environment()}
+    write_json(workdir / "against.json", facts)
+    page.write(workdir)
+    return differences
+
+
+def table(summary: Mapping[str, float]) -> str:
+    """The summary's lines for a terminal: bits/dim of each term ± its Monte-Carlo error."""
+    lines = []
+    for name in ("bits_per_dim", *PARTS):
+        error = summary.get(f"{name}_mc_error")
+        shown = "" if error is None else f" ± {error:.6f} (times and noise)"
+        lines.append(f"{name:18s} {summary[name]:.6f}{shown}")
+    return "\n".join(lines)
+
+
+def main(times_per_image: int | None, volatility: str | None, against: str | None) -> None:
+    result = evaluate(cli.workdir(), times_per_image, volatility)
+    print(table(result["summary"]))
+    if best := result.get("optimal_volatility"):
+        row, total = best["difference"]["bits_per_dim"], best["summary"]["bits_per_dim"]
+        print(f"at the optimal volatility {total:.6f}: {row['difference']:+.6f}", end=" ")
+        print(f"± {row['image_error']:.6f} (images) ± {row['mc_error']:.6f} (noise)")
+    if against:
+        for term, row in subtract(cli.workdir(), pathlib.Path(against)).items():
+            errors = f"± {row['image_error']:.6f} (images) ± {row['mc_error']:.6f} (noise)"
+            print(f"{term:18s} less that of {against}: {row['difference']:+.6f} {errors}")
+    print(f"all of it, with pictures: {cli.workdir() / 'report.html'}")
+
+
+if __name__ == "__main__":
+    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)

@@ -1,0 +1,68 @@
+"""The Fréchet distance of a run's samples from its data, in features of your own choice.
+
+python -m experiments.diffenc.frechet --workdir=DIR --features=FILE.py:FUNCTION \
+    [--split=test|train] [--num=10000]
+
+FUNCTION takes integer codes [n, h, w, c] and returns features [n, d]; FILE.py is run. Samples are
+those of DIR/samples.npz, from experiments.diffenc.sample. Writes DIR/frechet.json with the
+extractor's name and digest, and DIR/report.html. It is not FID: that name belongs to the features
+of one particular Inception network.
+"""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from experiments.diffenc import page
+from experiments.diffenc.frechet_distance import extract, frechet_distance, load_extractor
+from experiments.diffenc.run import load_config, make_run
+from experiments.runtime import cli
+from experiments.runtime.errors import UserError
+from experiments.runtime.manifest import environment, write_json
+
+OPTIONS = {
+    "features": (str, "FILE.py:FUNCTION, from codes [n, h, w, c] to features [n, d]."),
+    "split": (str, "Images to compare with: test (default) or train."),
+    "num": (int, "At most so many samples and images; default: all samples."),
+}
+
+
+def measure(
+    workdir: pathlib.Path, features: str, split: str = "test", num: int | None = None
+) -> dict[str, Any]:
+    """The distance of the run in `workdir`; returns what frechet.json holds."""
+    if split not in ("test", "train"):
+        raise UserError(f"--split={split}: accepted are test and train")
+    if not (path := workdir / "samples.npz").exists():
+        raise UserError(f"{path} is missing; run experiments.diffenc.sample on that run first")
+    extractor, facts = load_extractor(features)
+    source = make_run(load_config(workdir)).source
+    samples = np.load(path)["codes"][:num]
+    images = getattr(source, split)
+    chosen = np.random.default_rng(0).permutation(images.size)[: len(samples)]
+    ours = extract(extractor, samples)
+    theirs = extract(extractor, images.take(np.sort(chosen))["codes"])
+    result = {
+        "frechet_distance": frechet_distance(ours, theirs),
+        "features": facts | {"dimensions": ours.shape[1]},
+        "num_samples": len(samples),
+        "num_images": len(theirs),
+        "split": split,
+        "data": source.facts(),
+        "environment": environment(),
+    }
+    write_json(workdir / "frechet.json", result)
+    page.write(workdir)
+    return result
+
+
+def main(features: str | None, split: str | None, num: int | None) -> None:
+    if not features:
+        raise UserError("--features=FILE.py:FUNCTION is missing; --help explains")
+    result = measure(cli.workdir(), features, split or "test", num)
+    print(f"Fréchet distance {result['frechet_distance']:.6f} in {result['features']['extractor']}")
+
+
+if __name__ == "__main__":
+    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)

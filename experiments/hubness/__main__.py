@@ -1,0 +1,53 @@
+"""Hubness of an embedding space before and after every reduction, and what it does to kNN.
+
+python -m experiments.hubness --config=experiments/configs/hubness/ag_news.py:static \
+    --workdir=DIR --config.texts=ag_news:AG_NEWS_TEST.csv.gz [--record=results/hubness/NAME.json]
+
+DIR receives embeddings/ and outcomes/ (an interrupted run continues), record.json, tables.md,
+figures/ and report.html. For an embedding of your own, without a config:
+
+python -m experiments.hubness --embeddings=FILE [--labels=FILE] [--metric=cosine] [--workdir=DIR]
+
+says how hubby it is, what that costs and which reduction to use. FILE is .npy, .npz[:NAME],
+.safetensors[:NAME], .csv, .tsv, .parquet[:COLUMN] or the text form of word2vec; labels are a vector
+or column of such a file, or the lines of any other text file.
+"""
+
+from experiments.hubness import verdict
+from experiments.hubness.study import JUDGEMENT, STUDY, judge, prepare_judgement
+from experiments.runtime import cli, study
+from experiments.runtime.errors import UserError
+
+OPTIONS = {
+    "embeddings": (str, "Judge the rows of this file instead of running a config."),
+    "labels": (str, "One label a row, for --embeddings."),
+    "metric": (str, "euclidean (l2) or cosine (angular), for --embeddings; default cosine."),
+    "max_points": (int, "Rows sampled of --embeddings; default 20,000."),
+}
+
+
+def main(embeddings, labels, metric, max_points, **publishing) -> int:
+    if not embeddings:
+        if labels or metric or max_points:
+            raise UserError("--labels, --metric and --max_points go with --embeddings=FILE")
+        if cli.config() is None:
+            raise UserError("give --config=FILE.py:ARG and --workdir=DIR, or --embeddings=FILE")
+        return study.command(STUDY, cli.config(), **publishing)
+    if cli.config() is not None:
+        raise UserError("--embeddings=FILE needs no config")
+    config = {
+        "embeddings": embeddings,
+        "labels": labels,
+        "metric": metric or "cosine",
+        "max_points": max_points or 20_000,
+    }
+    if cli.has_workdir():
+        return study.command(JUDGEMENT, config, **publishing)
+    if any(publishing.values()):
+        raise UserError("--record, --json and --init_from go with --workdir=DIR")
+    print(verdict.as_markdown(judge(prepare_judgement(config), print)))
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main, options=OPTIONS | study.OPTIONS, needs_config=False)

@@ -1,0 +1,157 @@
+"""Is my embedding hubby? What it costs, and which reduction to use."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+import hubness
+from experiments.hubness import verdict
+from experiments.hubness.evaluate import K_HUBNESS, hubness_of, vote
+from experiments.hubness.methods import FEATURES, parse, search
+from experiments.runtime.errors import UserError
+from hubness import significance
+
+TRIED = ("none", "centre", "f-norm-inductive", "csls", "local_scaling", "nicdm", "mp_gauss")
+TRIED += ("f-norm-inductive+nicdm",)
+SHOWN_HUBS = 5
+TIMED = 1.5  # seconds of searches that a time is the least of: others may use the machine
+
+
+def advise(
+    x: Float[np.ndarray, "n d"],
+    labels: Int[np.ndarray, "n"] | None,
+    *,
+    metric: str,
+    max_points: int,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Hubness, leave-one-out error and seconds of each method, and what follows from them.
+
+    More than `max_points` rows are sampled. Searches are timed after compilation. `counts` holds
+    N_10 of the rows used under each method.
+    """
+    check(x, labels, metric, max_points)
+    n, rows = len(x), np.arange(len(x))
+    if n > max_points:
+        rows = np.sort(np.random.default_rng(seed).choice(n, max_points, replace=False))
+        x, labels = x[rows], None if labels is None else labels[rows]
+    duplicates = len(x) - len(np.unique(x, axis=0))
+    if len(x) - duplicates < least():
+        raise UserError(
+            f"only {len(x) - duplicates} of {len(x):,} rows differ; at least {least()} different "
+            "embeddings are needed"
+        )
+    found: dict[str, Any] = {
+        "num_rows": n,
+        "num_used": len(x),
+        "width": x.shape[1],
+        "metric": metric,
+        "duplicates": duplicates,
+    }
+    if labels is not None:
+        found["error_of_largest_class"] = 1 - float(np.bincount(labels).max()) / len(labels)
+    found |= _tried(x, labels, metric, say)
+    plain = found["counts"]["none"]
+    top = np.argsort(-plain, kind="stable")[:SHOWN_HUBS]
+    found["hubs"] = [(int(rows[i]), int(plain[i])) for i in top]
+    found["recommended"] = verdict.recommend(found["methods"])
+    return found
+
+
+def least() -> int:
+    """The fewest rows of which neighbourhoods say anything."""
+    return 2 * K_HUBNESS + 2
+
+
+def check(x: np.ndarray, labels: np.ndarray | None, metric: str, max_points: int) -> None:
+    """UserError for rows or labels of which nothing can be said."""
+    n = len(x)
+    if min(n, max_points) < least():
+        raise UserError(
+            f"{min(n, max_points)} embeddings are too few for neighbourhoods of {K_HUBNESS}: at "
+            f"least {least()} are needed"
+        )
+    zero = np.flatnonzero(~x.any(axis=1))
+    if metric == "cosine" and len(zero):
+        raise UserError(
+            f"{len(zero):,} rows are zero, the first is row {zero[0]:,}: they have no direction, "
+            "so no cosine; remove them or give --metric=euclidean"
+        )
+    if labels is None:
+        return
+    if len(labels) != n:
+        raise UserError(
+            f"{len(labels):,} labels for {n:,} embeddings; one label a row, in the same order, is "
+            "needed"
+        )
+    sizes = np.bincount(labels)
+    if len(sizes) == 1:
+        raise UserError("all labels are the same; give two classes or more, or leave out --labels")
+    if 2 * np.sum(sizes == 1) > n:
+        raise UserError(
+            f"{np.sum(sizes == 1):,} of {n:,} rows are the only one of their label; labels are "
+            "classes with several rows each, not numbers of rows or measurements"
+        )
+
+
+def _tried(x, labels, metric, say) -> dict[str, Any]:
+    """The row of each method, its counts, and why some were left out."""
+    methods, right, counts, left_out = [], {}, {}, {}
+    for name in TRIED:
+        say(f"{name} ...")
+        try:
+            row, counts[name], right[name] = _try(name, x, labels, metric)
+        except ValueError as error:
+            # A row at the centre has no cosine once the space is centred.
+            if name == "none":
+                raise
+            left_out[name] = str(error)
+            continue
+        methods.append(row)
+        row["slowdown"] = row["seconds"] / methods[0]["seconds"]
+        if labels is not None:
+            row["p_value"] = significance.mcnemar(right["none"], right[name]).p_value
+    return {"methods": methods, "counts": counts, "left_out": left_out}
+
+
+def _try(
+    name: str, x: np.ndarray, labels: np.ndarray | None, metric: str
+) -> tuple[dict[str, Any], Int[np.ndarray, "n"], Bool[np.ndarray, "n"] | None]:
+    method = parse(name)
+    everything = np.arange(len(x))
+    run = lambda: search(
+        method,
+        FEATURES[method.feature](x, everything, 0),
+        None,
+        K_HUBNESS,
+        metric=metric,
+        local_k=K_HUBNESS,
+    )
+    seconds, found = _timed(run)
+    row = {"method": name, "seconds": seconds} | hubness_of(found.index, len(x))
+    counts = np.asarray(hubness.k_occurrence(found.index, len(x)))
+    if labels is None:
+        return row, counts, None
+    near = labels[found.index]
+    wrong = near != labels[:, None]
+    hubs = (counts >= 2 * K_HUBNESS)[found.index]
+    row["bad_rate"] = float(np.mean(wrong))
+    row["bad_by_hubs"] = float(np.mean(hubs[wrong])) if wrong.any() else 0.0
+    right = vote(near, np.ones(near.shape), int(labels.max()) + 1)[-1] == labels
+    return row | {"error": float(1 - right.mean())}, counts, right
+
+
+def _timed(run: Callable[[], Any]) -> tuple[float, Any]:
+    """The least seconds of some runs after the first, and what a run gave."""
+    run()
+    spent: list[float] = []
+    while True:
+        start = time.perf_counter()
+        found = run()
+        spent.append(time.perf_counter() - start)
+        if sum(spent) > TIMED or len(spent) == 5:
+            return min(spent), found

@@ -1,0 +1,250 @@
+"""Every method on every split of an embedding space, and the judgement of one of your own."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.arrays import read_labels, read_matrix
+from experiments.data.texts import sources
+from experiments.hubness import advice, made_up, summary, tables, verdict
+from experiments.hubness.evaluate import Outcome, Split, compare, evaluate, half_split
+from experiments.hubness.figures import figures, occurrence
+from experiments.hubness.methods import Method, all_methods
+from experiments.models.sentence import spaces
+from experiments.runtime import row_progress as progress
+from experiments.runtime import study
+from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.files import digest_of
+from experiments.runtime.store import Part
+from experiments.runtime.study import Config, Record, Study
+from experiments.runtime.workspace import Workspace
+
+# Other libraries' names of the two metrics.
+METRICS = {"angular": "cosine", "cosine": "cosine", "euclidean": "euclidean", "l2": "euclidean"}
+_ACCEPTED = f"accepted are {', '.join(METRICS)}"
+_OTHER_METRICS = dict.fromkeys(
+    ("ip", "dot", "inner_product"),
+    "inner products are no distances; give cosine, which they are of rows of unit length",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared(study.Prepared):
+    """Texts with their labels, the space that they are embedded in, splits and methods."""
+
+    texts: sources.Texts | None = None
+    embed: spaces.Embedder | None = None
+    splits: tuple[Split, ...] = ()
+    methods: tuple[Method, ...] = ()
+    left_out: tuple[Method, ...] = ()
+
+
+def prepare(config: Config) -> Prepared:
+    """Texts, space, splits and methods. Raises `UserError` for what is missing or unknown."""
+    if config["metric"] not in ("euclidean", "cosine"):
+        raise nearest(config["metric"], ("euclidean", "cosine"), "metric")
+    if config["local_k"] < 1 or not config["seeds"]:
+        raise UserError(
+            f"local_k is {config['local_k']} and seeds are {config['seeds']}: at least 1 and one "
+            "seed are needed"
+        )
+    methods = all_methods(config["methods"])
+    texts, embed, splits = _read(config)
+    kept, left_out = possible(methods, splits)
+    return Prepared(
+        config=config,
+        digests={"texts": texts.sha256},
+        facts={"name": texts.name, "sha256": texts.sha256},
+        texts=texts,
+        embed=embed,
+        splits=tuple(splits),
+        methods=tuple(kept),
+        left_out=tuple(left_out),
+    )
+
+
+def _read(config: Config) -> tuple[sources.Texts, spaces.Embedder, list[Split]]:
+    """Texts, the space, and one split a seed, or the published one where train is given."""
+    if config["smoke"]:
+        x, texts = made_up.blobs(seed=0)
+        splits = [half_split(len(x), texts.labels, seed) for seed in config["seeds"]]
+        return texts, lambda texts, store=None, say=None: x, splits
+    if not config["texts"]:
+        raise UserError("--config.texts=NAME:FILE is missing, for example ag_news:FILE.csv.gz")
+    texts = sources.load(config["texts"])
+    embed = spaces.embedder(config["space"], seed=config["space_seed"])
+    if not config["train_texts"]:
+        n = len(texts.texts)
+        return texts, embed, [half_split(n, texts.labels, seed) for seed in config["seeds"]]
+    points = sources.load(config["train_texts"], split="train")
+    train, test = np.split(np.arange(len(points.texts) + len(texts.texts)), [len(points.texts)])
+    joined = sources.Texts(
+        f"{points.name} and {texts.name}",
+        (*points.texts, *texts.texts),
+        np.concatenate([points.labels, texts.labels]),
+        texts.classes,
+        texts.sha256,
+    )
+    return joined, embed, [Split(seed, train, test) for seed in config["seeds"]]
+
+
+def possible(
+    methods: Sequence[Method], splits: Sequence[Split]
+) -> tuple[list[Method], list[Method]]:
+    """The methods that these sizes allow, and the others."""
+    size = max(max(len(split.train), len(split.test)) for split in splits)
+    most = lambda method: method.kind and method.kind.max_points
+    ruled_out = [m for m in methods if most(m) and size > most(m)]
+    return [m for m in methods if m not in ruled_out], ruled_out
+
+
+def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
+    """The outcome of every method on every split, and their summary."""
+    config, texts = prepared.config, prepared.texts
+    line = progress.line(config["space"])
+    x = prepared.embed(texts.texts, space.at("embeddings").store, line)
+    for method in prepared.left_out:
+        space.say(f"left out: {method.name} is limited to {method.kind.max_points:,} points")
+    rows, counts = _outcomes(prepared, x, space)
+    space.write_arrays("counts.npz", counts)
+    null = rows[0]["query"]
+    return {
+        "space": config["space"],
+        "metric": config["metric"],
+        "local_k": config["local_k"],
+        "seeds": [split.seed for split in prepared.splits],
+        "data": _facts(x, texts, prepared.splits[0]),
+        "null": {n: null[f"{n}_null"] for n in ("skewness", "robin_hood", "antihub_rate")},
+        "rows": rows,
+        "summary": summary.summarise(rows),
+    }
+
+
+def _outcomes(
+    prepared: Prepared, x: np.ndarray, space: Workspace
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """The row of every method on every split, and N_10 under each method on the first split."""
+    config, labels, store = prepared.config, prepared.texts.labels, space.at("outcomes")
+    digest = digest_of([x, labels])
+    options = {name: config[name] for name in ("metric", "local_k")}
+    rows, counts = [], {}
+    for split in prepared.splits:
+        base: Outcome | None = None
+        for method in prepared.methods:
+            start = time.perf_counter()
+            inputs = {"data": digest, "method": method.name, "split": split.seed, **options}
+            inputs |= {"train": split.train, "test": split.test}
+            compute = lambda method=method, split=split: _as_part(
+                evaluate(method, x, labels, split, **options)
+            )
+            outcome = _of_part(store.part(f"{method.name}-{split.seed}", inputs, compute))
+            base = base or outcome
+            rows.append(outcome.row | {"mcnemar": compare(base, outcome)})
+            if split is prepared.splits[0]:
+                counts[method.name] = outcome.counts
+            space.say(_line(rows[-1], time.perf_counter() - start))
+    return rows, counts
+
+
+def _as_part(outcome: Outcome) -> Part:
+    part = dataclasses.asdict(outcome)
+    return {name: value for name, value in part.items() if value is not None}
+
+
+def _of_part(part: Part) -> Outcome:
+    return Outcome(part["row"], part["counts"], part["index"], part.get("right"))
+
+
+def _facts(x: np.ndarray, texts: sources.Texts, split: Split) -> dict[str, Any]:
+    return {
+        "name": texts.name,
+        "sha256": texts.sha256,
+        "num_rows": len(x),
+        "width": x.shape[1],
+        "num_classes": len(texts.classes),
+        "duplicates": len(x) - len(np.unique(x, axis=0)),
+        "num_train": len(split.train),
+        "num_test": len(split.test),
+    }
+
+
+def _line(row: dict[str, Any], seconds: float) -> str:
+    found = row["query"]
+    error = f"  error {100 * row['uniform']['error']:.2f} %" if "uniform" in row else ""
+    return (
+        f"seed {row['seed']}  {row['method']}: skewness {found['skewness']:.2f}  Robin Hood "
+        f"{found['robin_hood']:.3f}{error}  ({seconds:.1f} s)"
+    )
+
+
+def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figure]:
+    """The figures, with neighbours and labels of the first split's points."""
+    split, labels, store = prepared.splits[0], prepared.texts.labels, space.at("outcomes").store
+    parts = {m.name: store.read(f"{m.name}-{split.seed}") for m in prepared.methods}
+    outcomes = {name: _of_part(part) for name, part in parts.items()}
+    return figures(record, outcomes, None if labels is None else labels[split.train])
+
+
+STUDY = Study("hubness", prepare, run, draw, tables)
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged(study.Prepared):
+    """Embeddings with classes, if any, as `advice.advise` takes them."""
+
+    x: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
+    classes: np.ndarray | None = None
+
+
+def prepare_judgement(config: Config) -> Judged:
+    """Reads the embeddings that `config` names, with `labels`, `metric` and `max_points`."""
+    if config["metric"] not in METRICS:
+        raise UserError(
+            f"--metric={config['metric']}: {_OTHER_METRICS.get(config['metric'], _ACCEPTED)}"
+        )
+    x = read_matrix(config["embeddings"], labels=config["labels"])
+    classes = None if config["labels"] is None else read_labels(config["labels"])
+    advice.check(x, classes, METRICS[config["metric"]], config["max_points"])
+    return Judged(config, {"embeddings": digest_of([x, classes])}, x=x, classes=classes)
+
+
+def judge(prepared: Judged, say: study.Say) -> dict[str, Any]:
+    """The practitioner's answer; `counts` holds N_10 under each method."""
+    config = prepared.config
+    try:
+        return advice.advise(
+            prepared.x,
+            prepared.classes,
+            metric=METRICS[config["metric"]],
+            max_points=config["max_points"],
+            say=say,
+        )
+    except ValueError as error:
+        raise UserError(f"{config['embeddings']}: {error}") from error
+
+
+def run_judgement(prepared: Judged, space: Workspace) -> dict[str, Any]:
+    """The answer, kept as a part."""
+    compute = lambda: _flat(judge(prepared, space.say))
+    inputs = {**prepared.config, **prepared.digests}
+    part = space.part("judgement", inputs, compute)
+    return part["found"] | {"source": prepared.config["embeddings"]}
+
+
+def _flat(found: dict[str, Any]) -> Part:
+    counts = found.pop("counts")
+    return {"found": found} | {f"counts_{name}": value for name, value in counts.items()}
+
+
+def draw_judgement(record: Record, prepared: Judged, space: Workspace) -> dict[str, Figure]:
+    """How often points are neighbours, plain and as recommended."""
+    part = space.store.read("judgement")
+    shown = dict.fromkeys(("none", record["recommended"]))
+    return {"occurrence": occurrence({name: part[f"counts_{name}"] for name in shown})}
+
+
+JUDGEMENT = Study("hubness", prepare_judgement, run_judgement, draw_judgement, verdict)

@@ -1,0 +1,1 @@
+"""Models that are read from files: sentence encoders and language models."""

@@ -1,0 +1,1 @@
+"""Language models, one architecture a file, and what is read off them."""

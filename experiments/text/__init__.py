@@ -1,1 +1,0 @@
-"""Texts, sentence encoders and causal language models: what the text experiments read and run."""

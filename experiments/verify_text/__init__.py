@@ -1,0 +1,1 @@
+"""Our text models against the PyTorch reference."""

@@ -1,0 +1,99 @@
+"""Oracles: an uninterrupted run, bit for bit; embeddings of the encoder that was saved."""
+
+import contextlib
+import importlib.util
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.models.sentence import encoder as sentence
+from experiments.runtime import study
+from experiments.runtime.checkpoint import Checkpointer
+from experiments.runtime.errors import UserError
+from experiments.runtime.files import read_json
+from experiments.runtime.metrics import read_metrics
+from experiments.sbert import sts
+from experiments.sbert import study as train_sbert
+
+CONFIG = pathlib.Path(__file__).parents[3] / "experiments" / "configs" / "sbert" / "sts.py"
+
+
+def smoke(arg="euclidean-c+n:smoke", **changes):
+    spec = importlib.util.spec_from_file_location("sts", CONFIG)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config(arg)
+    config.train.update(changes)
+    return config
+
+
+def train(config, folder):
+    """The last state of a run in `folder`."""
+    study.run(train_sbert.STUDY, config, study.Request(folder), say=lambda line: None)
+    template = train_sbert.prepare(config.to_dict()).state_factory().abstract()
+    with contextlib.closing(Checkpointer(folder / "checkpoints")) as saved:
+        return jax.device_get(saved.restore(template).state)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("straight")
+    return folder, train(smoke(), folder)
+
+
+def test_training_starts_from_the_model_and_lowers_the_loss(run):
+    folder, state = run
+    losses = [r["loss"] for r in read_metrics(folder / "metrics.jsonl") if r["split"] == "train"]
+    assert len(losses) == 4 and losses[-1] < losses[0]
+    start = train_sbert.prepare(smoke().to_dict()).model.params["word"]["embedding"]
+    moved = np.abs(state.params["word"]["embedding"] - start)
+    # Warm-up and eight steps of at most the learning rate, 1e-2, each.
+    assert 0 < moved.max() < 8.1e-2
+
+
+def test_a_resumed_run_equals_a_straight_one(run, tmp_path, monkeypatch):
+    folder, straight = run
+    saves = []
+    evaluate = train_sbert.Judge.__call__
+
+    def interrupted(self, state):
+        # At the second evaluation, after the save at step 4 and before the one at step 8.
+        if state.step == 8 and not saves:
+            saves.append(8)
+            raise KeyboardInterrupt
+        return evaluate(self, state)
+
+    monkeypatch.setattr(train_sbert.Judge, "__call__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(smoke(), tmp_path)
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["4"]
+    resumed = train(smoke(), tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, resumed, straight)
+    assert read_metrics(tmp_path / "metrics.jsonl") == read_metrics(folder / "metrics.jsonl")
+
+
+def test_the_best_encoder_is_kept_and_judged(run):
+    folder, _ = run
+    result = read_json(folder / "record.json")
+    scores = {
+        r["step"]: r["spearman"]
+        for r in read_metrics(folder / "metrics.jsonl")
+        if r["split"] == "test"
+    }
+    best = {"dev_spearman": max(scores.values()), "step": max(scores, key=scores.get)}
+    assert result["best"] == best
+    model = sentence.load(folder / "best", max_length=16)
+    test = train_sbert.prepare(smoke().to_dict()).test
+    expected = sts.sts_spearman(model, test, loss="euclidean", normalisation="c+n")
+    assert abs(result["after"]["sts_test_spearman"] - expected) < 1e-9
+    assert result["before"]["hubness_sts"]["k"] == 10
+
+
+def test_missing_data_says_what_to_give(tmp_path):
+    config = smoke("cos-none")
+    with config.unlocked():
+        config.model.folder = str(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no model folder"):
+        train_sbert.prepare(config.to_dict())
