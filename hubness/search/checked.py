@@ -59,7 +59,7 @@ def precisely(run: Callable[..., T], *arrays: Checked | None, ranged: bool = Tru
     double = jnp.result_type(float) == np.float64
     if double or inputs.is_traced(*given) or not any(map(_needs_double, given)):
         return run(*_alike(arrays))
-    with jax.enable_x64(True):
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         found = run(*_alike(arrays, np.float64))
         return jax.tree.map(lambda a: _single(a, ranged), found)
 
@@ -72,7 +72,8 @@ def _alike(arrays: tuple[Checked | None, ...], dtype=None) -> list[Array | None]
 
 
 def _needs_double(x: Checked) -> bool:
-    top = float(abs(x).max())
+    with jax.ensure_compile_time_eval():  # known, though something else may be traced
+        top = float(abs(x).max())
     if top > MOST or 0 < top < LEAST:
         return True
     return x.dtype == np.float64 and not np.array_equal(x.astype(np.float32), x)
@@ -104,7 +105,8 @@ def directions(*arrays: Checked | None) -> None:
     for x in arrays:
         if x is None or inputs.is_traced(x):
             continue
-        zero = ~np.asarray((x != 0).any(axis=1))
+        with jax.ensure_compile_time_eval():
+            zero = ~np.asarray((x != 0).any(axis=1))
         if zero.any():
             raise ValueError(
                 f"{int(zero.sum())} rows are zero, the first is row {int(np.argmax(zero))}: they "
