@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from matplotlib.figure import Figure
 
+from experiments.diffenc import training
 from experiments.reporting import figures
 from experiments.reporting.html import NAME, Page
 from experiments.reporting.markdown import Cell, Column, Table, Value, code, of_records
@@ -64,12 +65,15 @@ def tables(run: Mapping[str, Record]) -> list[Table]:
         "steps": _steps,
         "inspect": _path_cost,
         "frechet": _frechet,
+        "record": training.table,
     }
     return [make(run[name]) for name, make in makers.items() if name in run]
 
 
 def verdict(run: Mapping[str, Record]) -> str:
     """What the evaluation found, or that there is none yet."""
+    if "eval" not in run and "record" in run:
+        return training.verdict(run["record"])
     if "eval" not in run:
         plan = run.get("config", {}).get("train", {}).get("num_steps")
         length = "" if plan is None else f" Training is planned for {plan:,} steps."

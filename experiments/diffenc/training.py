@@ -18,12 +18,16 @@ def meaning(record: Record) -> tuple[str, ...]:
 
 
 def tables(record: Record) -> list[Table]:
+    return [table(record)]
+
+
+def table(record: Record) -> Table:
     """The last lines of metrics.jsonl."""
     last = {split: record["last"][split] for split in SPLITS if split in record["last"]}
     rows = [[SPLITS[s], line["step"], *(line[t] for t in TERMS)] for s, line in last.items()]
     header = [*columns("of"), Column("step", format=",")]
     header += [Column(term, format=".4f", better="lower") for term in ("total", *TERMS[1:])]
-    return [Table(header, rows, "The last figures of training")]
+    return Table(header, rows, "The last figures of training")
 
 
 def verdict(record: Record) -> str:

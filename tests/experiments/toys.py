@@ -174,10 +174,12 @@ def _prediction_hubs(patch) -> dict[str, Any]:
 def _sbert(patch) -> dict[str, Any]:
     from experiments.sbert import study as train_sbert
 
+    small = {"num_steps": 4, "save_every": 2, "eval_every": 2, "log_every": 2}
+    small = {f"train.{name}": value for name, value in small.items()}
     once(patch, train_sbert, "make_step")
     once(patch, train_sbert.sts, "hubness_of", lambda model, *a, **k: None)
     return {
-        "config": _config("sbert.sts", "cos-none:smoke", **{"train.num_steps": 4}),
+        "config": _config("sbert.sts", "cos-none:smoke", **small),
         "wrong": {"train.learning_rate": -1.0},
         "change": {"train.log_every": 1},
         "fixed": {"train.batch_size": 8},
