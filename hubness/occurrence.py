@@ -118,7 +118,8 @@ def checked_index(index: Given, n: int) -> Int[Array, "m k"]:
             "one row a query and one column a neighbour."
         )
     if given.size and not inputs.is_traced(given):
-        low, high = int(given.min()), int(given.max())
+        with jax.ensure_compile_time_eval():  # known, though something else may be traced
+            low, high = int(given.min()), int(given.max())
         if low < 0 or high >= n:
             raise ValueError(
                 f"neighbour indices run from {low} to {high} but there are n={n} points; drop rows "

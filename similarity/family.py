@@ -24,8 +24,9 @@ def log_probs(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Arr
 
     Formed from centred unembeddings, so that a translation of g leaves no rounding.
     """
-    f, g = checks.model(f, g, centre=True)
-    return jax.nn.log_softmax(_product(f, _centred(g)), axis=-1)
+    log_p, overflowed = _log_probs(*checks.model(f, g, centre=True))
+    _refuse_overflow(overflowed)
+    return log_p
 
 
 def log_partition(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array, " n"]:
@@ -94,12 +95,25 @@ def apply_gauge(
 
 def _product(f: Float[Array, "n m"], g: Float[Array, "k m"]) -> Float[Array, "n k"]:
     u = jnp.matmul(f, g.T, precision=HIGHEST)
-    if inputs.surely(lambda u: ~jnp.isfinite(u).all(), u):
-        raise ValueError(
-            f"the logits f(x)·g(y) overflow {u.dtype}; rescale f or g, or enable JAX's x64 mode "
-            "and pass float64"
-        )
+    _refuse_overflow(~jnp.isfinite(u).all())
     return u
+
+
+@jax.jit
+def _log_probs(
+    f: Float[Array, "n m"], g: Float[Array, "k m"]
+) -> tuple[Float[Array, "n k"], Bool[Array, ""]]:
+    """Log-probabilities, and whether a logit that decides them is not finite."""
+    u = jnp.matmul(f, _centred(g).T, precision=HIGHEST)
+    return jax.nn.log_softmax(u, axis=-1), ~jnp.isfinite(u.max(axis=-1)).all()
+
+
+def _refuse_overflow(overflowed: Bool[Array, ""]) -> None:
+    if inputs.surely(bool, overflowed):
+        raise ValueError(
+            "the logits f(x)·g(y) overflow; rescale f or g, or enable JAX's x64 mode and pass "
+            "float64"
+        )
 
 
 def _centred(g: Float[Array, "k m"]) -> Float[Array, "k m"]:

@@ -155,7 +155,8 @@ def _masked_hsic(
     trace = jnp.where(back, K * L, 0).sum()
     columns = jnp.zeros(n, K.dtype).at[near.reshape(-1)].add(K.reshape(-1))
     between = jnp.vdot(columns, L.sum(axis=1))
-    return trace + K.sum() * L.sum() / ((n - 1) * (n - 2)) - 2 * between / (n - 2)
+    pairs = float((n - 1) * (n - 2))  # beyond int32 for n > 46,342
+    return trace + K.sum() * L.sum() / pairs - 2 * between / (n - 2)
 
 
 def _listed_back(listed: Int[Array, "n k"]) -> Bool[Array, "n k"]:

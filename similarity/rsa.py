@@ -34,7 +34,8 @@ def rsa(
 
     Kriegeskorte et al. 2008. A similarity; symmetric; not a metric. Invariant to permutation and
     isotropic scale; with "cosine" to rotation too, with "euclidean" to rotation and translation.
-    Spearman ranks share ties. 0 when one side's dissimilarities are all equal.
+    Spearman ranks share ties, to 16 ε of the largest dissimilarity. 0 when one side's are all
+    equal.
 
     Over all n(n-1)/2 pairs, whose memory grows with n²; or over `num_pairs` drawn with `key`,
     with replacement, in memory that does not grow with n: an estimate whose standard error is
@@ -153,12 +154,18 @@ def _sampled_rsa(
     return _compared(a, b, comparison)
 
 
+def _without_rounding(x: Array) -> Array:
+    """x to multiples of 16 ε of its largest power of two, so that rounding breaks no tie."""
+    quantum = 16 * jnp.finfo(x.dtype).eps
+    return jnp.round(x / quantum)
+
+
 def _compared(a: Array, b: Array, comparison: Comparison) -> Array:
     a, b = inputs.alike(inputs.scaled(a)[0], inputs.scaled(b)[0])
     if comparison == "cosine":
         value = jnp.vdot(a, b) / (jnp.linalg.norm(a) * jnp.linalg.norm(b))
     elif comparison == "spearman":
-        value = correlation(average_ranks(a), average_ranks(b))
+        value = correlation(*(average_ranks(_without_rounding(x)) for x in (a, b)))
     else:
         value = correlation(a, b)
     return jnp.where(jnp.isnan(value), 0, value)

@@ -44,12 +44,12 @@ def test_every_name_and_file_of_a_page_exists(page):
 
 def test_a_name_that_is_gone_is_noticed():
     with pytest.raises(AttributeError):
-        resolve("diffenc.noising.posterior_meen")
+        resolve("diffenc.process.posterior_meen")
 
 
 def test_the_map_of_equations_reaches_every_module_of_the_theory():
     named = {n.rsplit(".", 1)[0] for n in NAME.findall((ROOT / "docs/equations.md").read_text())}
-    for module in ("noising", "schedules", "encoder", "elbo", "sampling", "finite_depth"):
+    for module in ("process", "schedules", "encoder", "elbo", "sampling", "finite_depth"):
         assert f"diffenc.{module}" in named
 
 
@@ -91,7 +91,7 @@ def test_the_readme_examples_run_and_give_what_they_say():
     x, labels = load_digits(return_X_y=True)
     t, eps = jnp.array([0.1, 0.9]), jax.random.normal(jax.random.key(0), (2, 8, 8, 1))
     codes = x[:2].reshape(eps.shape).astype(int)
-    f, g = x[:, :4].astype("f4"), x[:10, 4:8].astype("f4")
+    f, g = x[:, 18:22].astype("f4"), x[:10, 4:8].astype("f4")
     names = {"x": x, "labels": labels, "codes": codes, "t": t, "eps": eps, "eps_0": eps}
     # The second model is the first in other coordinates: equal probabilities.
     names |= {"f": f, "g": g, "f2": 2 * f, "g2": g / 2 + 1}

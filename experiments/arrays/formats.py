@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pathlib
 import zipfile
 from collections.abc import Callable
@@ -42,7 +43,7 @@ _ADVICE = {
 _ADVICE |= {".pickle": _ADVICE[".pkl"], ".pth": _ADVICE[".pt"], ".hdf5": _ADVICE[".h5"]}
 
 
-def stored(path: str | pathlib.Path) -> dict[str, Stored]:
+def stored(path: str | os.PathLike[str]) -> dict[str, Stored]:
     """The arrays of a file by name, by the format that its suffix names in either case.
 
     Raises:

@@ -1,5 +1,6 @@
 """FILE and FILE:NAME as arrays, as a matrix of finite numbers, or as labels."""
 
+import os
 import pathlib
 import re
 
@@ -27,7 +28,7 @@ def split_reference(reference: str) -> tuple[str, str]:
     return match["path"], match["name"] or ""
 
 
-def load(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """All arrays of a file by name. Raises `UserError` for a file that cannot be read as one."""
     return {name: read(path, name, entry) for name, entry in stored(path).items()}
 
@@ -38,7 +39,7 @@ def load_one(reference: str) -> np.ndarray:
     return _choose(path, name)[1]
 
 
-def read(path: str | pathlib.Path, name: str, entry: Stored) -> np.ndarray:
+def read(path: str | os.PathLike[str], name: str, entry: Stored) -> np.ndarray:
     """The array of `entry`. Raises `UserError`, naming it, where it is damaged or pickled."""
     try:
         return entry.read()

@@ -9,6 +9,7 @@ import pathlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.arrays.lazy import UNNAMED
@@ -25,7 +26,7 @@ def flatten(tree: Any) -> dict[str, np.ndarray]:
         words = [_word(entry) for entry in path]
         if any("/" in word for word in words):
             raise UserError(f"a key of the tree holds '/', which joins keys in names: {words}")
-        if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             raise UserError(f"{'/'.join(words)} is a random key; store jax.random.key_data of it")
         name = "/".join(words) or UNNAMED
         if name in named:
@@ -34,7 +35,7 @@ def flatten(tree: Any) -> dict[str, np.ndarray]:
     return named
 
 
-def save(path: str | os.PathLike, tree: Any) -> None:
+def save(path: str | os.PathLike[str], tree: Any) -> None:
     """Writes the leaves of a pytree; the file's suffix is its format. Atomic: whole or not at all.
 
     A .npy file holds one array.
@@ -51,13 +52,13 @@ def save(path: str | os.PathLike, tree: Any) -> None:
 
         save_file({name: np.asarray(a, order="C") for name, a in named.items()}, temporary)
     elif len(named) == 1:
-        np.save(temporary, *named.values())
+        np.save(temporary, next(iter(named.values())))
     else:
         raise UserError(f"{path} can hold one array, not {len(named)}; use .npz or .safetensors")
     temporary.replace(path)
 
 
-def load_like(path: str | os.PathLike, example: Any) -> Any:
+def load_like(path: str | os.PathLike[str], example: Any) -> Any:
     """The file's arrays in the structure of `example`, with its shapes; dtypes are the file's.
 
     Raises:

@@ -2,14 +2,17 @@
 
 python -m experiments.compare --models=A.npz,B.safetensors --workdir=DIR [--draws=200]
 python -m experiments.compare --models=layers.npz:* --measures=cka,mcca --workdir=DIR
+python -m experiments.compare --models=ENCODER,OTHER_ENCODER --texts=text:FILE --workdir=DIR
 
 A model is a file with f (inputs, dim), g (labels, dim) and perhaps b (labels). FILE:NAME is one
 array as a representation, FILE:* all of a file; arrays of more axes are flattened to one row an
 input, and --stacked takes the first axis of every array for seeds. Files are of any format that
 `experiments.arrays` reads. Row i is the same input throughout, or inputs are matched by an array
-`ids` in every file. Two entries get every measure and bound; more get the matrix of each of
---measures. DIR receives config.json, manifest.json, parts/, record.json, tables.md, figures/ and
-report.html.
+`ids` in every file. The folder of a closeness or distillation run stands for the models that it
+keeps. With --texts a model is also a folder of sentence-transformers or Hugging Face's BERT family,
+or hf:FOLDER, gguf:FILE: causal language models. Two entries get every measure and bound; more get
+the matrix of each of --measures. DIR receives config.json, manifest.json, parts/, record.json,
+tables.md, figures/ and report.html.
 """
 
 from typing import Any
@@ -19,7 +22,8 @@ from experiments.runtime import cli, study
 from experiments.runtime.errors import UserError
 
 OPTIONS = {
-    "models": (str, "Files, or FILE:NAME, or FILE:*, separated by commas."),
+    "models": (str, "Files, FILE:NAME, FILE:*, or folders, separated by commas."),
+    "texts": (str, "Texts that models are run on, as text:FILE with one a line, or ag_news:FILE."),
     "measures": (str, "Measures of the matrix, separated by commas; default mcca,cka."),
     "draws": (int, "Bootstrap and permutation draws for two entries; default 200, 0 for none."),
     "sets": (int, "Input sets of the log-likelihood variance; default 200."),
@@ -30,6 +34,7 @@ OPTIONS = {
 
 def main(
     models: str | None,
+    texts: str | None,
     measures: str | None,
     draws: int | None,
     sets: int | None,
@@ -40,10 +45,10 @@ def main(
     if not models:
         raise UserError("--models is missing: FILE,FILE or FILE:NAME,FILE:NAME or FILE:*")
     given = dict(models=models, measures=measures, draws=draws, sets=sets, seed=seed)
-    given |= {"stacked": stacked}
+    given |= {"stacked": stacked, "texts": texts}
     config = DEFAULTS | {name: value for name, value in given.items() if value is not None}
     return study.command(STUDY, config, **publishing)
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS | study.OPTIONS, needs_config=False)
+    cli.run(main, options={**OPTIONS, **study.OPTIONS}, needs_config=False)

@@ -95,6 +95,22 @@ def _rsa(a: Entry, b: Entry, options: Options) -> jax.Array:
     return S.rsa(a.f, b.f, key=options.key, num_pairs=_ALL_PAIRS)
 
 
+def _mutual_knn(a: Entry, b: Entry, options: Options) -> jax.Array:
+    """Of at most as many inputs as chance is drawn from: the value changes with their number."""
+    n, rows = len(a.f), _some("mutual_knn", len(a.f), options)
+    if rows is None:
+        return S.mutual_knn(a.f, b.f)
+    warnings.warn(f"of {len(rows):,} of {n:,} inputs", stacklevel=2)
+    return S.mutual_knn(a.f[rows], b.f[rows])
+
+
+def _some(name: str, n: int, options: Options) -> np.ndarray | None:
+    """The inputs that a measure is drawn from, where not all."""
+    most = _MOST_DRAWN.get(name, _MOST_INPUTS)
+    key = jax.random.fold_in(options.key, n)
+    return None if n <= most else np.asarray(jax.random.choice(key, n, (most,), replace=False))
+
+
 def _label_sets(pair: tuple[jax.Array, ...], options: Options) -> dict[str, Any]:
     (k, m), m2 = pair[1].shape, pair[3].shape[1]
     most = max(k * math.comb(k - 1, dim) for dim in (m, m2))
@@ -114,7 +130,7 @@ REPRESENTATIONS: dict[str, Callable[..., jax.Array]] = {
     "linear_regression_r2": _represented(S.linear_regression_r2),
     "cka": _represented(S.cka),
     "cka_debiased": _represented(lambda f, f2: S.cka(f, f2, debiased=True)),
-    "mutual_knn": _represented(S.mutual_knn),
+    "mutual_knn": _mutual_knn,
     "procrustes": _represented(S.procrustes),
     "angular_procrustes": _represented(S.angular_procrustes),
     "rsa": _rsa,
@@ -156,12 +172,12 @@ def resample(name: str, a: Entry, b: Entry, options: Options) -> Value:
         return MEASURES[name](a._replace(f=f), b._replace(f=f2), options)
 
     def run() -> dict[str, Any]:
-        k_bootstrap, k_null, k_rows = jax.random.split(options.key, 3)
-        f, f2, n = a.f, b.f, len(a.f)
-        most = _MOST_DRAWN.get(name, _MOST_INPUTS)
-        if n > most:
-            warnings.warn(f"interval and chance are of {most:,} of {n:,} inputs", stacklevel=2)
-            rows = np.asarray(jax.random.choice(k_rows, n, (most,), replace=False))
+        k_bootstrap, k_null = jax.random.split(options.key)
+        f, f2, rows = a.f, b.f, _some(name, len(a.f), options)
+        if rows is not None:
+            warnings.warn(
+                f"interval and chance are of {len(rows):,} of {len(f):,} inputs", stacklevel=2
+            )
             f, f2 = f[rows], f2[rows]
         closest = S.MEASURES[name].closest
         found = S.calibrated(one, k_null, f, f2, num=options.draws, closest=closest)

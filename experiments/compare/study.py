@@ -1,11 +1,13 @@
-"""The study of two or more saved models: every measure and bound between them."""
+"""The comparison as a study: entries read and checked, measured, and published."""
 
 import dataclasses
+import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 
-from experiments.compare import tables
+from experiments.compare import models_on_texts, tables
 from experiments.compare.entries import Entry, align, read_entries, shared_labels
 from experiments.compare.figures import figures
 from experiments.compare.measures import (
@@ -19,6 +21,9 @@ from experiments.compare.measures import (
     measure,
     resample,
 )
+from experiments.compare.models_on_texts import Pending
+from experiments.data.texts import sources
+from experiments.data.texts.digests import text_digest
 from experiments.runtime import study
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.files import digest_of
@@ -26,29 +31,32 @@ from experiments.runtime.store import Store
 from experiments.runtime.study import Config, Study
 from experiments.runtime.workspace import Workspace
 
-DEFAULTS = {"measures": "mcca,cka", "draws": 200, "sets": 200, "seed": 0, "stacked": False}
 LEAST_DRAWS = 20
+DEFAULTS = {"measures": "mcca,cka", "draws": 200, "sets": 200, "seed": 0}
+DEFAULTS |= {"stacked": False, "texts": None}
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared(study.Prepared):
-    """The entries, what was done to align them, and how their measures are estimated."""
+    """Entries, computed or pending, notes on them, and how their measures are estimated."""
 
-    entries: tuple[Entry, ...] = ()
+    made: tuple[Entry | Pending, ...] = ()
     notes: tuple[str, ...] = ()
     options: Options = Options(jax.random.key(0))
+
+    def entries(self, store: Store) -> tuple[list[Entry], list[str]]:
+        """All entries with the same inputs, and notes; what is pending is computed in `store`."""
+        made = [e if isinstance(e, Entry) else e.make(store) for e in self.made]
+        entries, notes = align(made)
+        check_measures(self.config, entries)
+        return entries, [*self.notes, *notes]
 
 
 def prepare(config: Config) -> Prepared:
     """Reads the entries of `models`, and checks that they have the `measures`."""
-    references = config["models"].split(",")
-    entries, notes = align(read_entries(references, stacked=config["stacked"]))
     for name in config["measures"].split(","):
         if name not in MEASURES:
             raise nearest(name, MEASURES, "measure")
-        if name not in REPRESENTATIONS and any(entry.g is None for entry in entries):
-            raise UserError(f"{name} needs models with f and g; some entries have f alone")
-    shared_labels(entries)
     if config["draws"] and config["draws"] < LEAST_DRAWS:
         raise UserError(
             f"--draws={config['draws']}; accepted: 0 for none, or {LEAST_DRAWS} or more, of "
@@ -58,28 +66,60 @@ def prepare(config: Config) -> Prepared:
         raise UserError(f"--sets={config['sets']}; accepted: 1 or more")
     key = jax.random.key(config["seed"])
     options = Options(key, num_input_sets=config["sets"], draws=config["draws"])
-    return Prepared(
-        config=config,
-        digests={entry.name: digest_of([entry.f, entry.g, entry.b]) for entry in entries},
-        entries=tuple(entries),
-        notes=tuple(notes),
-        options=options,
-    )
+    made, notes, digests = _made(config)
+    prepared = Prepared(config, digests, made=tuple(made), notes=tuple(notes), options=options)
+    if all(isinstance(entry, Entry) for entry in made):
+        prepared.entries(Store(pathlib.Path()))
+    return prepared
+
+
+def check_measures(config: Config, entries: Sequence[Entry]) -> None:
+    """UserError where the entries do not have the measures asked for."""
+    shared_labels(entries)
+    for name in config["measures"].split(","):
+        if name not in REPRESENTATIONS and any(entry.g is None for entry in entries):
+            raise UserError(f"{name} needs models with f and g; some entries have f alone")
+
+
+def _made(config: Config) -> tuple[list[Entry | Pending], list[str], dict[str, str]]:
+    """The entries of files, then of models to run; notes, and a digest of each."""
+    references = config["models"].split(",")
+    run = [r for r in references if models_on_texts.is_model(r)]
+    if bool(run) != bool(config["texts"]):
+        raise UserError(
+            f"{run[0]} is a model to run: give --texts=text:FILE, one text a line"
+            if run
+            else "--texts goes with models to run; files of arrays hold their inputs already"
+        )
+    files = [models_on_texts.kept_by_run(r) for r in references if r not in run]
+    found: list[Entry | Pending] = [*read_entries(files, stacked=config["stacked"])]
+    notes, texts = [], ""
+    if run:
+        read = sources.load(config["texts"])
+        texts = text_digest(read.texts)
+        made, notes = models_on_texts.pending(run, read)
+        found += made
+    digests = {
+        e.name: e.digest + texts if isinstance(e, Pending) else digest_of([e.f, e.g, e.b])
+        for e in found
+    }
+    return found, notes, digests
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     """The entries, and their measures and bounds, or their matrices."""
-    entries, parts = list(prepared.entries), space.at("parts").store
+    parts = space.at("parts").store
+    entries, notes = prepared.entries(parts.at("states"))
     facts = {e.name: {"f": e.f.shape, "g": None if e.g is None else e.g.shape} for e in entries}
-    found: dict[str, Any] = {"entries": facts, "alignment": prepared.notes}
+    found: dict[str, Any] = {"entries": facts, "alignment": notes}
     found |= {"matrices": {}, "notes": {}}
     if len(entries) == 2:
-        return found | _pair(prepared, parts)
+        return found | _pair(prepared, entries, parts)
     for name in prepared.config["measures"].split(","):
 
         def compute(name: str = name) -> dict[str, Any]:
-            values, notes = matrix(name, entries, prepared.options)
-            return {"values": values.tolist(), "notes": notes}
+            values, said = matrix(name, entries, prepared.options)
+            return {"values": values.tolist(), "notes": said}
 
         part = parts.part(f"matrix-{name}", _inputs(prepared), compute)
         found["matrices"][name], found["notes"][name] = part["values"], part["notes"]
@@ -91,8 +131,8 @@ def _inputs(prepared: Prepared) -> dict[str, Any]:
     return {"entries": list(prepared.digests.values()), "options": options}
 
 
-def _pair(prepared: Prepared, parts: Store) -> dict[str, Any]:
-    a, b = prepared.entries
+def _pair(prepared: Prepared, entries: Sequence[Entry], parts: Store) -> dict[str, Any]:
+    a, b = entries
     options, inputs = prepared.options, _inputs(prepared)
     models = a.g is not None and b.g is not None
     names = list(MEASURES if models else REPRESENTATIONS)
@@ -113,6 +153,8 @@ STUDY = Study(
     name="compare",
     prepare=prepare,
     run=run,
-    figures=lambda record, prepared, space: figures(record, prepared.entries),
+    figures=lambda record, prepared, space: figures(
+        record, prepared.entries(space.at("parts").store.at("states"))[0]
+    ),
     reporting=tables,
 )

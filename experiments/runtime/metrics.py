@@ -106,12 +106,12 @@ class MetricsWriter:
         """One line `{"step": …, "split": …, **values}`, on disk when this returns."""
         if not self.lead:
             return
+        self.guard()
         if self._file is None:
             with files.explained(self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self.path.open("ab")
         line = _sealed({"step": step, "split": split, **values})
-        self.guard()
         files.append(self.path, self._file, line + "\n")
         for sink in self.sinks:
             sink.write(step, split, values)

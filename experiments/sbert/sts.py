@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import spearmanr
 
 import hubness
 from experiments.data.texts import sources
 from experiments.models.sentence import encoder as sentence
 from experiments.runtime.errors import UserError
 from experiments.sbert.objectives import NORMALISATIONS, pair_similarities
+from similarity import spearman
 
 _LENGTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
@@ -65,10 +66,9 @@ def sts_spearman(
     """Spearman's ρ between the scores and the similarities of the pairs, in [-1, 1]."""
     n = len(pairs.score)
     embedded = sentence.encode(model, pairs.first + pairs.second)
-    similarity = pair_similarities(
-        embedded[:n], embedded[n:], loss=loss, normalisation=normalisation
-    )
-    return float(spearmanr(np.asarray(similarity), pairs.score).statistic)
+    u, v = jnp.asarray(embedded[:n]), jnp.asarray(embedded[n:])
+    found = pair_similarities(u, v, loss=loss, normalisation=normalisation)
+    return float(spearman(found, jnp.asarray(pairs.score)))
 
 
 def hubness_of(
@@ -76,7 +76,7 @@ def hubness_of(
 ) -> dict[str, Any]:
     """k-occurrence measures of the normalised embeddings of `texts` under Euclidean distance."""
     embedded = sentence.encode(model, texts)
-    normalised = jax.vmap(NORMALISATIONS[normalisation])(embedded)
+    normalised = jax.vmap(NORMALISATIONS[normalisation])(jnp.asarray(embedded))
     counts = hubness.k_occurrence(hubness.knn(normalised, k).index, len(texts))
     found = hubness.measures(counts, k)
     wanted = ("skewness", "robin_hood", "antihub_rate", "skewness_null", "robin_hood_null")

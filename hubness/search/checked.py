@@ -59,7 +59,7 @@ def precisely(run: Callable[..., T], *arrays: Checked | None, ranged: bool = Tru
     double = jnp.result_type(float) == np.float64
     if double or inputs.is_traced(*given) or not any(map(_needs_double, given)):
         return run(*_alike(arrays))
-    with jax.enable_x64(True):
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         found = run(*_alike(arrays, np.float64))
         return jax.tree.map(lambda a: _single(a, ranged), found)
 
@@ -72,16 +72,17 @@ def _alike(arrays: tuple[Checked | None, ...], dtype=None) -> list[Array | None]
 
 
 def _needs_double(x: Checked) -> bool:
-    top = float(abs(x).max())
+    with jax.ensure_compile_time_eval():  # known, though something else may be traced
+        top = float(abs(x).max())
     if top > MOST or 0 < top < LEAST:
         return True
     return x.dtype == np.float64 and not np.array_equal(x.astype(np.float32), x)
 
 
 def _single(a: Array, ranged: bool) -> Array:
-    """a in float32 if it is float64."""
+    """a in float32 if it is float64; indices in int32, as no index of ours exceeds it."""
     if a.dtype != np.float64:
-        return a
+        return a.astype(np.int32) if a.dtype == np.int64 else a
     top = float(jnp.max(jnp.abs(a), initial=0))
     if ranged and np.isfinite(top) and (top > MAX or 0 < top < TINY):
         raise ValueError(
@@ -104,7 +105,8 @@ def directions(*arrays: Checked | None) -> None:
     for x in arrays:
         if x is None or inputs.is_traced(x):
             continue
-        zero = ~np.asarray((x != 0).any(axis=1))
+        with jax.ensure_compile_time_eval():
+            zero = ~np.asarray((x != 0).any(axis=1))
         if zero.any():
             raise ValueError(
                 f"{int(zero.sum())} rows are zero, the first is row {int(np.argmax(zero))}: they "

@@ -212,9 +212,9 @@ def _compare(patch) -> dict[str, Any]:
         np.savez(f"{folder}/{name}.npz", f=r.normal(size=(20, 2)), g=r.normal(size=(5, 2)))
     models = f"{folder}/one.npz,{folder}/two.npz"
     return {
-        "config": compare.DEFAULTS | {"models": models, "draws": 2},
+        "config": compare.DEFAULTS | {"models": models, "draws": 20},
         "wrong": {"measures": "mca"},
-        "change": {"draws": 3},
+        "change": {"draws": 21},
     }
 
 

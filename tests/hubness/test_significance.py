@@ -70,7 +70,7 @@ def test_bad_input_is_one_clear_error(call, message):
 
 def test_sampled_moments_are_unbiased():
     """Over every sample of 6 of 8 queries: the mean estimate is the moment of all 8."""
-    index = np.random.default_rng(0).integers(0, 9, (8, 2))
+    index = np.argsort(np.random.default_rng(0).random((8, 9)), axis=1)[:, :2]
     n_k = np.bincount(index.ravel(), minlength=9)
     samples = [list(rows) for rows in itertools.combinations(range(8), 6)]
     found = [significance.sampled_skewness(index[s], 9, 8, num_groups=2) for s in samples]
@@ -86,19 +86,21 @@ def test_skewness_of_all_queries_is_that_of_the_counts():
     np.testing.assert_allclose(found[:3], want, rtol=1e-10)
 
 
-def test_intervals_of_sampled_skewness_hold_that_of_all_queries():
-    """95 % intervals of 600 of 2,000 queries: at least 85 of 100 hold the skewness of all.
+@pytest.mark.parametrize("d, bias", [(4, 0.84), (24, 0.01)])
+def test_intervals_of_sampled_skewness_hold_that_of_all_queries(d, bias):
+    """95 % intervals of 600 of 2,000 queries hold it 95 times of 100 at d = 24, always at d = 4.
 
-    The skewness of the samples themselves is biased: by 0.8 here."""
+    There the skewness of the samples themselves is 0.46, that of all queries −0.38.
+    """
     r = np.random.default_rng(1)
-    index = np.asarray(knn(r.normal(size=(2_000, 24)), 10).index)
+    index = np.asarray(knn(r.normal(size=(2_000, d)).astype(np.float32), 10).index)
     want = stats.skew(np.bincount(index.ravel(), minlength=2_000))
     drawn = [index[r.choice(2_000, 600, replace=False)] for _ in range(100)]
     found = [significance.sampled_skewness(rows, 2_000) for rows in drawn]
-    assert sum(f.low <= want <= f.high for f in found) >= 85
-    np.testing.assert_allclose(np.mean([f.skewness for f in found]), want, rtol=0.02)
+    assert sum(f.low <= want <= f.high for f in found) >= 90
+    np.testing.assert_allclose(np.mean([f.skewness for f in found]), want, atol=0.1)
     naive = np.mean([stats.skew(np.bincount(rows.ravel(), minlength=2_000)) for rows in drawn])
-    assert abs(naive - want) > 0.3
+    np.testing.assert_allclose(abs(naive - want), bias, atol=0.02)
 
 
 def test_too_few_sampled_queries_are_one_clear_error():

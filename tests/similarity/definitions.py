@@ -99,8 +99,11 @@ def d_svd(x, y):
 
 
 def directions(x):
-    x = x / np.abs(x).max(axis=1, keepdims=True)
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
+    """Unit rows; zero where a row varies by nothing but rounding."""
+    largest = np.abs(x).max(axis=1, keepdims=True)
+    x = x / np.where(largest > 0, largest, 1)
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return x / np.where(length > 0, length, 1)
 
 
 def squared_distances(x):
@@ -112,9 +115,14 @@ def rsa(x, y, compare="spearman"):
     sides = []
     for z in (x, y):
         rows = z - z.mean(axis=1, keepdims=True)
-        sides.append(squared_distances(directions(rows))[above])
+        rows = directions(np.where(np.ptp(z, axis=1, keepdims=True) > 0, rows, 0))
+        still = 1 - np.square(rows).sum(axis=1).round()
+        # 1 - u·v = ½‖u - v‖² of unit rows; of a row without direction it is 1.
+        apart = squared_distances(rows) + still[:, None] + still[None]
+        sides.append(apart[above])
     if compare == "spearman":
-        sides = [rankdata(side) for side in sides]
+        # Equal dissimilarities tie, whatever their rounding in double precision.
+        sides = [rankdata((side / side.max()).round(12)) for side in sides]
     return pearsonr(*sides)[0]
 
 

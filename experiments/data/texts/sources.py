@@ -8,6 +8,7 @@ import pathlib
 import re
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -157,7 +158,8 @@ def newsgroups(split: str = "test", *, data_home: str | None = None) -> Texts:
     if split not in ("train", "test"):
         raise nearest(split, ("train", "test"), "split of 20 Newsgroups")
     try:
-        bunch = fetch_20newsgroups(
+        # A bunch, or a tuple for another option that is not given.
+        bunch: Any = fetch_20newsgroups(
             data_home=data_home, subset=split, remove=("headers", "footers", "quotes")
         )
     except OSError as error:

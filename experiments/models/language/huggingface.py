@@ -192,8 +192,9 @@ def read_params(folder: pathlib.Path, family: str, config: EncoderConfig) -> Par
     anchor = _their_name(family, ("word", "embedding"))
     prefixes = [n.removesuffix(anchor) for n in tensors if n.endswith(anchor)]
     prefix = prefixes[0] if prefixes else ""
-    flat = {}
-    for path, shape in traverse_util.flatten_dict(param_shapes(config)).items():
+    flat: dict[tuple[str, ...], jax.Array] = {}
+    for keys, shape in jax.tree_util.tree_flatten_with_path(param_shapes(config))[0]:
+        path = tuple(key.key for key in keys)
         name = prefix + _their_name(family, path)
         names = [name.format(i=i) for i in range(config.num_layers)] if "{i}" in name else [name]
         for one in names:

@@ -120,7 +120,8 @@ class Llama(nn.Module):
             Layer,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=nn.broadcast,
+            # Flax annotates a number only, and takes `broadcast`.
+            in_axes=nn.broadcast,  # pyright: ignore[reportArgumentType]
             length=c.num_layers,
         )
         x, _ = layers(c, name="layers")(x, angle)

@@ -3,6 +3,7 @@
 import pathlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.data.texts.digests import file_digest
@@ -55,11 +56,12 @@ def _load_gguf(path: pathlib.Path) -> LanguageModel:
 
     @jax.jit
     def hidden(params, ids):
-        return Llama(model.config).apply({"params": params}, ids, model.divisors)[:, -1]
+        found = Llama(model.config).apply({"params": params}, ids, model.divisors)
+        return jnp.asarray(found)[:, -1]
 
     @jax.jit
     def logits(params, unembedding, ids):
-        return jax.numpy.matmul(hidden(params, ids), unembedding.T, precision="highest")
+        return jnp.matmul(hidden(params, ids), unembedding.T, precision="highest")
 
     return LanguageModel(
         name=path.stem,

@@ -128,7 +128,8 @@ class Encoder(nn.Module):
             Layer,
             variable_axes={"params": 0},
             split_rngs={"params": True, "dropout": True},
-            in_axes=(nn.broadcast, nn.broadcast),
+            # Flax annotates one axis only, and takes one an argument.
+            in_axes=(nn.broadcast, nn.broadcast),  # pyright: ignore[reportArgumentType]
             length=c.num_layers,
         )
         return layers(c, name="layers")(x, self._attention_bias(mask), deterministic)[0]

@@ -68,7 +68,7 @@ def load(folder: str | pathlib.Path, *, max_length: int | None = None) -> Senten
         family=family,
         config=config,
         params=huggingface.read_params(encoder, family, config),
-        tokenizer=_read_tokenizer(settings, config.vocab_size),
+        tokenizer=_read_tokenizer(settings, config.vocab_size, max_length),
         sha256=file_digest(whole if whole.exists() else index),
     )
 
@@ -84,7 +84,7 @@ def save(folder: pathlib.Path, model: SentenceModel) -> None:
     huggingface.write_params(folder, model.family, model.params)
 
 
-def _read_tokenizer(settings: Settings, vocab_size: int):
+def _read_tokenizer(settings: Settings, vocab_size: int, max_length: int):
     import tokenizers
 
     path = settings.encoder / "tokenizer.json"
@@ -108,7 +108,7 @@ def _read_tokenizer(settings: Settings, vocab_size: int):
         tokenizer.normalizer = tokenizers.normalizers.Sequence([first, *own])
     tokenizer.no_padding()
     side = "left" if settings.cut_left else "right"
-    tokenizer.enable_truncation(settings.max_length, direction=side)
+    tokenizer.enable_truncation(max_length, direction=side)
     return tokenizer
 
 

@@ -70,6 +70,15 @@ def test_chance_of_many_inputs_is_drawn_from_some_and_said(monkeypatch):
     )
 
 
+def test_neighbours_of_many_inputs_are_those_of_some_and_their_chance_too(monkeypatch):
+    monkeypatch.setattr(measures, "_MOST_DRAWN", {"mutual_knn": 40})
+    a, b = Entry("a", F), Entry("b", F + 0.3 * R.normal(size=F.shape).astype(np.float32))
+    found, drawn = (run("mutual_knn", a, b, OPTIONS) for run in (measure, resample))
+    assert found["notes"] == ["of 40 of 60 inputs"]
+    share = (found["value"] - drawn["critical"]) / (1 - drawn["critical"])
+    assert drawn["score"] == pytest.approx(share, rel=1e-5)
+
+
 def test_tables_over_pairs_of_labels_are_bounded(monkeypatch):
     monkeypatch.setattr(measures, "_MOST_LABELS", 7)
     a = Entry("a", F, G)

@@ -1,6 +1,7 @@
 """The comparison of saved models. Oracle: the library's own values; refusals."""
 
 import html
+import pathlib
 import re
 
 import numpy as np
@@ -150,7 +151,7 @@ def test_undefined_measures_say_why(tmp_path):
 class TestErrors:
     def refused(self, references, measures=("mcca",)):
         with pytest.raises(UserError) as caught:
-            compare(references, None, measures)
+            compare(references, pathlib.Path("never-made"), measures)
         return str(caught.value)
 
     def test_references(self, saved):
