@@ -9,10 +9,10 @@ import re
 import jax
 import jax.numpy as jnp
 import pytest
+from experiments.diffusion import cost
 from sklearn.datasets import load_digits
 
 import similarity
-from experiments.diffusion import cost
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
