@@ -241,7 +241,7 @@ def test_trackers_see_every_line_or_are_refused(toy, tmp_path, monkeypatch):
 
 
 def test_values_that_are_not_finite_are_never_kept(trained, tmp_path, tmp_path_factory):
-    whole, _ = whole(trained, tmp_path_factory)
+    expected, _ = whole(trained, tmp_path_factory)
     module, name = trained.step
     make, calls = getattr(module, name), []
 
@@ -260,12 +260,12 @@ def test_values_that_are_not_finite_are_never_kept(trained, tmp_path, tmp_path_f
         with pytest.raises(NonFiniteError, match="not finite at step 2.*nonfinite.json"):
             run(trained, tmp_path)
     assert not [p for p in tmp_path.rglob("checkpoints/2")]
-    assert run(trained, tmp_path)[0] == whole
+    assert run(trained, tmp_path)[0] == expected
 
 
 def test_the_checkpoint_before_the_newest_serves(trained, tmp_path, tmp_path_factory):
     """A byte of the newest is changed in a run that was stopped half-way."""
-    whole, _ = whole(trained, tmp_path_factory)
+    expected, _ = whole(trained, tmp_path_factory)
     stop, saves = StopSignal(), []
 
     def after_two_saves(kind, path, number):
@@ -282,7 +282,7 @@ def test_the_checkpoint_before_the_newest_serves(trained, tmp_path, tmp_path_fac
     data = bytearray(largest.read_bytes())
     data[len(data) // 2] ^= 1
     largest.write_bytes(data)
-    assert run(trained, tmp_path)[0] == whole
+    assert run(trained, tmp_path)[0] == expected
 
 
 def test_every_study_makes_a_page_of_its_own(toy, undisturbed, tmp_path):
