@@ -3,9 +3,12 @@
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
+
+from experiments.runtime.errors import UserError
 
 Arrays = dict[str, np.ndarray]
 
@@ -47,6 +50,23 @@ def in_memory(codes: np.ndarray, label: np.ndarray) -> Split:
     """A split that lies in memory."""
     label = label.astype(np.int32)
     return Split(len(codes), lambda i: {"codes": codes[i], "label": label[i]})
+
+
+def recorded(facts: Mapping[str, Any]) -> Source:
+    """A source of which `Source.facts` are known and nothing can be taken."""
+
+    def take(indices: np.ndarray) -> Arrays:
+        raise UserError(f"the data {facts['name']} were not read")
+
+    return Source(
+        name=facts["name"],
+        shape=tuple(facts["shape"]),
+        levels=facts["levels"],
+        num_classes=facts["num_classes"],
+        train=Split(facts["train_size"], take),
+        test=Split(facts["test_size"], take),
+        sha256=facts["sha256"],
+    )
 
 
 def digest_arrays(arrays: Iterable[np.ndarray]) -> str:

@@ -4,7 +4,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.diffenc import figures, tables
@@ -12,7 +11,7 @@ from experiments.diffenc.evaluation import load_per_image
 from experiments.diffenc.significance import compare_models, over_seeds
 from experiments.reporting.html import publish
 from experiments.reporting.markdown import block
-from experiments.runtime import files
+from experiments.runtime import files, store
 from experiments.runtime.files import read_json, write_json
 from experiments.runtime.manifest import environment
 from experiments.runtime.metrics import read_metrics
@@ -69,7 +68,7 @@ def draw(summary: Summary, runs: Runs) -> dict[str, Figure]:
     curves = {names[(r["model"], r["seed"])]: r["by_time"] for r in summary["rows"]}
     history = {names[k]: read_metrics(w / "metrics.jsonl") for k, w in runs.items()}
     first = {model: w for (model, _), w in reversed(runs.items())}
-    codes = {m: np.load(first[m] / "samples.npz")["codes"][:32] for m in reversed(first)}
+    codes = {m: store.load(first[m] / "samples.npz")["codes"][:32] for m in reversed(first)}
     return {
         "loss_by_time": figures.loss_by_time(curves),
         "training": figures.training_curves(history),

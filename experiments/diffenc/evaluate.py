@@ -22,13 +22,13 @@ from matplotlib.figure import Figure
 from diffenc.likelihood import dequantise
 from experiments.diffenc import encoder_figures, figures, page, volatility
 from experiments.diffenc.evaluation import PARTS, PerImage, load_per_image, make_evaluator
-from experiments.diffenc.run import Run, load_trained
+from experiments.diffenc.run import DATA, Run, load_trained
 from experiments.diffenc.significance import paired_difference
 from experiments.runtime import cli
-from experiments.runtime.errors import nearest
+from experiments.runtime.errors import NonFiniteError, UserError, nearest
 from experiments.runtime.files import write_json
 from experiments.runtime.manifest import environment
-from experiments.runtime.metrics import read_metrics
+from experiments.runtime.metrics import check_finite, read_metrics
 
 OPTIONS = {
     "times_per_image": (int, "Draws of t for each image; default: the config's."),
@@ -40,12 +40,17 @@ DEPTHS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
 def evaluate(
-    workdir: pathlib.Path, times_per_image: int | None = None, choice: str | None = None
+    workdir: pathlib.Path,
+    times_per_image: int | None = None,
+    choice: str | None = None,
+    data: str | None = None,
 ) -> dict[str, Any]:
     """Evaluates the EMA weights of the run in `workdir`; returns what eval.json holds."""
-    run, state = load_trained(workdir)
+    run, state = load_trained(workdir, data)
     settings = run.config.eval
-    times = times_per_image or settings.times_per_image
+    times = settings.times_per_image if times_per_image is None else times_per_image
+    if times < 1:
+        raise UserError(f"--times_per_image={times}; accepted: 1 or more")
     choice = choice or settings.get("volatility")  # absent from the configs of older runs
     if choice is not None and choice not in volatility.CHOICES:
         raise nearest(choice, volatility.CHOICES, "volatility")
@@ -74,6 +79,8 @@ def evaluate(
         "by_time": per_image.by_time(),
         "environment": environment(),
     }
+    if bad := check_finite(result["summary"]):
+        raise NonFiniteError(f"the evaluation is not finite ({', '.join(bad)}); nothing is written")
     if best is not None:
         at_best = bound(volatility.chosen(best))
         gain = paired_difference(per_image, at_best)
@@ -131,8 +138,10 @@ def table(summary: Mapping[str, float]) -> str:
     return "\n".join(lines)
 
 
-def main(times_per_image: int | None, volatility: str | None, against: str | None) -> None:
-    result = evaluate(cli.workdir(), times_per_image, volatility)
+def main(
+    times_per_image: int | None, volatility: str | None, against: str | None, data: str | None
+) -> None:
+    result = evaluate(cli.workdir(), times_per_image, volatility, data)
     print(table(result["summary"]))
     if best := result.get("optimal_volatility"):
         row, total = best["difference"]["bits_per_dim"], best["summary"]["bits_per_dim"]
@@ -146,4 +155,4 @@ def main(times_per_image: int | None, volatility: str | None, against: str | Non
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)
+    cli.run(main, options=OPTIONS | DATA, needs_config=False, accepts_config=False)

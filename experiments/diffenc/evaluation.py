@@ -12,9 +12,10 @@ from jax.sharding import Mesh
 import diffenc
 from diffenc.volatility import Volatility
 from experiments.data import Split
+from experiments.runtime import store
 from experiments.runtime.errors import UserError
-from experiments.runtime.loop import Interrupted
 from experiments.runtime.mesh import batch_sharding, replicated
+from experiments.runtime.preemption import Stopped
 
 PARTS = ("diffusion", "prior", "reconstruction")
 
@@ -73,21 +74,20 @@ class PerImage(NamedTuple):
             "reconstruction_draws": self.reconstruction,
         }
         single = {name: value.astype(np.float32) for name, value in draws.items()}
-        np.savez_compressed(path, **table, **single)
+        store.save(path, table | single)
 
 
 def load_per_image(path: pathlib.Path) -> PerImage:
     """What `PerImage.save` wrote. Raises `UserError` where there is no such file, or an old one."""
     if not path.exists():
         raise UserError(f"{path} is missing; run experiments.diffenc.evaluate on that run first")
-    with np.load(path) as file:
-        if "diffusion_draws" not in file:
-            raise UserError(f"{path} holds no draws; run experiments.diffenc.evaluate again")
-        t, diffusion, recon = (
-            file[name].astype(np.float64)
-            for name in ("t", "diffusion_draws", "reconstruction_draws")
-        )
-        return PerImage(t, diffusion, file["prior"], recon)
+    found = store.load(path)
+    if "diffusion_draws" not in found:
+        raise UserError(f"{path} holds no draws; run experiments.diffenc.evaluate again")
+    t, diffusion, recon = (
+        found[name].astype(np.float64) for name in ("t", "diffusion_draws", "reconstruction_draws")
+    )
+    return PerImage(t, diffusion, found["prior"], recon)
 
 
 def mc_error(draws: np.ndarray) -> float:
@@ -113,7 +113,7 @@ def make_evaluator(
 
     Times are stratified within each image, two draws a stratum. The noise of image i is a
     function of `key` and i only: models evaluated with one key are compared on the same noise.
-    Between batches, a true `interrupted()` raises `Interrupted`. A `volatility` takes the place of
+    Between batches, a true `interrupted()` raises `Stopped`. A `volatility` takes the place of
     the model's own.
     """
     strata = max(1, times_per_image // 2)
@@ -151,7 +151,7 @@ def make_evaluator(
         results = []
         for count, batch in padded():
             if interrupted():
-                raise Interrupted
+                raise Stopped
             sharded = jax.device_put(batch, sharding)
             out = compiled(params, sharded["codes"], sharded["label"], sharded["index"])
             results.append([np.asarray(a, np.float64)[:, :count] for a in out])

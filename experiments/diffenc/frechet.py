@@ -16,8 +16,8 @@ import numpy as np
 
 from experiments.diffenc import page
 from experiments.diffenc.frechet_distance import extract, frechet_distance, load_extractor
-from experiments.diffenc.run import load_config, make_run
-from experiments.runtime import cli
+from experiments.diffenc.run import DATA, load_source
+from experiments.runtime import cli, store
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import write_json
 from experiments.runtime.manifest import environment
@@ -30,7 +30,11 @@ OPTIONS = {
 
 
 def measure(
-    workdir: pathlib.Path, features: str, split: str = "test", num: int | None = None
+    workdir: pathlib.Path,
+    features: str,
+    split: str = "test",
+    num: int | None = None,
+    data: str | None = None,
 ) -> dict[str, Any]:
     """The distance of the run in `workdir`; returns what frechet.json holds."""
     if split not in ("test", "train"):
@@ -38,8 +42,8 @@ def measure(
     if not (path := workdir / "samples.npz").exists():
         raise UserError(f"{path} is missing; run experiments.diffenc.sample on that run first")
     extractor, facts = load_extractor(features)
-    source = make_run(load_config(workdir)).source
-    samples = np.load(path)["codes"][:num]
+    source = load_source(workdir, data)
+    samples = store.load(path)["codes"][:num]
     images = getattr(source, split)
     chosen = np.random.default_rng(0).permutation(images.size)[: len(samples)]
     ours = extract(extractor, samples)
@@ -58,12 +62,12 @@ def measure(
     return result
 
 
-def main(features: str | None, split: str | None, num: int | None) -> None:
+def main(features: str | None, split: str | None, num: int | None, data: str | None) -> None:
     if not features:
         raise UserError("--features=FILE.py:FUNCTION is missing; --help explains")
-    result = measure(cli.workdir(), features, split or "test", num)
+    result = measure(cli.workdir(), features, split or "test", num, data)
     print(f"Fréchet distance {result['frechet_distance']:.6f} in {result['features']['extractor']}")
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)
+    cli.run(main, options=OPTIONS | DATA, needs_config=False, accepts_config=False)

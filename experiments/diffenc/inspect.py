@@ -17,7 +17,7 @@ import numpy as np
 
 from diffenc.likelihood import dequantise
 from experiments.diffenc import encoder_figures, figures, inspection, page, volatility
-from experiments.diffenc.run import load_trained
+from experiments.diffenc.run import DATA, load_trained
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import write_json
@@ -34,12 +34,16 @@ MAPPED = np.array([0.4, 0.6, 0.8, 1.0])
 
 
 def inspect(
-    workdir: pathlib.Path, num: int | None = None, examples: int | None = None, step: float = 0.1
+    workdir: pathlib.Path,
+    num: int | None = None,
+    examples: int | None = None,
+    step: float = 0.1,
+    data: str | None = None,
 ) -> dict[str, Any]:
     """Measures and draws the encoder of the run in `workdir`; returns what inspect.json holds."""
     if not 0 < step <= MAPPED[0]:
         raise UserError(f"--step={step:g}: t − s must lie in (0, {MAPPED[0]:g}]")
-    run, state = load_trained(workdir)
+    run, state = load_trained(workdir, data)
     num, examples = num or 256, examples or 4
     if min(num, examples) < 1:
         raise UserError(f"--num={num} and --examples={examples} must be at least 1")
@@ -87,11 +91,11 @@ def _pictures(x: np.ndarray, offsets: Any, step: float) -> dict[str, Any]:
     }
 
 
-def main(num: int | None, examples: int | None, step: float | None) -> None:
-    result = inspect(cli.workdir(), num, examples, 0.1 if step is None else step)
+def main(num: int | None, examples: int | None, step: float | None, data: str | None) -> None:
+    result = inspect(cli.workdir(), num, examples, 0.1 if step is None else step, data)
     for name, value in result["path_cost_bits_per_dim"].items():
         print(f"the encoder's movement, counterterm {name:10s} costs at most {value:.6f} bits/dim")
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)
+    cli.run(main, options=OPTIONS | DATA, needs_config=False, accepts_config=False)

@@ -24,7 +24,7 @@ from diffenc import flow, importance
 from diffenc.likelihood import dequantise, discretised_log_prob
 from diffenc.process import Process
 from experiments.diffenc import page
-from experiments.diffenc.run import Run, load_trained
+from experiments.diffenc.run import DATA, Run, load_trained
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import write_json
@@ -48,13 +48,14 @@ def measure(
     draws: int = 8,
     num_steps: int = 100,
     probes: int = 0,
+    data: str | None = None,
 ) -> dict[str, Any]:
     """Bits/dim of the run in `workdir` by `method`; returns what likelihood_<method>.json holds."""
     if method not in METHODS:
         raise UserError(f"--method={method}: accepted are {', '.join(METHODS)}")
     if min(num, draws, num_steps) < 1 or probes < 0:
         raise UserError("--num, --draws and --num_steps must be at least 1, --probes at least 0")
-    run, state = load_trained(workdir)
+    run, state = load_trained(workdir, data)
     batch = run.source.test.take(np.arange(min(num, run.source.test.size)))
     weigh = METHODS[method](run, state.ema, batch, num_steps, probes)
     key = jax.random.key(run.config.eval.seed)
@@ -111,7 +112,7 @@ def _flow(run: Run, params: Any, batch: Any, num_steps: int, probes: int) -> Log
 METHODS = {"paths": _paths, "flow": _flow}
 
 
-def main(method: str | None, **given: int | None) -> None:
+def main(method: str | None, **given: Any) -> None:
     if not method:
         raise UserError("--method=paths or --method=flow is missing; --help explains")
     chosen = {name: value for name, value in given.items() if value is not None}
@@ -121,4 +122,4 @@ def main(method: str | None, **given: int | None) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)
+    cli.run(main, options=OPTIONS | DATA, needs_config=False, accepts_config=False)

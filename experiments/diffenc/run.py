@@ -16,7 +16,7 @@ from experiments.runtime.batches import check_batch_size
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import CheckpointError, UserError
 from experiments.runtime.files import read_json
-from experiments.runtime.manifest import CONFIG
+from experiments.runtime.manifest import CONFIG, MANIFEST, check_data
 from experiments.runtime.mesh import make_mesh
 from experiments.runtime.optimizers import adamw
 from experiments.runtime.state import StateFactory, TrainState
@@ -40,12 +40,17 @@ class Run(NamedTuple):
         return StateFactory(self.model.init, self.optimizer, init_key, self.mesh, sharding)
 
 
-def make_run(config: ConfigDict) -> Run:
-    """Builds data, model and optimiser. Raises `UserError` for names and values that cannot be."""
+def make_run(config: ConfigDict, source: data.Source | None = None) -> Run:
+    """Builds data (unless `source` is given), model and optimiser.
+
+    Raises:
+      UserError: for names and values that cannot be.
+    """
     mesh = make_mesh()
     check_batch_size(config.train.batch_size, mesh, config.train.accumulate)
-    where = config.data
-    source = data.load(where.name, path=where.path, size=where.size, smoke=where.smoke)
+    if source is None:
+        where = config.data
+        source = data.load(where.name, path=where.path, size=where.size, smoke=where.smoke)
     given = {k: v for k, v in config.model.options.to_dict().items() if v is not None}
     # JSON, which a trained run's config comes from, has no tuples.
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
@@ -135,9 +140,37 @@ def _filled(defaults: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str,
     return {**defaults, **stored, **{k: _filled(v, stored[k]) for k, v in both.items()}}
 
 
-def load_trained(workdir: pathlib.Path) -> tuple[Run, TrainState]:
-    """The run in `workdir` and its newest intact state."""
-    run = make_run(load_config(workdir))
+def load_source(workdir: pathlib.Path, path: str | None = None) -> data.Source:
+    """The data of the run in `workdir`, from where its config says or from `path`.
+
+    Raises:
+      UserError: they cannot be read, or are not those that the run was trained on.
+    """
+    where = load_config(workdir).data
+    place = where.path if path is None else path
+    try:
+        source = data.load(where.name, path=place, size=where.size, smoke=where.smoke)
+    except UserError as error:
+        said = str(error).replace("--config.data.path=", "--data=")
+        raise UserError(f"{said} (--data=PATH says where the data lie now)") from error
+    check_data(workdir, {source.name: source.sha256})
+    return source
+
+
+def load_trained(
+    workdir: pathlib.Path, path: str | None = None, *, with_data: bool = True
+) -> tuple[Run, TrainState]:
+    """The run in `workdir` and its newest intact state.
+
+    `path` is where the data lie now; without `with_data` they are not read, and the run knows
+    their form alone.
+    """
+    if with_data:
+        source = load_source(workdir, path)
+    else:
+        load_config(workdir)  # says it best where there is no run
+        source = data.recorded(read_json(workdir / MANIFEST)["data"])
+    run = make_run(load_config(workdir), source)
     checkpointer = Checkpointer(workdir / CHECKPOINTS)
     try:
         restored = checkpointer.restore(run.state_factory().abstract())
@@ -146,3 +179,7 @@ def load_trained(workdir: pathlib.Path) -> tuple[Run, TrainState]:
     if restored is None:
         raise CheckpointError(f"{workdir} has no checkpoint yet; train it first")
     return run, restored.state
+
+
+# The flag of commands that read the data of a trained run.
+DATA = {"data": (str, "Where the data of the run lie now; default: where its config says.")}

@@ -24,8 +24,8 @@ from diffenc.likelihood import dequantise, quantise
 from diffenc.sampling import sample_along
 from diffenc.step_choice import best_levels, pair_costs
 from experiments.diffenc import page
-from experiments.diffenc.run import Run, load_trained
-from experiments.runtime import cli
+from experiments.diffenc.run import DATA, Run, load_trained
+from experiments.runtime import cli, store
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import write_json
 from experiments.runtime.manifest import environment
@@ -44,11 +44,12 @@ def choose(
     grid: int = 100,
     num: int = 1024,
     samples: int | None = None,
+    data: str | None = None,
 ) -> dict[str, Any]:
     """Chooses steps for the run in `workdir`; returns what steps.json holds."""
     if any(n < 1 or grid % n or n == grid for n in num_steps):
         raise UserError(f"--grid={grid} must be a larger multiple of each of {list(num_steps)}")
-    run, state = load_trained(workdir)
+    run, state = load_trained(workdir, data)
     if run.model.options.num_classes:
         raise UserError("step choice is for unconditional models; train with conditional=False")
     codes = run.source.train.take(np.arange(min(num, run.source.train.size)))["codes"]
@@ -63,7 +64,7 @@ def choose(
     rows = [_row(run, costs, held_out, levels, n) for n in num_steps]
     for row in rows:
         drawn = _sample(run, state.ema, row, samples or run.config.sample.num)
-        np.savez_compressed(workdir / f"samples_{row['num_steps']}.npz", codes=drawn)
+        store.save(workdir / f"samples_{row['num_steps']}.npz", {"codes": drawn})
     result = {
         "model": run.config.model.name,
         "num": len(codes),
@@ -115,7 +116,7 @@ def _sample(run: Run, params: Any, row: dict[str, Any], num: int) -> np.ndarray:
     return np.asarray(quantise(z, run.source.levels))
 
 
-def main(num_steps: str | None, **given: int | None) -> None:
+def main(num_steps: str | None, **given: Any) -> None:
     chosen = {name: value for name, value in given.items() if value is not None}
     try:
         numbers = [int(n) for n in (num_steps or "10,20,50").split(",")]
@@ -128,4 +129,4 @@ def main(num_steps: str | None, **given: int | None) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS, needs_config=False, accepts_config=False)
+    cli.run(main, options=OPTIONS | DATA, needs_config=False, accepts_config=False)

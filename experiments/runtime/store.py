@@ -124,21 +124,40 @@ def _is_array(value: Any) -> bool:
     return hasattr(value, "dtype") and hasattr(value, "shape")
 
 
-def _write(path: pathlib.Path, inputs: str, part: Part) -> None:
+def save(path: pathlib.Path, part: Mapping[str, Any]) -> None:
+    """Writes arrays, and values as JSON, to an .npz file with their digest; compressed."""
+    _write(path, "", _normal(part), np.savez_compressed)
+
+
+def load(path: pathlib.Path) -> Part:
+    """What `save` wrote; a file of an earlier version, which has no digest, as it is.
+
+    Raises:
+      UserError: there is no such file, or it is damaged.
+    """
+    try:
+        return _read(path, older=True)[1]
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing") from error
+
+
+def _write(path: pathlib.Path, inputs: str, part: Part, how: Callable = np.savez) -> None:
     arrays = {name: value for name, value in part.items() if isinstance(value, np.ndarray)}
     values = {name: value for name, value in part.items() if name not in arrays}
     header = {"inputs": inputs, "content": digest_of(part), "values": values}
     entries = arrays | {HEADER: np.asarray(json.dumps(header))}
-    files.write(path, lambda file: np.savez(file, **entries))  # pyright: ignore
+    files.write(path, lambda file: how(file, **entries))
 
 
-def _read(path: pathlib.Path) -> tuple[str, Part]:
+def _read(path: pathlib.Path, *, older: bool = False) -> tuple[str, Part]:
     """Digest of the inputs, and the part. Raises `DamagedError`, or `FileNotFoundError`."""
     # NumPy leaves a damaged archive open, so the file is opened here.
     with path.open("rb") as raw:
         try:
             with np.load(raw, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
+            if older and HEADER not in arrays:
+                return "", arrays
             header = json.loads(str(arrays.pop(HEADER)))
             part = arrays | header["values"]
             if digest_of(part) != header["content"]:

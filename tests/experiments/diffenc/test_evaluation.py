@@ -7,8 +7,8 @@ import pytest
 import diffenc
 from experiments.data.source import in_memory
 from experiments.diffenc.evaluation import PerImage, make_evaluator
-from experiments.runtime.loop import Interrupted
 from experiments.runtime.mesh import make_mesh
+from experiments.runtime.preemption import Stopped
 
 SHAPE, LEVELS = (4, 4, 1), 256
 
@@ -77,5 +77,5 @@ def test_the_error_given_is_the_spread_over_fresh_noise():
 
 
 def test_a_stop_between_batches_ends_the_evaluation(model):
-    with pytest.raises(Interrupted):
+    with pytest.raises(Stopped):
         evaluator(model, 5, 8, interrupted=lambda: True)(model[1])
