@@ -23,12 +23,12 @@ from experiments.runtime.workspace import Workspace
 Cell = dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared(study.Prepared):
     """The task of each number of labels, and what is trained in each folder of the run."""
 
-    tasks: tuple[Task, ...] = ()
-    trainings: Mapping[str, Training] = dataclasses.field(default_factory=dict)
+    tasks: tuple[Task, ...]
+    trainings: Mapping[str, Training]
 
 
 def prepare(config: Config) -> Prepared:

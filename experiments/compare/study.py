@@ -36,13 +36,13 @@ DEFAULTS = {"measures": "mcca,cka", "draws": 200, "sets": 200, "seed": 0}
 DEFAULTS |= {"stacked": False, "texts": None}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared(study.Prepared):
     """Entries, computed or pending, notes on them, and how their measures are estimated."""
 
-    made: tuple[Entry | Pending, ...] = ()
-    notes: tuple[str, ...] = ()
-    options: Options = Options(jax.random.key(0))
+    made: tuple[Entry | Pending, ...]
+    notes: tuple[str, ...]
+    options: Options
 
     def entries(self, store: Store) -> tuple[list[Entry], list[str]]:
         """All entries with the same inputs, and notes; what is pending is computed in `store`."""
@@ -67,7 +67,9 @@ def prepare(config: Config) -> Prepared:
     key = jax.random.key(config["seed"])
     options = Options(key, num_input_sets=config["sets"], draws=config["draws"])
     made, notes, digests = _made(config)
-    prepared = Prepared(config, digests, made=tuple(made), notes=tuple(notes), options=options)
+    prepared = Prepared(
+        config=config, digests=digests, made=tuple(made), notes=tuple(notes), options=options
+    )
     if all(isinstance(entry, Entry) for entry in made):
         prepared.entries(Store(pathlib.Path()))
     return prepared

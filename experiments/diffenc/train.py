@@ -49,11 +49,11 @@ OPTIONS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared(study.Prepared):
     """Everything that a config determines."""
 
-    run: Run | None = None
+    run: Run
 
 
 def prepare(config: Config) -> Prepared:

@@ -30,7 +30,7 @@ from experiments.runtime.workspace import Workspace
 ORDER = "the order of the data would change within a run"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared(study.Prepared):
     """Everything that a config determines, and the weights it takes from other runs.
 
@@ -39,9 +39,9 @@ class Prepared(study.Prepared):
       starts: what the students of each objective start from, None for a fresh start.
     """
 
-    setup: Setup | None = None
-    variables: Any = None
-    starts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    setup: Setup
+    variables: Any
+    starts: Mapping[str, Any]
 
 
 def prepare(config: Config) -> Prepared:

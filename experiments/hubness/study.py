@@ -32,15 +32,15 @@ _OTHER_METRICS = dict.fromkeys(
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared(study.Prepared):
     """Texts with their labels, the space that they are embedded in, splits and methods."""
 
-    texts: sources.Texts | None = None
-    embed: spaces.Embedder | None = None
-    splits: tuple[Split, ...] = ()
-    methods: tuple[Method, ...] = ()
-    left_out: tuple[Method, ...] = ()
+    texts: sources.Texts
+    embed: spaces.Embedder
+    splits: tuple[Split, ...]
+    methods: tuple[Method, ...]
+    left_out: tuple[Method, ...]
 
 
 def prepare(config: Config) -> Prepared:
@@ -192,12 +192,12 @@ def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figu
 STUDY = Study("hubness", prepare, run, draw, tables)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Judged(study.Prepared):
     """Embeddings with classes, if any, as `advice.advise` takes them."""
 
-    x: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
-    classes: np.ndarray | None = None
+    x: np.ndarray
+    classes: np.ndarray | None
 
 
 def prepare_judgement(config: Config) -> Judged:
@@ -209,7 +209,9 @@ def prepare_judgement(config: Config) -> Judged:
     x = read_matrix(config["embeddings"], labels=config["labels"])
     classes = None if config["labels"] is None else read_labels(config["labels"])
     advice.check(x, classes, METRICS[config["metric"]], config["max_points"])
-    return Judged(config, {"embeddings": digest_of([x, classes])}, x=x, classes=classes)
+    return Judged(
+        config=config, digests={"embeddings": digest_of([x, classes])}, x=x, classes=classes
+    )
 
 
 def judge(prepared: Judged, say: study.Say) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from experiments.runtime.study import Config, Study
 from experiments.runtime.workspace import Workspace
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared(study.Prepared):
     """The matrix to audit and its bias, where one is given."""
 
@@ -25,9 +25,9 @@ class Prepared(study.Prepared):
 def prepare(config: Config) -> Prepared:
     """Reads the matrix, where there is one."""
     if not config["matrix"]:
-        return Prepared(config)
+        return Prepared(config=config)
     audited = read_matrix(config["matrix"], config["bias"], config["max_labels"], config["seed"])
-    return Prepared(config, {"matrix and bias": digest_of(audited)}, audited=audited)
+    return Prepared(config=config, digests={"matrix and bias": digest_of(audited)}, audited=audited)
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:

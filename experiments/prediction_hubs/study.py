@@ -32,11 +32,11 @@ Place = tuple[str, str, str]  # comparison, distance, and corpus, "" among token
 ANALYSED = ("k", "seed", "hubs", "num_top", "bootstrap", "comparisons", "reductions")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared(study.Prepared):
     """The first model with its contexts, and token counts of the training set where given."""
 
-    first: Loaded | None = None
+    first: Loaded
     revisions: tuple[str, ...] = ("",)
     training: np.ndarray | None = None
     omitted: int = 0

@@ -11,16 +11,17 @@ from jax.sharding import Mesh
 from experiments.runtime.mesh import state_sharding
 
 State = TypeVar("State")
+Made = TypeVar("Made", covariant=True)
 
 
-class Factory(Protocol[State]):
+class Factory(Protocol[Made]):
     """How to make the state of a run at step 0."""
 
-    def abstract(self) -> State:
+    def abstract(self) -> Made:
         """Shapes, dtypes and shardings: all that restoring a checkpoint needs."""
         ...
 
-    def __call__(self) -> State:
+    def __call__(self) -> Made:
         """The state itself."""
         ...
 

@@ -28,7 +28,7 @@ OPTIONS: Mapping[str, tuple[type, str]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A config as live objects, after every check; studies add their own fields.
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 from matplotlib.figure import Figure
 
 from experiments.arrays import flatten
@@ -36,16 +37,16 @@ from experiments.sbert.figures import figures
 from experiments.sbert.objectives import pair_losses
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared(study.Prepared):
     """Everything that a config determines."""
 
-    model: Any = None
-    train: Any = None
-    dev: Any = None
-    test: Any = None
-    texts: tuple[str, ...] = ()
-    mesh: Any = None
+    model: sentence.SentenceModel
+    train: sts.TrainingPairs
+    dev: sources.Pairs
+    test: sources.Pairs
+    texts: tuple[str, ...]
+    mesh: Mesh
 
     def state_factory(self) -> "Pretrained":
         """How the state at step 0 is made: the model's parameters, a fresh optimiser."""
