@@ -1,4 +1,5 @@
-"""Speed and memory of `hubness` against scikit-learn and the algorithms of scikit-hubness.
+"""Speed and memory of `hubness` against scikit-learn, the algorithms of scikit-hubness, and, where
+they are installed, faiss and torch.
 
 python -m benchmarks.hubness [--cases measures,mp_gauss,mp_empiric,large,growth] [--small]
 
@@ -67,17 +68,62 @@ def sklearn_measures(x: np.ndarray) -> dict[str, float]:
     return published.measures(np.bincount(index.ravel(), minlength=len(x)))
 
 
+def faiss_knn(x: np.ndarray) -> Callable[[], Any] | None:
+    """Exact neighbours by faiss's flat index; None without faiss."""
+    try:
+        import faiss
+    except ImportError:
+        return None
+
+    def run():
+        index = faiss.IndexFlatL2(x.shape[1])
+        index.add(x)
+        return index.search(x, K + 1)
+
+    return run
+
+
+def torch_knn(x: np.ndarray) -> Callable[[], Any] | None:
+    """Exact neighbours by blocks of products and torch.topk; None without torch."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    points = torch.from_numpy(x)
+
+    def run():
+        half = (points * points).sum(1) / 2
+        blocks = [torch.topk(q @ points.T - half, K + 1) for q in points.split(1_024)]
+        return torch.cat([found.indices for found in blocks])
+
+    return run
+
+
+PEERS = {"faiss": faiss_knn, "torch": torch_knn}
+
+
+def installed_peers(x: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """The searches of the peers that are installed; a line for each that is not."""
+    found = {name: make(x) for name, make in PEERS.items()}
+    for name in [name for name, run in found.items() if run is None]:
+        print(f"{name} is not installed: left out", flush=True)
+    return {name: run for name, run in found.items() if run is not None}
+
+
 def measures(repeats: int, small: bool) -> Result:
-    """kNN and all measures against scikit-learn's brute force and the same measures."""
+    """kNN and all measures against scikit-learn's brute force and the same measures; kNN alone
+    against faiss and torch, where these are installed."""
     n, d = (1_000, 64) if small else (10_000, 384)
     x = points(n, d)
     on_device = jnp.asarray(x)
+    peers = installed_peers(x)
     took = in_turns(
         repeats,
         gemm=gemms(n, d),
         ours=lambda: hub_measures(on_device),
         knn=lambda: hubness.knn(on_device, K),
         theirs=lambda: sklearn_measures(x),
+        **peers,
     )
     want, got = sklearn_measures(x), hub_measures(on_device)._asdict()
     return {
@@ -87,6 +133,7 @@ def measures(repeats: int, small: bool) -> Result:
         "gemm_rate": took["gemm"] / took["ours"],
         "gemm_rate_goal": 0.7,
         "gemm_rate_of_knn_alone": took["gemm"] / took["knn"],
+        **{f"ratio_of_knn_to_{name}": took[name] / took["knn"] for name in peers},
         "agreement": max(abs(float(got[name]) - value) for name, value in want.items()),
     }
 

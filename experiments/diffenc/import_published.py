@@ -4,7 +4,7 @@ python -m experiments.diffenc.import_published --checkpoint=FILE --workdir=DIR \
     --config=experiments/configs/diffenc/cifar10.py:diffenc-32-4 --config.data.path=TFDS_FOLDER
 
 FILE is what flax.training.checkpoints wrote there (msgpack): it is read as numbers, nothing in it
-is run. DIR then is a run like any other for diffenc.evaluate, diffenc.sample, inspect_diffenc and
+is run. DIR then is a run like any other for diffenc.evaluate, diffenc.sample, diffenc.inspect and
 further training, and DIR/imported.json says where it comes from.
 
 The file's `params` become the weights that training goes on from, its `ema_params` those that

@@ -37,6 +37,12 @@ class Space:
     bias: Float[Array, " n"]
     shift: Float[Array, " n"]
     metric: str = dataclasses.field(metadata=dict(static=True))
+    single: bool = dataclasses.field(default=False, metadata=dict(static=True))
+
+    @property
+    def operand_dtype(self) -> jnp.dtype:
+        """What products are taken in; costs are in the precision of the rows."""
+        return jnp.dtype(jnp.float32) if self.single else self.points.dtype
 
     @property
     def by_difference(self) -> bool:
@@ -65,6 +71,21 @@ def make_space(
     if metric == "dot":
         return space
     return dataclasses.replace(space, bias=shift - point_half_squares(space))
+
+
+def in_single(space: Space) -> tuple[Space, Float[Array, ""]]:
+    """(the space of float64 rows with products in float32, what its costs are to be divided by).
+
+    Rows are taken to magnitudes below 1 by a power of two, exactly, so that no product overflows.
+    """
+    unit = jnp.ones((), space.points.dtype)
+    if space.metric != "cosine":
+        farthest = [jnp.abs(x - space.centre[None]).max() for x in (space.queries, space.points)]
+        top = jnp.maximum(*farthest)
+        unit = jnp.ldexp(unit, -jnp.frexp(jnp.where(top > 0, top, 1))[1])
+    rows = {n: getattr(space, n) * unit for n in ("queries", "points", "centre")}
+    costs = {n: getattr(space, n) * unit**2 for n in ("bias", "shift")}
+    return dataclasses.replace(space, **rows, **costs, single=True), unit**2
 
 
 def inverse_norms(x: Float[Array, "n d"]) -> Float[Array, " n"]:
@@ -112,7 +133,8 @@ def _operand_half_squares(space, x, scale):
 
 def query_operand(space: Space, rows: Int[Array, "..."]) -> Float[Array, "..."]:
     """Rows of queries as an operand of the matrix product."""
-    return exact_queries(space, rows) - jnp.expand_dims(space.centre, range(rows.ndim))
+    q = exact_queries(space, rows) - jnp.expand_dims(space.centre, range(rows.ndim))
+    return q.astype(space.operand_dtype)
 
 
 def point_operand(space: Space) -> Float[Array, "n d"]:
@@ -125,7 +147,7 @@ def tile_operand(
 ) -> Float[Array, "b d"]:
     """Some points as an operand of the matrix product."""
     points = points * scale[:, None] if space.metric == "cosine" else points
-    return points - space.centre[None]
+    return (points - space.centre[None]).astype(space.operand_dtype)
 
 
 def exact_queries(space: Space, rows: Int[Array, "..."]) -> Float[Array, "..."]:
@@ -161,7 +183,7 @@ def products(q: Float[Array, "m d"], p: Float[Array, "n d"]) -> Float[Array, "m 
 
 def biased(p: Float[Array, "n d"], bias: Float[Array, " n"]) -> Float[Array, "n d+1"]:
     """Operands of points for `scores`: their bias as one more column."""
-    return jnp.concatenate([p, bias[:, None]], axis=1)
+    return jnp.concatenate([p, bias[:, None].astype(p.dtype)], axis=1)
 
 
 def scores(q: Float[Array, "m d"], points: Float[Array, "n d+1"]) -> Float[Array, "m n"]:

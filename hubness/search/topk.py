@@ -118,10 +118,15 @@ def nearest(
 ) -> Ranked:
     """The k points of least cost of each query, in the order (cost, index).
 
-    With `own`, query i is point own + i and costs inf.
+    With `own`, query i is point own + i and costs inf. Of float64 rows the products are taken in
+    float32 all the same: the proof covers them, and costs are recomputed in float64.
     """
     nothing = Fold(lambda carry, score: carry, lambda m: None)
-    return nearest_and(nothing, space, k, own=own, block_rows=block_rows)[0]
+    if space.points.dtype != jnp.float64:
+        return nearest_and(nothing, space, k, own=own, block_rows=block_rows)[0]
+    space, unit = pairwise.in_single(space)
+    cost, index = nearest_and(nothing, space, k, own=own, block_rows=block_rows)[0]
+    return Ranked(cost / unit, index)
 
 
 def nearest_and(
@@ -141,7 +146,7 @@ def nearest_and(
         true = tile.score - tile.extra[None]
         return merge(best, tile.score, tile.ids), also.step(other, true)
 
-    init = lambda m: (no_candidates(m, c, space.points.dtype), also.init(m))
+    init = lambda m: (no_candidates(m, c, space.operand_dtype), also.init(m))
     raised = optimistic.bias - space.bias
     best, other = blocks.fold_scores(step, init, optimistic, raised, block_rows)
     cost, index = sort_rows((pair_costs(space, best.index, own),), best.index, k)
@@ -153,7 +158,7 @@ def nearest_and(
 
 
 def _epsilon(space: pairwise.Space) -> float:
-    return (space.queries.shape[1] + 16) * float(jnp.finfo(space.queries.dtype).eps) / 2
+    return (space.queries.shape[1] + 16) * float(jnp.finfo(space.operand_dtype).eps) / 2
 
 
 def _optimistic(space: pairwise.Space) -> tuple[pairwise.Space, Float[Array, " m"]]:
@@ -161,7 +166,8 @@ def _optimistic(space: pairwise.Space) -> tuple[pairwise.Space, Float[Array, " m
 
     A point outside the candidates costs at least limit(q) − the least score among them, since
     |fl(q·p + b) − (q·p + b)| ≤ ε(‖q‖‖p‖ + |b|) ≤ ε(‖q‖²/2a + a‖p‖²/2 + |b|) for any a > 0, with
-    ε = (d + 16)u: the length of the sums with b, and what centring and ‖p‖² lose before them.
+    ε = (d + 16)u: the length of the sums with b, and what centring, ‖p‖² and the rounding of
+    float64 operands to float32 lose before them.
     """
     eps = _epsilon(space)
     half_q, half_p = pairwise.query_half_squares(space), pairwise.point_half_squares(space)
@@ -173,6 +179,7 @@ def _optimistic(space: pairwise.Space) -> tuple[pairwise.Space, Float[Array, " m
         limit += half_q - 3 * eps * half_q
     else:
         limit -= 2 * eps * jnp.sqrt(half_q * half_p.max())
+    limit -= space.queries.shape[1] * float(jnp.finfo(space.operand_dtype).tiny)  # of underflow
     return dataclasses.replace(space, bias=bias), limit
 
 

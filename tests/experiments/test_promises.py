@@ -3,7 +3,6 @@
 Faults are put before each effect on a file (`files.before`); studies are toys (`toys.py`).
 """
 
-import contextlib
 import json
 import os
 import pathlib
@@ -21,13 +20,9 @@ from experiments.runtime.lock import Lock
 from experiments.runtime.metrics import read_metrics
 from experiments.runtime.preemption import Stopped, StopSignal
 from tests.experiments import toys
+from tests.experiments.faults import Killed, fault, numbers, run, throw, tree, watched, whole
 
 TRAINED = [name for name in STUDIES if STUDIES[name].load().trains]
-TIMED = ("seconds", "slowdown")  # of a judgement: measured anew each time
-
-
-class Killed(BaseException):
-    """Stands for a process that ends without a chance to tidy up."""
 
 
 @pytest.fixture(params=STUDIES)
@@ -40,69 +35,9 @@ def trained(request, monkeypatch):
     return toys.make(request.param, monkeypatch)
 
 
-def run(toy, folder, config=None, stop=None, figures=False, **request):
-    """Runs a toy; without figures, which take longer than all the rest."""
-    made = toy.study if figures else toy.study._replace(figures=lambda *a: {})
-    request = study.Request(folder, **request)
-    said = []
-    record = study.run(made, config or toy.config, request, stop=stop, say=said.append)
-    return numbers(record), said
-
-
-def numbers(value):
-    """A record without what two equal runs do not share."""
-    if isinstance(value, dict):
-        left_out = {"environment", *TIMED}
-        return {k: numbers(v) for k, v in value.items() if k not in left_out}
-    return [numbers(v) for v in value] if isinstance(value, list) else value
-
-
-_undisturbed = {}
-
-
 @pytest.fixture
 def undisturbed(toy, tmp_path_factory):
-    return _whole(toy, tmp_path_factory)
-
-
-def _whole(toy, tmp_path_factory):
-    """The numbers of a run that nothing disturbs, and its folder."""
-    name = toy.study.name, str(toy.config.keys())
-    if name not in _undisturbed:
-        folder = tmp_path_factory.mktemp("whole")
-        _undisturbed[name] = (run(toy, folder)[0], folder)
-    return _undisturbed[name]
-
-
-def tree(folder):
-    """Every file below a folder with its bytes."""
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-@contextlib.contextmanager
-def watched(act):
-    """Calls `act(kind, path, number)` before each effect; yields the effects that came."""
-    seen = []
-
-    def before(kind, path):
-        seen.append((kind, path))
-        act(kind, path, len(seen))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "before", before)
-        yield seen
-
-
-def fault(after, act):
-    """Calls `act()` before the effect number `after`."""
-    return watched(lambda kind, path, number: act() if number == after else None)
-
-
-def throw(error):
-    def act():
-        raise error
-
-    return act
+    return whole(toy, tmp_path_factory)
 
 
 def test_every_study_has_a_toy_and_every_command_a_line():
@@ -306,7 +241,7 @@ def test_trackers_see_every_line_or_are_refused(toy, tmp_path, monkeypatch):
 
 
 def test_values_that_are_not_finite_are_never_kept(trained, tmp_path, tmp_path_factory):
-    whole, _ = _whole(trained, tmp_path_factory)
+    expected, _ = whole(trained, tmp_path_factory)
     module, name = trained.step
     make, calls = getattr(module, name), []
 
@@ -325,12 +260,12 @@ def test_values_that_are_not_finite_are_never_kept(trained, tmp_path, tmp_path_f
         with pytest.raises(NonFiniteError, match="not finite at step 2.*nonfinite.json"):
             run(trained, tmp_path)
     assert not [p for p in tmp_path.rglob("checkpoints/2")]
-    assert run(trained, tmp_path)[0] == whole
+    assert run(trained, tmp_path)[0] == expected
 
 
 def test_the_checkpoint_before_the_newest_serves(trained, tmp_path, tmp_path_factory):
     """A byte of the newest is changed in a run that was stopped half-way."""
-    whole, _ = _whole(trained, tmp_path_factory)
+    expected, _ = whole(trained, tmp_path_factory)
     stop, saves = StopSignal(), []
 
     def after_two_saves(kind, path, number):
@@ -347,7 +282,7 @@ def test_the_checkpoint_before_the_newest_serves(trained, tmp_path, tmp_path_fac
     data = bytearray(largest.read_bytes())
     data[len(data) // 2] ^= 1
     largest.write_bytes(data)
-    assert run(trained, tmp_path)[0] == whole
+    assert run(trained, tmp_path)[0] == expected
 
 
 def test_every_study_makes_a_page_of_its_own(toy, undisturbed, tmp_path):

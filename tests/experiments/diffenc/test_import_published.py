@@ -22,7 +22,9 @@ from experiments.runtime.errors import UserError
 def get_config(arg="diffenc:smoke"):
     config = importlib.import_module("experiments.configs.diffenc.digits").get_config(arg)
     # The least width that published networks have, with their groups.
-    config.model.options.update({"width": 32, "encoder_width": 32, "group_channels": 1})
+    sizes = {"width": 32, "num_layers": 0, "encoder_width": 32, "group_channels": 1}
+    config.model.options.update(sizes)
+    config.eval.times_per_image = 1
     return config
 
 
