@@ -6,7 +6,7 @@ from experiments.data.bundled import digits, random_images, swirl
 from experiments.data.idx import fashion_mnist
 from experiments.data.source import Source
 from experiments.data.tfds import REGISTERED, tfds_source
-from experiments.runtime.errors import nearest
+from experiments.runtime.errors import UserError, nearest
 
 NAMES = ("digits", "swirl", "fashion_mnist", *REGISTERED)
 
@@ -24,6 +24,11 @@ def load(name: str, *, path: str = "", size: int = 28, smoke: bool = False) -> S
         raise nearest(name, NAMES, "data set")
     loaders: dict[str, Callable[[], Source]] = {"digits": digits, "swirl": swirl}
     if name in loaders:
+        if path:
+            raise UserError(
+                f"data.path={path!r}: {name} comes with the project and is read from no path; "
+                f"leave it out, or choose one of {', '.join(n for n in NAMES if n not in loaders)}"
+            )
         return loaders[name]()
     if smoke:
         shape, classes = (

@@ -78,12 +78,59 @@ def test_idx_files_come_back_and_halve_to_rounded_means(idx_folder):
         (b"\x00\x00\x08\x01\x00\x00\x00\x05abc", "shape"),
         (b"PNG", "not an idx"),
         (b"\x00\x00\x0d\x01\x00\x00\x00\x00", "unsigned bytes"),
+        (b"\x00\x00\x08\x03\x00\x00", "3 axes"),
+        (b"\x00\x00\x08\xff" + bytes(1020), "255 axes"),
+        (b"\x00\x00\x08\x00", "0 axes"),
     ],
 )
 def test_damaged_idx_files_are_one_clear_error(tmp_path, content, message):
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(UserError, match=message):
         read_idx(tmp_path / "file")
+
+
+def test_every_cut_and_changed_gzip_is_one_clear_error(idx_folder, tmp_path):
+    """Case T20: 128 of 500 damaged files were a traceback."""
+    whole = (tmp_path / f"{FILES['test'][0]}.gz").read_bytes()
+    path, rng = tmp_path / "damaged.gz", np.random.default_rng(0)
+    right = read_idx(tmp_path / f"{FILES['test'][0]}.gz")
+    for position in rng.integers(len(whole), size=100):
+        changed = bytearray(whole)
+        changed[position] ^= 1 << rng.integers(8)
+        for content in (whole[:position], bytes(changed)):
+            path.write_bytes(content)
+            try:
+                np.testing.assert_array_equal(read_idx(path), right)  # a byte that means nothing
+            except UserError as error:
+                assert str(path) in str(error)
+
+
+@pytest.mark.parametrize(
+    "images, labels, size, message",
+    [
+        ((40, 28, 28), (5,), 28, "40 images.* 5 labels"),
+        ((40, 27, 28), (40,), 14, "halves images.*27, 28"),
+        ((3, 28, 28), (3,), 28, "3 images; at least 4"),
+        ((40, 28), (40,), 28, r"needed: images \(n, height, width\)"),
+        ((40, 28, 28), (40, 1), 28, "labels"),
+    ],
+)
+def test_images_and_labels_that_do_not_fit_are_one_clear_error(
+    idx_folder, tmp_path, images, labels, size, message
+):
+    """Case T20."""
+    at_images, at_labels = FILES["test"]
+    write_idx(tmp_path / f"{at_images}.gz", np.zeros(images, np.uint8))
+    write_idx(tmp_path / at_labels, np.zeros(labels, np.uint8))
+    with pytest.raises(UserError, match=message):
+        data.load("fashion_mnist", path=str(tmp_path), size=size)
+
+
+@pytest.mark.parametrize("name", ["digits", "swirl"])
+def test_a_path_for_data_that_have_none_is_refused(name):
+    """Case R19: it was accepted, and the digits were used."""
+    with pytest.raises(UserError, match=f"{name} comes with the project"):
+        data.load(name, path="/x/mine.npz")
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "mnist", "cifar10", "imagenet32_old"])
