@@ -6,15 +6,19 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from experiments.configs.diffenc import digits, fashion_mnist
 from experiments.diffenc import sample as sampling
 from experiments.diffenc.evaluate import evaluate
 from experiments.diffenc.run import load_trained
 from experiments.diffenc.sample import sample
-from experiments.diffenc.train import trained
+from experiments.diffenc.train import prepare, trained
 from experiments.runtime import files, store
 from experiments.runtime.errors import UserError
+from experiments.runtime.loop import Window, saved_with
+from experiments.runtime.preemption import StopSignal
+from experiments.runtime.workspace import opened
 from tests.experiments.data.test_sources import write_idx
 
 PROTECTED = ("config.json", "manifest.json", "metrics.jsonl")
@@ -22,18 +26,36 @@ PROTECTED = ("config.json", "manifest.json", "metrics.jsonl")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of three steps on a folder of images, and that folder."""
+    """A run whose state is as at its beginning, and the folder of its images."""
     folder, r = tmp_path_factory.mktemp("fashion"), np.random.default_rng(0)
     for names, n in ((("train-images-idx3-ubyte", "train-labels-idx1-ubyte"), 16),
                      (("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"), 8)):  # fmt: skip
         write_idx(folder / names[0], r.integers(0, 256, (n, 28, 28)).astype(np.uint8))
         write_idx(folder / names[1], (np.arange(n) % 10).astype(np.uint8))
+    workdir = tmp_path_factory.mktemp("run")
+    prepared = prepare(fashion(folder))
+    facts = {"data": prepared.facts, **prepared.stated}
+    with (
+        opened(
+            workdir, prepared.config, StopSignal(), digests=prepared.digests, facts=facts
+        ) as space,
+        space.checkpoints() as saved,
+        space.metrics() as writer,
+    ):
+        state = prepared.run.state_factory()()._replace(step=jax.numpy.int32(2))
+        saved.save(2, state, saved_with(Window(), evaluated=True))
+        terms = dict.fromkeys(("bits_per_dim", "diffusion", "prior", "reconstruction"), 8.0)
+        writer.write(2, "train", terms)
+    return workdir, folder
+
+
+def fashion(folder):
+    """The config of the smallest model on the images in `folder`."""
     config = fashion_mnist.get_config("vdmv:smoke")
     config.data.update({"smoke": False, "path": str(folder), "size": 14})
     config.train.update({"num_steps": 2, "eval_every": 0, "save_every": 0})
     config.eval.times_per_image = 2
-    trained(config, tmp_path_factory.mktemp("run"))
-    return tmp_path_factory.getbasetemp() / "run0", folder
+    return config.to_dict()
 
 
 def test_readers_leave_the_run_as_it_is(run, tmp_path):
@@ -115,12 +137,7 @@ def test_a_run_of_an_earlier_version_lacks_a_key_and_has_no_digests(run, tmp_pat
         kept = [line for line in digest.read_text().splitlines(True) if "layout" not in line]
         digest.write_text("".join(kept))
     assert evaluate(folder)["summary"] == evaluate(run[0])["summary"]
-    same = fashion_mnist.get_config("vdmv:smoke")
-    same.update_from_flattened_dict(
-        {"data.smoke": False, "data.path": str(run[1]), "data.size": 14, "train.num_steps": 2,
-         "train.eval_every": 0, "train.save_every": 0, "eval.times_per_image": 2}
-    )  # fmt: skip
-    trained(same, folder)  # the same command still resumes it
+    trained(ConfigDict(fashion(run[1])), folder)  # the same command still resumes it
 
 
 @pytest.mark.parametrize(
