@@ -164,7 +164,9 @@ def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "po
     return number
 
 
-def labels(name: str, value: object, num_classes: int, ndim: int = 1) -> Int[Array, "..."]:
+def labels(
+    name: str, value: object, num_classes: int, ndim: int = 1, kind: str = "classes"
+) -> Int[Array, "..."]:
     """`value` as int32 class indices, each in [0, num_classes); no range check while tracing.
 
     Raises:
@@ -185,8 +187,8 @@ def labels(name: str, value: object, num_classes: int, ndim: int = 1) -> Int[Arr
         low, high = known.min(), known.max()
         if low < 0 or high >= num_classes:
             raise ValueError(
-                f"{name}: classes must lie in 0..{num_classes - 1}; got {low}..{high}. Drop those "
-                "examples, or renumber the classes"
+                f"{name}: {kind} must lie in 0..{num_classes - 1}; got {low}..{high}; accepted are "
+                f"integers in [0, {num_classes}). Drop those examples, or renumber the {kind}"
             )
     return jnp.asarray(given).astype(jnp.int32)
 
