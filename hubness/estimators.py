@@ -51,12 +51,12 @@ class Hubness(FittedSearch):
         self.measure = measure
         self.hub_size = hub_size
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y=None):
         """Measures the self search of X (or the graph X under metric="precomputed")."""
         if self.measure not in Measures._fields:
             raise ValueError(f"measure={self.measure!r}; use one of {', '.join(Measures._fields)}.")
         if self.metric == "precomputed":
-            X: Any = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
+            X = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
             self.n_samples_fit_ = X.shape[1]
             index = self._stored(X)
         else:
@@ -238,8 +238,8 @@ class RankNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._state = jax.device_get(features.rank_normal_fit(X))
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any):
         """Interpolates between the scores of the fitted values."""
         check_is_fitted(self)
-        X: Any = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return np.asarray(features.rank_normal_apply(self._state, X)).astype(X.dtype)

@@ -35,9 +35,9 @@ class FittedSearch(BaseEstimator):
     n_samples_fit_: int
     _points_: np.ndarray
 
-    def _points(self, X, *, reset: bool):
+    def _points(self, X: Any, *, reset: bool):
         least = 2 if reset else 1
-        X: Any = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=least)
+        X = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=least)
         if reset:
             self.n_samples_fit_ = len(X)
             self._reduction()
