@@ -12,7 +12,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from experiments.runtime import files
+from experiments.runtime import files, peers
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.preemption import INTERRUPTED
 
@@ -119,6 +119,9 @@ def run(
             return _fail(str(error))
         except OSError as error:
             return _fail(files.reason(error))
+        except jax.errors.JaxRuntimeError:
+            peers.wait_for_verdict()
+            raise
         except KeyboardInterrupt:
             print("interrupted; nothing that was finished is lost", file=sys.stderr)
             return INTERRUPTED

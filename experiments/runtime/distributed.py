@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.runtime import peers
 from experiments.runtime.errors import UserError
 from experiments.runtime.mesh import batch_sharding, make_mesh, replicated
 
@@ -37,12 +38,21 @@ def start(
     if given != (None, None, None):
         _check(coordinator, num_processes, process_index)
     try:
-        jax.distributed.initialize(coordinator, num_processes, process_index)
+        # Processes watch each other, and say which one is lost before JAX ends all by an abort.
+        jax.distributed.initialize(
+            coordinator,
+            num_processes,
+            process_index,
+            heartbeat_timeout_seconds=round(10 * peers.PATIENCE),
+        )
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"the processes could not join: {error}\nGive each process --coordinator=HOST:PORT, "
             "--num_processes and --process_index."
         ) from error
+    from jax._src import distributed  # the store has no public name
+
+    peers.watch(distributed.global_state.client)
 
 
 def _check(coordinator: str | None, num_processes: int | None, process_index: int | None) -> None:
