@@ -51,14 +51,14 @@ class Hubness(FittedSearch):
         self.measure = measure
         self.hub_size = hub_size
 
-    def fit(self, X: Any, y=None):
+    def fit(self, X, y=None):
         """Measures the self search of X (or the graph X under metric="precomputed")."""
         if self.measure not in Measures._fields:
             raise ValueError(f"measure={self.measure!r}; use one of {', '.join(Measures._fields)}.")
         if self.metric == "precomputed":
-            X = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
-            self.n_samples_fit_ = X.shape[1]
-            index = self._stored(X)
+            stored: Any = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
+            self.n_samples_fit_ = stored.shape[1]
+            index = self._stored(stored)
         else:
             self._points(X, reset=True)
             self._own = self._neighbors(None, self.n_neighbors)
@@ -238,8 +238,8 @@ class RankNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._state = jax.device_get(features.rank_normal_fit(X))
         return self
 
-    def transform(self, X: Any):
+    def transform(self, X):
         """Interpolates between the scores of the fitted values."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return np.asarray(features.rank_normal_apply(self._state, X)).astype(X.dtype)
+        rows: Any = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return np.asarray(features.rank_normal_apply(self._state, rows)).astype(rows.dtype)

@@ -35,14 +35,14 @@ class FittedSearch(BaseEstimator):
     n_samples_fit_: int
     _points_: np.ndarray
 
-    def _points(self, X: Any, *, reset: bool):
+    def _points(self, X, *, reset: bool):
         least = 2 if reset else 1
-        X = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=least)
+        rows: Any = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=least)
         if reset:
-            self.n_samples_fit_ = len(X)
+            self.n_samples_fit_ = len(rows)
             self._reduction()
-            self._points_ = X
-        return X
+            self._points_ = rows
+        return rows
 
     def _reduction(self) -> Reduction | None:
         """The method as an object.
