@@ -179,12 +179,9 @@ def labels(
             f"{name} has dtype {given.dtype}; accepted are integers in [0, {num_classes})"
         )
     if given.ndim != ndim or given.size == 0:
-        raise ValueError(
-            f"{name} has shape {given.shape}; accepted is {_RANKS.get(ndim)} of labels"
-        )
+        raise ValueError(f"{name} has shape {given.shape}; accepted: {_RANKS.get(ndim)} of labels")
     if not is_traced(given):
-        known = np.asarray(given)
-        low, high = known.min(), known.max()
+        low, high = np.min(np.asarray(given)), np.max(np.asarray(given))
         if low < 0 or high >= num_classes:
             raise ValueError(
                 f"{name}: {kind} must lie in 0..{num_classes - 1}; got {low}..{high}; accepted are "
