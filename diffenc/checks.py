@@ -99,7 +99,7 @@ def codes(name: str, values: ArrayLike, levels: int) -> Array:
     Raises:
         ValueError: another type, or a value outside.
     """
-    checked = inputs.labels(name, values, levels, np.ndim(values))
+    checked = inputs.labels(name, values, levels, np.ndim(values), kind="codes")
     # An array of JAX keeps its dtype.
     return values if isinstance(values, jax.Array) else checked
 

@@ -56,9 +56,9 @@ class Hubness(FittedSearch):
         if self.measure not in Measures._fields:
             raise ValueError(f"measure={self.measure!r}; use one of {', '.join(Measures._fields)}.")
         if self.metric == "precomputed":
-            X: Any = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
-            self.n_samples_fit_ = X.shape[1]
-            index = self._stored(X)
+            stored: Any = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
+            self.n_samples_fit_ = stored.shape[1]
+            index = self._stored(stored)
         else:
             self._points(X, reset=True)
             self._own = self._neighbors(None, self.n_neighbors)
@@ -241,5 +241,5 @@ class RankNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X):
         """Interpolates between the scores of the fitted values."""
         check_is_fitted(self)
-        X: Any = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return np.asarray(features.rank_normal_apply(self._state, X)).astype(X.dtype)
+        rows: Any = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return np.asarray(features.rank_normal_apply(self._state, rows)).astype(rows.dtype)

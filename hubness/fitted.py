@@ -37,12 +37,12 @@ class FittedSearch(BaseEstimator):
 
     def _points(self, X, *, reset: bool):
         least = 2 if reset else 1
-        X: Any = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=least)
+        rows: Any = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=least)
         if reset:
-            self.n_samples_fit_ = len(X)
+            self.n_samples_fit_ = len(rows)
             self._reduction()
-            self._points_ = X
-        return X
+            self._points_ = rows
+        return rows
 
     def _reduction(self) -> Reduction | None:
         """The method as an object.

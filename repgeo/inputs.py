@@ -164,7 +164,9 @@ def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "po
     return number
 
 
-def labels(name: str, value: object, num_classes: int, ndim: int = 1) -> Int[Array, "..."]:
+def labels(
+    name: str, value: object, num_classes: int, ndim: int = 1, kind: str = "classes"
+) -> Int[Array, "..."]:
     """`value` as int32 class indices, each in [0, num_classes); no range check while tracing.
 
     Raises:
@@ -177,16 +179,13 @@ def labels(name: str, value: object, num_classes: int, ndim: int = 1) -> Int[Arr
             f"{name} has dtype {given.dtype}; accepted are integers in [0, {num_classes})"
         )
     if given.ndim != ndim or given.size == 0:
-        raise ValueError(
-            f"{name} has shape {given.shape}; accepted is {_RANKS.get(ndim)} of labels"
-        )
+        raise ValueError(f"{name} has shape {given.shape}; accepted: {_RANKS.get(ndim)} of labels")
     if not is_traced(given):
-        known = np.asarray(given)
-        low, high = known.min(), known.max()
+        low, high = np.min(np.asarray(given)), np.max(np.asarray(given))
         if low < 0 or high >= num_classes:
             raise ValueError(
-                f"{name}: classes must lie in 0..{num_classes - 1}; got {low}..{high}. Drop those "
-                "examples, or renumber the classes"
+                f"{name}: {kind} must lie in 0..{num_classes - 1}; got {low}..{high}; accepted are "
+                f"integers in [0, {num_classes}). Drop those examples, or renumber the {kind}"
             )
     return jnp.asarray(given).astype(jnp.int32)
 

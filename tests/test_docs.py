@@ -49,7 +49,7 @@ def test_a_name_that_is_gone_is_noticed():
 
 def test_the_map_of_equations_reaches_every_module_of_the_theory():
     named = {n.rsplit(".", 1)[0] for n in NAME.findall((ROOT / "docs/equations.md").read_text())}
-    for module in ("process", "schedules", "encoder", "elbo", "sampling", "finite_depth"):
+    for module in ("noising", "schedules", "encoder", "elbo", "sampling", "finite_depth"):
         assert f"diffenc.{module}" in named
 
 

@@ -3,7 +3,9 @@
 import dataclasses
 import functools
 import pathlib
+import shutil
 import tempfile
+import weakref
 from typing import Any, NamedTuple
 
 import jax
@@ -65,8 +67,9 @@ def prepare(config: Config) -> Prepared:
     check_batch_size(plan["batch_size"], mesh)
     check_training(plan)
     Schedule(*(plan[name] for name in SCHEDULE))
-    with tempfile.TemporaryDirectory() as folder:
-        model, splits = _read(config, pathlib.Path(folder))
+    # A smoke run's made-up model: the encoders saved later copy its tokenizer from there.
+    folder = pathlib.Path(tempfile.mkdtemp())
+    model, splits = _read(config, folder)
     texts = (
         sources.ag_news(where["ag_news"]).texts[: where["max_texts"]] if where["ag_news"] else ()
     )
@@ -82,7 +85,9 @@ def prepare(config: Config) -> Prepared:
         texts=tuple(texts[: where["max_texts"]]),
         mesh=mesh,
     )
-    return dataclasses.replace(prepared, layouts={"": prepared.state_factory().abstract})
+    prepared = dataclasses.replace(prepared, layouts={"": prepared.state_factory().abstract})
+    weakref.finalize(prepared, shutil.rmtree, folder, ignore_errors=True)
+    return prepared
 
 
 def _read(config: Config, folder: pathlib.Path):

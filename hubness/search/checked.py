@@ -53,7 +53,7 @@ def precisely(run: Callable[..., T], *arrays: Checked | None, ranged: bool = Tru
     """run(*arrays) with all arrays in the precision that they need; floats come back as float32.
 
     Raises:
-        ValueError: with `ranged`, results outside the range of float32, large or all small.
+        ValueError: results beyond the range of float32, or with `ranged` all below it.
     """
     given = [a for a in arrays if a is not None]
     double = jnp.result_type(float) == np.float64
@@ -84,7 +84,7 @@ def _single(a: Array, ranged: bool) -> Array:
     if a.dtype != np.float64:
         return a.astype(np.int32) if a.dtype == np.int64 else a
     top = float(jnp.max(jnp.abs(a), initial=0))
-    if ranged and np.isfinite(top) and (top > MAX or 0 < top < TINY):
+    if np.isfinite(top) and (top > MAX or ranged and 0 < top < TINY):
         raise ValueError(
             f"values up to {top:.1e} come out, outside the range of float32, 1e-38 to 3e38; "
             "rescale the rows, use metric='euclidean' or 'cosine', or enable JAX's x64 mode"

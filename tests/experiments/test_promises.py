@@ -159,8 +159,10 @@ def test_a_signal_saves_and_the_rest_follows(toy, undisturbed, tmp_path, name, m
     ask(monkeypatch, tmp_path)
     send = lambda: os.kill(os.getpid(), getattr(signal, name))
     quiet = toy.study._replace(figures=lambda *a: {})
+    before = signal.signal(getattr(signal, name), signal.SIG_DFL)  # as if not started by nohup
     with fault(3, send):
         code = study.command(quiet, toy.config)
+    signal.signal(getattr(signal, name), before)
     *_, last = capsys.readouterr().out.strip().split("\n")
     assert code == (130 if name == "SIGINT" else 0)
     assert last.startswith(f"unfinished: {name}") and str(tmp_path) in last

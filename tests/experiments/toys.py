@@ -156,7 +156,7 @@ def _prediction_hubs(patch) -> dict[str, Any]:
     from experiments.prediction_hubs import models, study
 
     once(patch, models.lm, "load", lambda *a, **k: None)
-    once(patch, models.lm, "check_head")
+    once(patch, models.language_model, "check_head")
     once(patch, study, "search", lambda space, c, d, sample, **k: (c, d, sample and sample.name))
     once(patch, study.distances, "summarise", lambda s, c, d, sample, **k: (c, d, str(sample)))
     for name in ("hub_table", "accuracy"):

@@ -157,3 +157,37 @@ def simhub(c):
     weight = np.log(len(c.x) / np.maximum(own.sum(0), 1)) / (c.k * np.log(len(c.x)))
     out = 1 - (members(c, c.d) * weight) @ own.T
     return np.where(np.isinf(c.d), np.inf, out)
+
+
+def rank_scores(x):
+    """Normal scores of average ranks, on unit rows."""
+    out = stats.norm.ppf((stats.rankdata(x, axis=0) - 0.5) / len(x))
+    return unit_or_zero(out)
+
+
+def white(x):
+    """ZCA without directions below 1e-6 of the largest variance."""
+    x = (x - x[0]) - (x - x[0]).mean(0)
+    values, vectors = np.linalg.eigh(x.T @ x / len(x))
+    scale = np.where(values > 1e-6 * values[-1], 1 / np.sqrt(np.maximum(values, 1e-300)), 0)
+    return x @ (vectors * scale) @ vectors.T
+
+
+def weighted(x):
+    """Rows minus their mean by popularity; the first row taken off exactly."""
+    rows = unit_or_zero(x)
+    weight = np.maximum(rows @ rows.sum(0), 0)
+    return (x - x[0]) - weight @ (x - x[0]) / weight.sum()
+
+
+def by_rank(x, draws):
+    """Sorted draws in the order of each column of x, on unit rows."""
+    out = np.empty_like(x)
+    for j in range(x.shape[1]):
+        out[np.argsort(x[:, j], kind="stable"), j] = np.sort(draws[:, j])
+    return unit(out)
+
+
+def unit_or_zero(x):
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return x / np.where(length > 0, length, 1)

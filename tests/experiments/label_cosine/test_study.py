@@ -82,7 +82,11 @@ def test_files(run):
 
 @pytest.mark.parametrize(
     ("shape", "bias", "match"),
-    [((2, 4), 2, "3 labels or more"), ((5,), 5, "3 labels or more"), ((5, 4), 4, r"\(5,\)")],
+    [
+        ((2, 4), 2, "3 labels or more"),
+        ((5,), 5, "a matrix of numbers, not float64 of shape"),
+        ((5, 4), 4, r"\(5,\)"),
+    ],
 )
 def test_matrices_that_cannot_be_audited(shape, bias, match, tmp_path):
     save(tmp_path / "m.npz", {"W": np.ones(shape), "b": np.ones(bias)})
