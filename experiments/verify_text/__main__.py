@@ -24,6 +24,8 @@ from experiments.runtime import cli
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import write_record
 from experiments.runtime.manifest import environment
+from experiments.runtime.preemption import StopSignal
+from experiments.runtime.workspace import opened
 
 RESULTS = pathlib.Path("results/text")
 OPTIONS = {
@@ -105,15 +107,15 @@ def verify_smollm2(workdir: pathlib.Path, python: str) -> dict[str, Any]:
 def main(torch_python: str | None, sts: str | None) -> None:
     if not torch_python or not sts:
         raise UserError("--torch_python=PYTHON and --sts=FILE are needed; --help explains")
-    workdir = cli.workdir()
-    workdir.mkdir(parents=True, exist_ok=True)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    for name, found in (
-        ("minilm", verify_minilm(workdir, torch_python, sts)),
-        ("smollm2", verify_smollm2(workdir, torch_python)),
-    ):
-        write_record(RESULTS / f"{name}.json", environment() | found)
-        print(json.dumps(found, indent=2))
+    checks = {
+        "minilm": lambda workdir: verify_minilm(workdir, torch_python, sts),
+        "smollm2": lambda workdir: verify_smollm2(workdir, torch_python),
+    }
+    with opened(cli.workdir(), {"sts": sts}, StopSignal()) as space:
+        for name, check in checks.items():
+            found = check(space.path)
+            write_record(RESULTS / f"{name}.json", environment() | found)
+            print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":
