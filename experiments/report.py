@@ -101,12 +101,10 @@ def pages() -> list[pathlib.Path]:
 
 def write_page(workdir: pathlib.Path) -> pathlib.Path:
     """DIR/report.html of one diffusion run, its training curves drawn anew; returns its path."""
-    config = load_config(workdir).to_dict()
-    if "name" not in config.get("model", {}):
-        raise UserError(f"{workdir} is no diffusion run; its own command writes its page")
+    model = load_config(workdir).model
     history, drawn = read_metrics(workdir / "metrics.jsonl"), {}
     if history:
-        drawn["training"] = figures.training_curves({config["model"]["name"]: history})
+        drawn["training"] = figures.training_curves({model.name: history})
     return page.add_figures(drawn, workdir)
 
 

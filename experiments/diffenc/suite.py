@@ -186,7 +186,7 @@ def main(
     contrasts: str | None,
 ) -> int:
     workdir = cli.workdir()
-    config_file, _, word = flags.FLAGS["config"].config_filename.partition(":")
+    config_file, _, word = cli.config_name().partition(":")
     if word:
         raise UserError(
             f"--config=…:{word}: a suite has its models from --models, each with its words; give "

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.prediction_hubs.neighbourhoods import Sample, Space
+from experiments.prediction_hubs.neighbourhoods import Sample, Space, sides
 
 _BLOCK = 256
 _BINS = 100
@@ -21,8 +21,7 @@ def summarise(
     `max_queries` are left out, evenly. The contrast is the median over queries of
     (largest - smallest) / smallest distance.
     """
-    points = space.unembedding if comparison != "cc" else sample.hidden
-    queries = space.unembedding if comparison == "tt" else sample.hidden
+    points, queries = sides(space, comparison, sample)
     chosen = np.unique(np.linspace(0, len(queries) - 1, max_queries).astype(int))
     bias = space.bias if comparison == "ct" and space.bias is not None else np.zeros(len(points))
     args = (jnp.asarray(points), jnp.asarray(bias, jnp.float32), distance, comparison != "ct")

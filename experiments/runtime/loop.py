@@ -15,8 +15,6 @@ from experiments.runtime.state import Factory, State
 from experiments.runtime.weights import Borrowed
 from experiments.runtime.workspace import Workspace
 
-SCHEDULE = ("num_steps", "log_every", "eval_every", "save_every")
-
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:

@@ -5,6 +5,7 @@ stop signal, and what is printed.
 """
 
 import contextlib
+import functools
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -139,7 +140,7 @@ class Workspace:
         """Writes an .npz file; returns its path."""
         if is_lead():
             self.guard()
-            files.write(self.path / name, lambda file: np.savez_compressed(file, **arrays))
+            files.write(self.path / name, functools.partial(np.savez_compressed, **arrays))
         return self.path / name
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from experiments.commands import STUDIES
 from experiments.hubness import made_up
 from experiments.runtime.manifest import flatten
+from experiments.runtime.settings import plain
 from experiments.runtime.study import Study
 
 
@@ -214,7 +215,7 @@ def _compare(patch) -> dict[str, Any]:
         np.savez(f"{folder}/{name}.npz", f=r.normal(size=(20, 2)), g=r.normal(size=(5, 2)))
     models = f"{folder}/one.npz,{folder}/two.npz"
     return {
-        "config": compare.DEFAULTS | {"models": models, "draws": 20},
+        "config": plain(compare.Config(models=models, draws=20)),
         "wrong": {"measures": "mca"},
         "change": {"draws": 21},
     }

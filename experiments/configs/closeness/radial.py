@@ -12,16 +12,16 @@ d_SVD fall with width. Minutes a width on CPU; docs/reproducing.md has what we g
 
 from ml_collections import ConfigDict
 
-from experiments.closeness.config import closeness_config
+from experiments.closeness.config import Config, Model, Radial, Train, closeness_config
+
+LABELS = {"k4": (4,), "k6": (6,), "k10": (10,), "k18": (18,), "all": (4, 6, 10, 18)}
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    return closeness_config(
-        arg,
-        {"k4": (4,), "k6": (6,), "k10": (10,), "k18": (18,), "all": (4, 6, 10, 18)},
-        default="all",
-        data={"name": "radial", "num_train": 20_000, "num_test": 2_000, "seed": 0},
-        model={"embedding": "mlp", "dim": 2, "depth": 3, "g_width": 0},
+    config = Config(
+        data=Radial(),
+        model=Model(embedding="mlp"),
         widths=(16, 32, 64, 128, 256),
-        train={"num_steps": 15_000, "batch_size": 128, "num_seeds": 20},
+        train=Train(num_steps=15_000, batch_size=128, num_seeds=20),
     )
+    return closeness_config(arg, config, LABELS, default="all")

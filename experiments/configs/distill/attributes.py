@@ -20,14 +20,23 @@ Fashion-MNIST: --config.data.source=fashion_mnist --config.data.path=FOLDER --co
 
 from ml_collections import ConfigDict
 
-from experiments.distill.config import distill_config, network, plan
+from experiments.distill.config import (
+    Attributes,
+    Config,
+    Models,
+    Network,
+    Students,
+    Teachers,
+    distill_config,
+)
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    model = network("mlp", 5, widths=(512, 512))
-    return distill_config(
-        arg,
-        {"name": "attributes", "source": "digits", "size": 14},
-        models=(model, model),
-        plans=(plan(300, 3e-3, 512, held_epochs=0), plan(300, 3e-3, 512, held_epochs=0)),
+    network = Network(embedding="mlp", dim=5, widths=(512, 512))
+    config = Config(
+        data=Attributes(),
+        model=Models(teacher=network, student=network),
+        teacher=Teachers(epochs=300, learning_rate=3e-3, batch_size=512, held_epochs=0),
+        student=Students(epochs=300, learning_rate=3e-3, batch_size=512, held_epochs=0),
     )
+    return distill_config(arg, config)

@@ -22,14 +22,26 @@ full run. Finetuning on labels: --config.student.start_from=DIR --config.teacher
 
 from ml_collections import ConfigDict
 
-from experiments.distill.config import distill_config, network, plan
+from experiments.distill.config import (
+    Config,
+    Models,
+    Network,
+    Spiral,
+    Students,
+    Teachers,
+    distill_config,
+)
 
 
 def get_config(arg: str = "") -> ConfigDict:
     widths = (512, 512, 512)
-    return distill_config(
-        arg,
-        {"name": "spiral", "seed": 0, "per_arm": 1000, "split": "standard"},
-        models=(network("mlp", 2, widths=widths, head="fan_in"), network("mlp", 2, widths=widths)),
-        plans=(plan(500, 1e-3, 512, held_epochs=20), plan(250, 1e-3, 512, held_epochs=20)),
+    config = Config(
+        data=Spiral(),
+        model=Models(
+            teacher=Network(embedding="mlp", dim=2, widths=widths, head="fan_in"),
+            student=Network(embedding="mlp", dim=2, widths=widths),
+        ),
+        teacher=Teachers(epochs=500, learning_rate=1e-3, batch_size=512, held_epochs=20),
+        student=Students(epochs=250, learning_rate=1e-3, batch_size=512, held_epochs=20),
     )
+    return distill_config(arg, config)

@@ -15,7 +15,12 @@ news, whose hubs follow the frequency in code as well (0.75); |ρ| at most 0.14;
 
 from ml_collections import ConfigDict
 
-from experiments.prediction_hubs.config import SECOND_HAND, prediction_hubs_config
+from experiments.prediction_hubs.config import (
+    SECOND_HAND,
+    Config,
+    Model,
+    prediction_hubs_config,
+)
 
 EXPECTED = (
     ("skewness of N_10, contexts to tokens, dot", "43 to 55", SECOND_HAND),
@@ -25,9 +30,7 @@ EXPECTED = (
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    return prediction_hubs_config(
-        arg,
-        model="smollm2",
-        corpora="shakespeare=2500,python=2500",
-        expected=EXPECTED,
+    config = Config(
+        model=Model(spec="smollm2"), corpora="shakespeare=2500,python=2500", expected=EXPECTED
     )
+    return prediction_hubs_config(arg, config)
