@@ -81,22 +81,22 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
 def _cell(config: Config, training: Training, space: Workspace) -> Cell:
     """Trains the seeds of a cell and measures their pairs."""
     trained, plan = train_seeds(training, space), config.eval
-    kept = np.flatnonzero(trained.accuracy > plan.min_accuracy)
+    passed = np.flatnonzero(trained.accuracy > plan.min_accuracy)
     cell: Cell = {
         "labels": training.task.num_labels,
         "width": training.width,
         "dim": config.model.dim,
         "accuracy": _rounded(trained.accuracy),
         "loss": _rounded(trained.loss),
-        "kept": kept.tolist(),
+        "kept": passed.tolist(),
         "pairs": {},
     }
-    if len(kept) >= max(2, plan.min_models):
+    if len(passed) >= max(2, plan.min_models):
         key = jax.random.fold_in(jax.random.key(config.seed + 1), training.width)
-        f, g, num_sets = trained.f[kept, : plan.num_inputs], trained.g[kept], plan.num_sets
+        f, g, num_sets = trained.f[passed, : plan.num_inputs], trained.g[passed], plan.num_sets
         inputs = {"f": f, "g": g, "num_sets": num_sets, "seed": config.seed}
         pairs = space.part("pairs", inputs, lambda: all_pairs(f, g, key, num_sets))
-        gap = np.abs(trained.loss[kept[pairs["first"]]] - trained.loss[kept[pairs["second"]]])
+        gap = np.abs(trained.loss[passed[pairs["first"]]] - trained.loss[passed[pairs["second"]]])
         cell["pairs"] = {name: _rounded(v) for name, v in (pairs | {"loss_gap": gap}).items()}
     return cell
 

@@ -121,8 +121,8 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     for name in prepared.config.measures.split(","):
 
         def compute(name: str = name) -> dict[str, Any]:
-            values, said = matrix(name, entries, prepared.options)
-            return {"values": values.tolist(), "notes": said}
+            values, notes = matrix(name, entries, prepared.options)
+            return {"values": values.tolist(), "notes": notes}
 
         part = parts.part(f"matrix-{name}", _inputs(prepared), compute)
         found["matrices"][name], found["notes"][name] = part["values"], part["notes"]

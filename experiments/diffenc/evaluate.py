@@ -133,8 +133,8 @@ def table(summary: Mapping[str, float]) -> str:
     lines = []
     for name in ("bits_per_dim", *PARTS):
         error = summary.get(f"{name}_mc_error")
-        shown = "" if error is None else f" ± {error:.6f} (times and noise)"
-        lines.append(f"{name:18s} {summary[name]:.6f}{shown}")
+        margin = "" if error is None else f" ± {error:.6f} (times and noise)"
+        lines.append(f"{name:18s} {summary[name]:.6f}{margin}")
     return "\n".join(lines)
 
 

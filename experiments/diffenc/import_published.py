@@ -11,7 +11,7 @@ The file's `params` become the weights that training goes on from, its `ema_para
 evaluation, samples and inspection use, as in the papers. --weights=params or --weights=ema_params
 takes one of them for both. The optimiser starts anew, with its warm-up. Learned end points of the
 noise schedule: the config's word `ends-learned`; VDM's monotone network: `schedule-learned` and
---config.model.options.learn_endpoints=True. Without the data at hand, --config.data.smoke=True
+--config.model.options.learn_endpoints=True. Without the data, --config.data.smoke=True
 still lets you draw samples.
 """
 

@@ -217,8 +217,8 @@ def main(
             print("unfinished: stopped by a signal; the same command continues")
             return INTERRUPTED if pool.stopped == signal.SIGINT else 0
         if failed:
-            said = ", ".join(job.name for job in failed)
-            raise UserError(f"these runs failed, see above: {said}")
+            failures = ", ".join(job.name for job in failed)
+            raise UserError(f"these runs failed, see above: {failures}")
         print(suite.compare(todo))
     return 0
 

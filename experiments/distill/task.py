@@ -115,8 +115,8 @@ def _check_counts(
     counts = np.bincount(values, minlength=len(names))
     empty = [name for name, count in zip(names, counts, strict=True) if not count]
     if empty:
-        shown = ", ".join(empty[:10])
+        listed = ", ".join(empty[:10])
         raise UserError(
-            f"{task.name}: no example of {kind} {shown} in the {where}; use more examples or "
+            f"{task.name}: no example of {kind} {listed} in the {where}; use more examples or "
             f"drop the {kind} from the data"
         )

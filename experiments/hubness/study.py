@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from experiments.arrays import read_labels, read_matrix
 from experiments.data.texts import sources
-from experiments.hubness import advice, made_up, summary, tables, verdict
+from experiments.hubness import advice, summary, synthetic, tables, verdict
 from experiments.hubness.config import Config, Embeddings
 from experiments.hubness.evaluate import Outcome, Split, compare, evaluate, half_split
 from experiments.hubness.figures import figures, occurrence
@@ -56,7 +56,7 @@ def prepare(config: Config) -> Prepared:
         )
     methods = all_methods(config.methods)
     texts, embed, splits = _read(config)
-    kept, left_out = possible(methods, splits)
+    allowed, left_out = possible(methods, splits)
     return Prepared(
         config=config,
         digests={"texts": texts.sha256},
@@ -64,7 +64,7 @@ def prepare(config: Config) -> Prepared:
         texts=texts,
         embed=embed,
         splits=tuple(splits),
-        methods=tuple(kept),
+        methods=tuple(allowed),
         left_out=tuple(left_out),
     )
 
@@ -72,7 +72,7 @@ def prepare(config: Config) -> Prepared:
 def _read(config: Config) -> tuple[sources.Texts, spaces.Embedder, list[Split]]:
     """Texts, the space, and one split a seed, or the published one where train is given."""
     if config.smoke:
-        x, texts = made_up.blobs(seed=0)
+        x, texts = synthetic.blobs(seed=0)
         splits = [half_split(len(x), texts.labels, seed) for seed in config.seeds]
         return texts, lambda texts, store=None, say=None: x, splits
     if not config.texts:
@@ -246,8 +246,8 @@ def _flat(found: dict[str, Any]) -> Part:
 def draw_judgement(record: Record, prepared: Judged, space: Workspace) -> dict[str, Figure]:
     """How often points are neighbours, plain and as recommended."""
     part = space.store.read("judgement")
-    shown = dict.fromkeys(("none", record["recommended"]))
-    return {"occurrence": occurrence({name: part[f"counts_{name}"] for name in shown})}
+    names = dict.fromkeys(("none", record["recommended"]))
+    return {"occurrence": occurrence({name: part[f"counts_{name}"] for name in names})}
 
 
 JUDGEMENT = Study("hubness", Embeddings, prepare_judgement, run_judgement, draw_judgement, verdict)

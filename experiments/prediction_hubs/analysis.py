@@ -149,8 +149,8 @@ def examples(
         return rows
     for i in np.argsort(-found.counts, kind="stable")[:hubs]:
         members = np.flatnonzero((found.index == i).any(1))[:contexts]
-        shown = [{"context": texts[m], "next": _next_text(space, sample, m)} for m in members]
-        rows.append({"id": int(i), "count": int(found.counts[i]), "contexts": shown})
+        neighbours = [{"context": texts[m], "next": _next_text(space, sample, m)} for m in members]
+        rows.append({"id": int(i), "count": int(found.counts[i]), "contexts": neighbours})
         rows[-1]["token"] = space.decode(int(i)) if found.comparison == "ct" else texts[i]
     return rows
 

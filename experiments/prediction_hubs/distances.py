@@ -76,11 +76,11 @@ def _block(queries, rows, points, bias, distance, has_self):
 @jax.jit(static_argnames=("distance", "has_self"))
 def _moments(queries, rows, points, bias, distance, has_self):
     values, counted = _block(queries, rows, points, bias, distance, has_self)
-    kept = jnp.where(counted, values, 0.0)
+    included = jnp.where(counted, values, 0.0)
     least = jnp.where(counted, values, jnp.inf).min(1)
     most = jnp.where(counted, values, -jnp.inf).max(1)
     contrast = (most - least) / jnp.maximum(least, 1e-12)
-    return kept.sum(1), jnp.square(kept).sum(1), least, most, contrast
+    return included.sum(1), jnp.square(included).sum(1), least, most, contrast
 
 
 @jax.jit(static_argnames=("distance", "has_self"))

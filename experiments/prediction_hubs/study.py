@@ -139,8 +139,8 @@ def _model(prepared: Prepared, space: Space, run: Workspace, revision: str) -> d
         inputs,
         lambda: {"mitigation": analysis.mitigation(space, config, run.say)},
     )
-    shown = [{k: v for k, v in h.items() if k not in ("edges", "counts")} for h in histograms]
-    return _facts(prepared, space) | made | {"distances": shown} | reduced
+    summaries = [{k: v for k, v in h.items() if k not in ("edges", "counts")} for h in histograms]
+    return _facts(prepared, space) | made | {"distances": summaries} | reduced
 
 
 def _digest(space: Space) -> str:
@@ -183,7 +183,7 @@ def _tables(
     samples: dict[str, Sample] = {s.name: s for s in space.samples}
     answered = {s.name: s.answers for s in space.samples if s.answers is not None}
     scored = [f for f in found if f.comparison == "ct" and f.corpus in answered]
-    shown = [f for f in found if f.corpus and samples[f.corpus].texts and f.distance == "dot"]
+    exemplified = [f for f in found if f.corpus and samples[f.corpus].texts and f.distance == "dot"]
     return {
         "hubs": [analysis.hub_table(space, f, frequencies, config) for f in found],
         "accuracy": [analysis.accuracy(f, answered[f.corpus], config) for f in scored],
@@ -195,7 +195,7 @@ def _tables(
                 "corpus": f.corpus,
                 "hubs": analysis.examples(space, f, samples[f.corpus]),
             }
-            for f in shown
+            for f in exemplified
         ],
     }
 

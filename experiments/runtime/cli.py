@@ -207,11 +207,11 @@ def _parse(argv: list[str], names: list[str]) -> list[str]:
     return parsed
 
 
-def _unknown_key(said: str) -> UserError:
+def _unknown_key(message: str) -> UserError:
     """What ml_collections says of an override whose key the config has not, in a sentence."""
-    found = re.search(r"'(\w+)\\?'(?:.*Did you mean \"(\w+)\")?", said, re.DOTALL)
+    found = re.search(r"'(\w+)\\?'(?:.*Did you mean \"(\w+)\")?", message, re.DOTALL)
     if not found:
-        return UserError(said)
+        return UserError(message)
     key, near = found.groups()
     hint = f' Did you mean "{near}"?' if near else ""
     return UserError(f"--config has no key {key!r}.{hint} --help beside --config lists its keys.")

@@ -40,8 +40,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     origin, members = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return _value(_member(members, value, where), value, where)
-    if isinstance(value, Mapping) and dataclasses.is_dataclass(kind):
-        return read(kind, value, f"{where}.")  # pyright: ignore[reportArgumentType]
+    if isinstance(value, Mapping) and isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return read(kind, value, f"{where}.")
     if origin is tuple and isinstance(value, list | tuple):
         kinds = members[:1] * len(value) if members[-1] is ... else members
         if len(kinds) == len(value):

@@ -112,7 +112,7 @@ def run(
     prepared, plain = study.prepare(config), settings.plain(config)
     source = request.init_from
     borrowed = source and weights.read(source, next(iter(prepared.layouts.values()))())
-    said = {"init_from": {"run": str(source), "step": borrowed.step}} if borrowed else {}
+    origin = {"init_from": {"run": str(source), "step": borrowed.step}} if borrowed else {}
     with workspace.opened(
         request.workdir,
         plain,
@@ -120,7 +120,7 @@ def run(
         allowed=request.allowed,
         fixed=study.fixed,
         digests=prepared.digests,
-        facts={"study": study.name, "data": prepared.facts, **prepared.stated, **said},
+        facts={"study": study.name, "data": prepared.facts, **prepared.stated, **origin},
         layouts=prepared.layouts,
         track=request.track,
         weights=borrowed,
@@ -193,8 +193,8 @@ def finished(
     if json:
         print(files.as_json(found), end="", flush=True)
     # A module with more to show than a terminal takes has `brief`.
-    shown = getattr(study.reporting, "brief", study.reporting.tables)
-    say(block(shown(found), titles=True))
+    tables = getattr(study.reporting, "brief", study.reporting.tables)
+    say(block(tables(found), titles=True))
     say(study.reporting.verdict(found))
     say(f"report: {request.workdir / NAME}")
     return True, 0

@@ -17,9 +17,8 @@ from matplotlib.figure import Figure
 from experiments.arrays import flatten
 from experiments.data.texts import sources
 from experiments.models import tiny
-from experiments.models.language import huggingface
 from experiments.models.sentence import encoder as sentence
-from experiments.models.sentence import spaces
+from experiments.models.sentence import huggingface, spaces
 from experiments.models.sentence.bert import Encoder
 from experiments.models.sentence.pooling import pool
 from experiments.runtime import study
@@ -68,7 +67,7 @@ def prepare(config: Config) -> Prepared:
     mesh = make_mesh()
     check_batch_size(plan.batch_size, mesh)
     check_training(plan)
-    # A smoke run's made-up model: the encoders saved later copy its tokenizer from there.
+    # A smoke run's synthetic model: the encoders saved later copy its tokenizer from there.
     folder = pathlib.Path(tempfile.mkdtemp())
     model, splits = _read(config, folder)
     texts = sources.ag_news(where.ag_news).texts if where.ag_news else ()
@@ -90,7 +89,7 @@ def prepare(config: Config) -> Prepared:
 
 
 def _read(config: Config, folder: pathlib.Path):
-    """The model and the splits; of a smoke run, made up in `folder`."""
+    """The model and the splits; of a smoke run, synthetic ones in `folder`."""
     where, data = config.model.folder, config.data.folder
     if config.data.smoke:
         where = tiny.write_encoder(folder / "tiny-model")

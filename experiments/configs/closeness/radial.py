@@ -7,7 +7,7 @@ The argument is a number of labels (k4, k6, k10, k18) or "all", and may end in "
 (arXiv:2506.03784, section 5): x ~ N(0, 9 I₂), 20,000 to train and 2,000 to test on; f and g are
 MLPs of three hidden layers in 2 dimensions; Adam 1e-4, batch 128, 15,072 steps; 20 seeds; test
 accuracy above 0.9; d_LLV over 200 input sets with weight 1e-5. To expect: mean d_LLV and
-d_SVD fall with width. Minutes a width on CPU; docs/reproducing.md has what we got.
+d_SVD fall with width. Minutes per width on CPU; docs/reproducing.md has what we got.
 """
 
 from ml_collections import ConfigDict

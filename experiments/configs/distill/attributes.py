@@ -11,7 +11,7 @@ attribute from their embedding. Ten labels in dimension 5 are in general positio
 head is a linear image B g~ of the label head; the summary reports the rank of g~ and |B|.
 
 The counterpart of the paper's SUB experiment, whose figures second-hand: label accuracy KL .93,
-L1 and L2 .92; concept accuracy KL .06, L1 .75, L2 .72, teacher .92. Got with 5 teachers x 3
+L1 and L2 .92; concept accuracy KL .06, L1 .75, L2 .72, teacher .92. Obtained with 5 teachers x 3
 students (docs/reproducing.md): label accuracy KL .954, L1 .940, L2 .938, teacher .94; concept
 accuracy KL .24 (chance .2), L1 and L2 1.00, teacher 1.00.
 

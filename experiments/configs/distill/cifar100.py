@@ -9,7 +9,7 @@ no augmentation, 5 teachers x 5 students, d_rep over 20,000 label sets, measures
 Theirs is a ResNet-50 pretrained on ImageNet with ImageNet's stem on 32 x 32 images; ours is the
 CIFAR form from scratch, so label accuracies are not comparable. To expect: at similar label
 accuracy, logit students with higher mean CCA and lower d_rep than KL students; the paper's table
-was not at hand.
+was not available.
 """
 
 from ml_collections import ConfigDict

@@ -9,7 +9,7 @@ Data of the article (Nielsen, Macocco, Baroni 2025, arXiv 2502.10201): 50,000 co
 each from Bookcorpus, Pile10k and WikiText-103, as published by Cheng et al. 2025 in files
 <corpus>_sane_ds.txt, one line `context TAB next word`. Vocabulary 128,256. Training frequencies:
 not published.
-Not run by us: the weights are not to be had here.
+Not run by us: the weights are not available here.
 """
 
 from ml_collections import ConfigDict

@@ -11,7 +11,7 @@ each from Bookcorpus, Pile10k and WikiText-103, as published by Cheng et al. 202
 <corpus>_sane_ds.txt, one line `context TAB next word`. Vocabulary 50,280. Training frequencies:
 token_freq_olmo_sample_dolma.json of the authors' repository,
 49,991 ids, 7.94e9 tokens.
-Not run by us: the weights are not to be had here.
+Not run by us: the weights are not available here.
 """
 
 from ml_collections import ConfigDict

@@ -11,7 +11,7 @@ each from Bookcorpus, Pile10k and WikiText-103, as published by Cheng et al. 202
 <corpus>_sane_ds.txt, one line `context TAB next word`. Vocabulary 50,277. Training frequencies:
 token_freq_the_pile.json of the authors' repository,
 50,063 ids, 2.07e11 tokens.
-Not run by us: the weights are not to be had here.
+Not run by us: the weights are not available here.
 """
 
 from ml_collections import ConfigDict

@@ -10,8 +10,8 @@ microsoft/MiniLM-L12-H384-uncased, saved as folders with model.safetensors and t
 
 Protocol of arXiv 2311.18364 by its code: batch 16, 4 epochs, 10 % warm-up, the best encoder on the
 development set every 1,000 steps; learning rate and decay are the defaults of
-sentence-transformers 2.2. Expected: no figure of the paper's tables is at hand. Recorded by us, one
-epoch each: results/sbert/.
+sentence-transformers 2.2. Expected: no figure of the paper's tables is available. Recorded by us,
+one epoch each: results/sbert/.
 """
 
 from ml_collections import ConfigDict
