@@ -18,7 +18,7 @@ def load(name: str, *, path: str = "", size: int = 28, smoke: bool = False) -> S
     those sets are replaced by a few random images of the same form.
 
     Raises:
-      UserError: unknown name (with the nearest right one), or data that cannot be read.
+      UserError: unknown name (with the closest valid name), or data that cannot be read.
     """
     if name not in NAMES:
         raise nearest(name, NAMES, "data set")

@@ -51,11 +51,11 @@ def tfds_source(name: str, path: str) -> Source:
     if not path or not versions:
         raise UserError(f"{name}: no prepared {entry.builder} in data.path={path!r}. {how}")
     folder = versions[-1].parent
-    builder = tfds.builder_from_directory(str(folder))
+    builder: Any = tfds.builder_from_directory(str(folder))  # its decorators hide its types
     if builder.info.file_format.value != "array_record":
         found = builder.info.file_format.value
         raise UserError(f"{name}: {folder} is prepared as {found}, not array_record. {how}")
-    splits = []
+    splits: list[Split] = []
     for split, size in ((entry.train_split, entry.train_size), (entry.test_split, entry.test_size)):
         records = builder.as_data_source(split=split)
         if len(records) != size:
@@ -64,8 +64,9 @@ def tfds_source(name: str, path: str) -> Source:
                 f"{size:,}; another version gives incomparable bits/dim. {how}"
             )
         splits.append(_split(records, entry))
+    train, test = splits
     files = (p for p in folder.iterdir() if "array_record" in p.name)
-    return Source(name, entry.shape, 256, entry.num_classes, *splits, digest_files(files))
+    return Source(name, entry.shape, 256, entry.num_classes, train, test, digest_files(files))
 
 
 def _split(records: Any, entry: Registered) -> Split:

@@ -33,19 +33,19 @@ def verdict(record: Record) -> str:
     moved = record["translations"]["rows"]
     low, high = (pick(row["cosine"] for row in moved) for pick in (min, max))
     change = max(row["largest_change"] for row in moved)
-    said = (
+    sentence = (
         f"Two labels took cosines from {low:.2f} to {high:.2f} while no probability changed by "
         f"more than {change:.1e}, so a cosine of two rows says nothing about a softmax"
     )
     if "audit" in record:
         audit = record["audit"]
-        said += (
+        sentence += (
             f"; of your {audit['labels']:,} labels, "
             f"{audit['nearest_that_survive_every_translation']:,} keep their nearest label under "
             f"every translation, and {audit['sign_changes_on_centring']:.1%} of all pairs change "
             "the sign of their cosine when the rows are centred"
         )
-    return f"{said}."
+    return f"{sentence}."
 
 
 def _translations(found: Record) -> Table:

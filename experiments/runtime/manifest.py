@@ -105,8 +105,8 @@ def environment() -> dict[str, Any]:
 def portable() -> dict[str, Any]:
     """`environment`, its command without this machine's folders."""
     words = [*_program(), *sys.argv[1:]]
-    kept = [w for w in words if not w.startswith(("--workdir", "--record", "--json"))]
-    return environment() | {"command": " ".join(["python", *kept, "--workdir=DIR"])}
+    portable_words = [w for w in words if not w.startswith(("--workdir", "--record", "--json"))]
+    return environment() | {"command": " ".join(["python", *portable_words, "--workdir=DIR"])}
 
 
 def _program() -> list[str]:
