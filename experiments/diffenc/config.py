@@ -1,5 +1,6 @@
 """The keys of a DiffEnc config, at their published values, its variants and its smoke form."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 import diffenc
+from experiments.data import Wanted
 from experiments.runtime.cli import split_arg
 from experiments.runtime.errors import nearest
 
@@ -62,7 +64,7 @@ def diffenc_config(
     model, chosen, smoke = _words(arg, default, known)
     config = ConfigDict()
     config.seed = 0
-    config.data = ConfigDict({"name": data, "path": "", "size": 28, "smoke": smoke})
+    config.data = ConfigDict({"name": data, **dataclasses.asdict(Wanted(smoke=smoke))})
     config.model = ConfigDict({"name": model, "options": _options()})
     for given in (options or {}, *(known[word] for word in chosen)):
         config.model.options.update(given)

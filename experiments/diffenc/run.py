@@ -49,8 +49,7 @@ def make_run(config: ConfigDict, source: data.Source | None = None) -> Run:
     mesh = make_mesh()
     check_batch_size(config.train.batch_size, mesh, config.train.accumulate)
     if source is None:
-        where = config.data
-        source = data.load(where.name, path=where.path, size=where.size, smoke=where.smoke)
+        source = data.load(**config.data.to_dict())
     given = {k: v for k, v in config.model.options.to_dict().items() if v is not None}
     # JSON, which a trained run's config comes from, has no tuples.
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
@@ -146,10 +145,9 @@ def load_source(workdir: pathlib.Path, path: str | None = None) -> data.Source:
     Raises:
       UserError: they cannot be read, or are not those that the run was trained on.
     """
-    where = load_config(workdir).data
-    place = where.path if path is None else path
+    where = load_config(workdir).data.to_dict()
     try:
-        source = data.load(where.name, path=place, size=where.size, smoke=where.smoke)
+        source = data.load(**where | ({} if path is None else {"path": path}))
     except UserError as error:
         said = str(error).replace("--config.data.path=", "--data=")
         raise UserError(f"{said} (--data=PATH says where the data lie now)") from error
