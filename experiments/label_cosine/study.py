@@ -1,17 +1,18 @@
-"""The paper's examples of label cosines, and the audit of a matrix of yours."""
+"""The paper's examples of label cosines, and the audit of a matrix of yours, alone or with them."""
 
 import dataclasses
 from typing import Any
 
 import jax
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.label_cosine import examples, tables
 from experiments.label_cosine.audit import read_matrix, summarise
-from experiments.label_cosine.figures import figures
+from experiments.label_cosine.figures import audit, figures
 from experiments.runtime import study
 from experiments.runtime.files import digest_of
-from experiments.runtime.study import Config, Study
+from experiments.runtime.study import Config, Record, Study
 from experiments.runtime.workspace import Workspace
 
 
@@ -26,6 +27,11 @@ def prepare(config: Config) -> Prepared:
     """Reads the matrix, where there is one."""
     if not config["matrix"]:
         return Prepared(config=config)
+    return prepare_audit(config)
+
+
+def prepare_audit(config: Config) -> Prepared:
+    """Reads the matrix and its bias."""
     audited = read_matrix(config["matrix"], config["bias"], config["max_labels"], config["seed"])
     return Prepared(config=config, digests={"matrix and bias": digest_of(audited)}, audited=audited)
 
@@ -55,10 +61,18 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
             lambda: examples.regions_from_cosines(config["cases"], config["seeds"], keys[2]),
         ),
     }
-    if prepared.audited is not None:
-        audited = prepared.audited
-        found["audit"] = part("audit", list(audited), lambda: summarise(*audited))
-    return found
+    return found if prepared.audited is None else found | run_audit(prepared, space)
+
+
+def run_audit(prepared: Prepared, space: Workspace) -> dict[str, Any]:
+    """The audit of the matrix."""
+    audited = prepared.audited
+    return {"audit": space.at("parts").part("audit", audited, lambda: summarise(*audited))}
+
+
+def draw_audit(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figure]:
+    """Cosines of all pairs of rows."""
+    return {"audit": audit(prepared.audited[0])}
 
 
 STUDY = Study(
@@ -68,3 +82,4 @@ STUDY = Study(
     figures=lambda record, prepared, space: figures(prepared.audited and prepared.audited[0]),
     reporting=tables,
 )
+AUDIT = Study("audit", prepare_audit, run_audit, draw_audit, tables)

@@ -35,7 +35,7 @@ def prediction_hubs_config(
     config.smoke = smoke
     config.model = ConfigDict({"spec": model, "dtype": "float32", "revisions": revisions})
     config.corpora = corpora
-    config.window = ConfigDict({"length": 20, "special_tokens": False})
+    config.window = ConfigDict({"length": 20, "special_tokens": False, "at_most": False})
     config.batch_size = 64
     config.k = 10
     config.self_included = False  # whether a point may be its own neighbour in cc and tt
