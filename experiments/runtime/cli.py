@@ -205,7 +205,7 @@ def _parse(argv: list[str], names: list[str]) -> list[str]:
     for i, argument in enumerate(rest):
         name, equals, value = argument.partition("=")
         if i and name.lstrip("-") == "config" and equals:
-            rest[i] = f"{name}={_config_file(value)}"
+            rest[i] = f"{name}={config_file(value)}"
     try:
         parsed = flags.FLAGS(rest)
     except (AttributeError, KeyError) as error:
@@ -232,7 +232,7 @@ def _unknown_key(said: str) -> UserError:
     return UserError(f"--config has no key {key!r}.{hint} --help beside --config lists its keys.")
 
 
-def _config_file(value: str) -> str:
+def config_file(value: str) -> str:
     """FILE.py:ARG, its file in the package's own configs where there is none of that name here.
 
     Raises:
@@ -247,9 +247,9 @@ def _config_file(value: str) -> str:
         return f"{own}{arg}"
     folder = next((p for p in (path.parent, own.parent) if p.is_dir() and p != CONFIGS), None)
     if folder is None:
+        ours = sorted(f"{PREFIX}{p.name}" for p in CONFIGS.iterdir() if p.name[0] != "_")
         raise UserError(
-            f"--config: there is no folder {path.parent}; of ours there are "
-            f"{', '.join(sorted(f'{PREFIX}{p.name}' for p in CONFIGS.iterdir() if p.is_dir()))}"
+            f"--config: there is no folder {path.parent}; of ours there are {', '.join(ours)}"
         )
     names = [p.name for p in folder.glob("*.py") if not p.name.startswith("_")]
     raise nearest(path.name, names, f"config in {folder}")
