@@ -4,14 +4,11 @@ Every verb is a study of `experiments` with a config made from what was typed; w
 keeps and draws is written there once. Nothing of it is imported before it is needed.
 """
 
-import contextlib
 import os
 import pathlib
 import runpy
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,7 +23,6 @@ EPILOG = (
     'eval "$(_REPGEO_COMPLETE=bash_source repgeo)"'
 )
 LITTLE = dict(max_content_width=100, help_option_names=["-h", "--help"])
-Text = Callable[["Record"], str]
 
 
 @click.group(context_settings=LITTLE, epilog=EPILOG)
@@ -69,7 +65,8 @@ def hubness(file: str, **given: Any) -> None:
         from experiments.hubness import verdict
         from experiments.hubness.study import JUDGEMENT
 
-        return answer(JUDGEMENT, {"embeddings": file, **options}, **asked, text=verdict.as_markdown)
+        config = JUDGEMENT.read({"embeddings": file, **options})
+        return answer(JUDGEMENT, config, **asked, text=verdict.as_markdown)
 
     asked, options = split(given)
     ended(lambda: verb(options))
@@ -92,12 +89,12 @@ def compare(models: Sequence[str], texts: str | None, **given: Any) -> None:
     """
 
     def verb(options: Mapping[str, Any]) -> int:
-        from experiments.compare.study import DEFAULTS, STUDY
+        from experiments.compare.study import STUDY
 
         chosen = {name: value for name, value in options.items() if value is not None}
         own = {"models": list(models), "texts": as_texts(texts)}
         own["every"] = bool(asked["page"] or asked["workdir"])
-        return answer(STUDY, DEFAULTS | chosen | own, **asked)
+        return answer(STUDY, STUDY.read(chosen | own), **asked)
 
     asked, options = split(given)
     ended(lambda: verb(options))
@@ -118,7 +115,7 @@ def audit(file: str, **given: Any) -> None:
     def verb(options: Mapping[str, Any]) -> int:
         from experiments.label_cosine.study import AUDIT
 
-        return answer(AUDIT, {"matrix": file, **options}, **asked)
+        return answer(AUDIT, AUDIT.read({"matrix": file, **options}), **asked)
 
     asked, options = split(given)
     ended(lambda: verb(options))
@@ -162,10 +159,12 @@ def tokens(model: str, text: str, contexts: int, length: int, dtype: str, **give
 @click.option("--steps", "num_steps", type=int, help="Default 400.")
 @click.option("--batch-size", type=int, help="Default 32.")
 @click.option("--learning-rate", type=float, help="At its highest; default 0.002.")
-@click.option("--num-samples", type=int, help="Default 36.")
+@click.option("--num-samples", default=36, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print what was measured as JSON.")
-def train(data: str, model: str, workdir: str, as_json: bool, **given: Any) -> None:
+def train(
+    data: str, model: str, workdir: str, as_json: bool, seed: int, num_samples: int, **given: Any
+) -> None:
     """Trains a diffusion model on images of yours, to a page with samples.
 
     --data is a folder of images (classes by subfolder; train/ and test/ above them if you have
@@ -175,13 +174,17 @@ def train(data: str, model: str, workdir: str, as_json: bool, **given: Any) -> N
 
     def verb() -> int:
         from experiments.diffenc import page
-        from experiments.diffenc.own import complete, own_config
+        from experiments.diffenc.own import complete, own_config, own_data
         from experiments.reporting.record import to_json
         from experiments.runtime import files
         from experiments.runtime.study import Request
 
         request = Request(files.folder(workdir))
-        found, code = complete(own_config(data, model, **given), request, aside=True)
+        names = ("num_steps", "batch_size", "learning_rate")
+        plan = {n: value for n in names if (value := given.pop(n)) is not None}
+        kind = own_data(data, **given)
+        config = own_config(kind, model, seed=seed, num_samples=num_samples, **plan)
+        found, code = complete(config, request, aside=True)
         if found is not None:
             verdict = click.style(page.verdict(found), bold=True)
             click.echo(to_json(found) if as_json else verdict, nl=not as_json)
@@ -239,55 +242,23 @@ def ended(verb: Callable[[], int]) -> None:
     sys.exit(guarded(verb))
 
 
-def answer(
-    study: "Study",
-    config: Mapping[str, Any],
-    *,
-    as_json: bool,
-    workdir: str | None,
-    page: str | None,
-    text: Text | None = None,
-) -> int:
+def answer(study: "Study[Any, Any]", config: Any, *, as_json: bool, **asked: Any) -> int:
     """Runs a study and prints its answer; returns the exit code."""
-    from experiments.reporting.html import NAME
     from experiments.reporting.record import to_json
-    from experiments.runtime import files
-    from experiments.runtime.study import Request, attempted
+    from experiments.runtime.answer import answered
 
-    if page:
-        files.check_target(pathlib.Path(page), "--page")
-    with run_folder(workdir) as folder:
-        request = Request(folder, page=bool(page or workdir))
-        record, code = attempted(study, config, request)
-        if record is None:
-            return code
-        if page:
-            files.write(pathlib.Path(page), (folder / NAME).read_bytes())
+    text = asked.pop("text", None)
+    record, code = answered(study, config, **asked)
+    if record is None:
+        return code
     if as_json:
         click.echo(to_json(record), nl=False)
     else:
         click.echo(text(record) if text else plain(study, record))
-    if page or workdir:
-        click.echo(f"page: {page or folder / NAME}", err=True)
     return 0
 
 
-@contextlib.contextmanager
-def run_folder(workdir: str | None) -> Iterator[pathlib.Path]:
-    """The folder of the run; one that is removed at the end where none is asked for."""
-    from experiments.runtime import files
-
-    if workdir:
-        yield files.folder(workdir)
-        return
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="repgeo-"))
-    try:
-        yield folder / "run"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def plain(study: "Study", record: "Record") -> str:
+def plain(study: "Study[Any, Any]", record: "Record") -> str:
     """What matters of a record, the verdict first, for a terminal."""
     from experiments.reporting.markdown import block
     from experiments.runtime.study import brief

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from experiments.compare import models_on_texts, tables
+from experiments.compare.config import Config
 from experiments.compare.entries import Entry, align, read_entries, shared_labels
 from experiments.compare.figures import figures
 from experiments.compare.measures import (
@@ -28,18 +29,17 @@ from experiments.data.texts.digests import text_digest
 from experiments.runtime import study
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.files import digest_of
+from experiments.runtime.settings import plain
 from experiments.runtime.store import Store
-from experiments.runtime.study import Config, Study
+from experiments.runtime.study import Study
 from experiments.runtime.workspace import Workspace
 
 LEAST_DRAWS = 20
-DEFAULTS = {"measures": "mcca,cka", "draws": 200, "sets": 200, "seed": 0}
-# `every`: all measures and bounds of two entries, beyond those that a comparison is told by.
-DEFAULTS |= {"stacked": False, "texts": None, "every": True}
+_NOT_INPUTS = ("models", "measures", "every")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prepared(study.Prepared):
+class Prepared(study.Prepared[Config]):
     """Entries, computed or pending, notes on them, and how their measures are estimated."""
 
     made: tuple[Entry | Pending, ...]
@@ -56,18 +56,18 @@ class Prepared(study.Prepared):
 
 def prepare(config: Config) -> Prepared:
     """Reads the entries of `models`, and checks that they have the `measures`."""
-    for name in config["measures"].split(","):
+    for name in config.measures.split(","):
         if name not in MEASURES:
             raise nearest(name, MEASURES, "measure")
-    if config["draws"] and config["draws"] < LEAST_DRAWS:
+    if config.draws and config.draws < LEAST_DRAWS:
         raise UserError(
-            f"--draws={config['draws']}; accepted: 0 for none, or {LEAST_DRAWS} or more, of "
+            f"--draws={config.draws}; accepted: 0 for none, or {LEAST_DRAWS} or more, of "
             "which one in twenty can be"
         )
-    if config["sets"] < 1:
-        raise UserError(f"--sets={config['sets']}; accepted: 1 or more")
-    key = jax.random.key(config["seed"])
-    options = Options(key, num_input_sets=config["sets"], draws=config["draws"])
+    if config.sets < 1:
+        raise UserError(f"--sets={config.sets}; accepted: 1 or more")
+    key = jax.random.key(config.seed)
+    options = Options(key, num_input_sets=config.sets, draws=config.draws)
     made, notes, digests = _made(config)
     prepared = Prepared(
         config=config, digests=digests, made=tuple(made), notes=tuple(notes), options=options
@@ -80,32 +80,32 @@ def prepare(config: Config) -> Prepared:
 def check_measures(config: Config, entries: Sequence[Entry]) -> None:
     """UserError where the entries do not have the measures asked for."""
     shared_labels(entries)
-    for name in config["measures"].split(","):
+    for name in config.measures.split(","):
         if name not in REPRESENTATIONS and any(entry.g is None for entry in entries):
             raise UserError(f"{name} needs models with f and g; some entries have f alone")
 
 
 def _made(config: Config) -> tuple[list[Entry | Pending], list[str], dict[str, str]]:
     """The entries of files, then of models to run; notes, and a digest of each."""
-    given = config["models"]
-    references = given.split(",") if isinstance(given, str) else list(given)
+    references = config.models
     run = [r for r in references if models_on_texts.is_model(r)]
-    if bool(run) != bool(config["texts"]):
+    texts = config.texts or ""
+    if bool(run) != bool(texts):
         raise UserError(
             f"{run[0]} is a model to run: give --texts=text:FILE, one text a line"
             if run
             else "--texts goes with models to run; files of arrays hold their inputs already"
         )
     files = [models_on_texts.kept_by_run(r) for r in references if r not in run]
-    found: list[Entry | Pending] = [*read_entries(files, stacked=config["stacked"])]
-    notes, texts = [], ""
+    found: list[Entry | Pending] = [*read_entries(files, stacked=config.stacked)]
+    notes, digest_of_texts = [], ""
     if run:
-        read = sources.load(config["texts"])
-        texts = text_digest(read.texts)
+        read = sources.load(texts)
+        digest_of_texts = text_digest(read.texts)
         made, notes = models_on_texts.pending(run, read)
         found += made
     digests = {
-        e.name: e.digest + texts if isinstance(e, Pending) else digest_of([e.f, e.g, e.b])
+        e.name: e.digest + digest_of_texts if isinstance(e, Pending) else digest_of([e.f, e.g, e.b])
         for e in found
     }
     return found, notes, digests
@@ -120,11 +120,11 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     found |= {"matrices": {}, "notes": {}}
     if len(entries) == 2:
         return found | _pair(prepared, entries, space)
-    for name in prepared.config["measures"].split(","):
+    for name in prepared.config.measures.split(","):
 
         def compute(name: str = name) -> dict[str, Any]:
-            values, said = matrix(name, entries, prepared.options)
-            return {"values": values.tolist(), "notes": said}
+            values, notes = matrix(name, entries, prepared.options)
+            return {"values": values.tolist(), "notes": notes}
 
         part = parts.part(f"matrix-{name}", _inputs(prepared), compute)
         found["matrices"][name], found["notes"][name] = part["values"], part["notes"]
@@ -132,7 +132,7 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
 
 
 def _inputs(prepared: Prepared) -> dict[str, Any]:
-    options = {k: v for k, v in prepared.config.items() if k not in ("models", "measures", "every")}
+    options = {k: v for k, v in plain(prepared.config).items() if k not in _NOT_INPUTS}
     return {"entries": list(prepared.digests.values()), "options": options}
 
 
@@ -141,9 +141,9 @@ def _pair(prepared: Prepared, entries: Sequence[Entry], space: Workspace) -> dic
     options, inputs = prepared.options, _inputs(prepared)
     models = a.g is not None and b.g is not None
     first = FIRST if models else FIRST_OF_REPRESENTATIONS
-    names = dict.fromkeys((*first, *FIRST_OF_REPRESENTATIONS))
-    if prepared.config["every"]:
-        names = MEASURES if models else REPRESENTATIONS
+    names = [*dict.fromkeys((*first, *FIRST_OF_REPRESENTATIONS))]
+    if prepared.config.every:
+        names = [*(MEASURES if models else REPRESENTATIONS)]
     drawn = first if options.draws else ()
 
     def one(kind: str, make: Callable[..., Value], name: str) -> dict[str, Any]:
@@ -154,13 +154,14 @@ def _pair(prepared: Prepared, entries: Sequence[Entry], space: Workspace) -> dic
         "measures": {name: one("measure", measure, name) for name in names},
         "resampled": {name: one("resampled", resample, name) for name in drawn},
     }
-    if not models or not prepared.config["every"]:
+    if not models or not prepared.config.every:
         return found
     return found | {"bounds": parts.part("bounds", inputs, lambda: bounds(a, b, options))}
 
 
 STUDY = Study(
     name="compare",
+    settings=Config,
     prepare=prepare,
     run=run,
     figures=lambda record, prepared, space: figures(

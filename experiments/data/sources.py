@@ -1,14 +1,14 @@
 """The table of data sources."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from experiments.data.bundled import digits, random_images, swirl
 from experiments.data.idx import fashion_mnist
-from experiments.data.images.own import own_images
-from experiments.data.images.wanted import Wanted
+from experiments.data.own import own_images
 from experiments.data.source import Source
 from experiments.data.tfds import REGISTERED, tfds_source
+from experiments.data.wanted import Wanted
 from experiments.runtime.errors import UserError, nearest
 
 
@@ -46,27 +46,32 @@ DATA_SETS: dict[str, DataSet] = {
 NAMES = tuple(DATA_SETS)
 
 
-def load(name: str, **wanted: Any) -> Source:
-    """The data source called `name`; `wanted` are fields of `Wanted`.
+def load(name: str, *, path: str = "", smoke: bool = False, size: int = 28) -> Source:
+    """The data source called `name`, as `read` gives it; `size` is for fashion_mnist."""
+    return read(Wanted(name=name, path=path, smoke=smoke, size=size))
+
+
+def read(wanted: Wanted) -> Source:
+    """The data source of that name.
 
     With `smoke`, sets that do not come with the project are replaced by a few random images of the
     same form.
 
     Raises:
-      UserError: unknown name (with the nearest right one), or data that cannot be read.
+      UserError: unknown name (with the closest valid name), or data that cannot be read.
     """
-    if name not in DATA_SETS:
-        raise nearest(name, NAMES, "data set")
-    given, found = Wanted(**wanted), DATA_SETS[name]
+    if wanted.name not in DATA_SETS:
+        raise nearest(wanted.name, NAMES, "data set")
+    found = DATA_SETS[wanted.name]
     if found.stand_in is None:
-        if given.path:
+        if wanted.path:
             others = ", ".join(n for n, entry in DATA_SETS.items() if entry.stand_in)
             raise UserError(
-                f"data.path={given.path!r}: {name} comes with the project and is read from no "
-                f"path; leave it out, or choose one of {others}"
+                f"data.path={wanted.path!r}: {wanted.name} comes with the project and is read from "
+                f"no path; leave it out, or choose one of {others}"
             )
-        return found.read(given)
-    if given.smoke:
-        shape, classes = found.stand_in(given)
-        return random_images(name, shape, 256, classes)
-    return found.read(given)
+        return found.read(wanted)
+    if wanted.smoke:
+        shape, classes = found.stand_in(wanted)
+        return random_images(wanted.name, shape, 256, classes)
+    return found.read(wanted)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.data.images.prepared import INFO, builder_of, record_files
+from experiments.data.prepared import INFO, builder_of, record_files
 from experiments.data.source import Arrays, Source, Split, digest_files
 from experiments.runtime.errors import UserError
 
@@ -49,7 +49,7 @@ def tfds_source(name: str, path: str) -> Source:
         raise UserError(f"{name}: no prepared {entry.builder} in data.path={path!r}. {how}")
     folder = versions[-1].parent
     builder = builder_of(folder, how)
-    splits = []
+    splits: list[Split] = []
     for split, size in ((entry.train_split, entry.train_size), (entry.test_split, entry.test_size)):
         records = builder.as_data_source(split=split)
         if len(records) != size:
@@ -59,7 +59,8 @@ def tfds_source(name: str, path: str) -> Source:
             )
         splits.append(_split(records, entry))
     digest = digest_files(record_files(folder))
-    return Source(name, entry.shape, 256, entry.num_classes, *splits, digest)
+    train, test = splits
+    return Source(name, entry.shape, 256, entry.num_classes, train, test, digest)
 
 
 def _split(records: Any, entry: Registered) -> Split:

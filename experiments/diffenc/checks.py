@@ -2,17 +2,14 @@
 
 import math
 
-from ml_collections import ConfigDict
-
+from experiments.diffenc.config import Config
 from experiments.runtime.errors import UserError
-from experiments.runtime.loop import SCHEDULE, Schedule
 from experiments.runtime.optimizers import check_training
 
 
-def check_values(config: ConfigDict) -> None:
+def check_values(config: Config) -> None:
     """Raises `UserError` for a number that is out of its range."""
     check_training(config.train)
-    Schedule(*(config.train[name] for name in SCHEDULE))
     least = {
         "eval.batch_size": config.eval.batch_size,
         "eval.times_per_image": config.eval.times_per_image,

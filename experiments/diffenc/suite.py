@@ -190,7 +190,7 @@ def main(
     contrasts: str | None,
 ) -> int:
     workdir = cli.workdir()
-    config_file, _, word = flags.FLAGS["config"].config_filename.partition(":")
+    config_file, _, word = cli.config_name().partition(":")
     if word:
         raise UserError(
             f"--config=…:{word}: a suite has its models from --models, each with its words; give "
@@ -221,8 +221,8 @@ def main(
             print("unfinished: stopped by a signal; the same command continues")
             return INTERRUPTED if pool.stopped == signal.SIGINT else 0
         if failed:
-            said = ", ".join(job.name for job in failed)
-            raise UserError(f"these runs failed, see above: {said}")
+            failures = ", ".join(job.name for job in failed)
+            raise UserError(f"these runs failed, see above: {failures}")
         print(suite.compare(todo))
     return 0
 

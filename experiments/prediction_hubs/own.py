@@ -1,16 +1,15 @@
 """The hubs of a language model of yours on a text of yours, without a config."""
 
 import pathlib
-from typing import Any
 
 from experiments.models.language import lm
-from experiments.prediction_hubs.config import prediction_hubs_config
+from experiments.prediction_hubs.config import Config, Model, Window
 from experiments.runtime.errors import UserError
 
 
 def own_config(
     model: str, text: str, *, contexts: int = 1_000, length: int = 20, dtype: str = "float32"
-) -> dict[str, Any]:
+) -> Config:
     """The config of one model on one text: contexts against tokens, and what reductions do.
 
     Args:
@@ -25,12 +24,14 @@ def own_config(
         raise UserError(f"there is no text {text}; give a file, or a folder of .txt and .md files")
     if contexts < 1 or length < 1:
         raise UserError(f"--contexts={contexts} and --length={length}: accepted are 1 or more")
-    config = prediction_hubs_config("", model=_spec(model), corpora=f"text:{text}={contexts}")
-    own = config.to_dict()
-    own["model"]["dtype"] = dtype
-    own["window"] |= {"length": length, "at_most": True}
-    own |= {"comparisons": ("ct",), "distances": ("dot", "cosine"), "reductions": ()}
-    return own
+    return Config(
+        model=Model(spec=_spec(model), dtype=dtype),
+        corpora=f"text:{text}={contexts}",
+        window=Window(length=length, at_most=True),
+        comparisons=("ct",),
+        distances=("dot", "cosine"),
+        reductions=(),
+    )
 
 
 def _spec(model: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import jax
 from absl import app, flags, logging
-from ml_collections import ConfigDict, config_flags
+from ml_collections import config_flags
 
 from experiments.runtime import files, peers
 from experiments.runtime.errors import UserError, nearest
@@ -64,9 +64,19 @@ def split_arg(arg: str, *, models: Iterable[str], default: str) -> tuple[str, bo
     return model, bool(words)
 
 
-def config() -> ConfigDict:
-    """The config as given by --config and its overrides."""
-    return flags.FLAGS.config
+def config() -> dict[str, Any]:
+    """The config as given by --config and its overrides; a study reads it."""
+    return flags.FLAGS.config.to_dict()
+
+
+def config_name() -> str:
+    """The value of --config: FILE.py, or FILE.py:ARG."""
+    return config_flags.get_config_filename(flags.FLAGS["config"])
+
+
+def has_config() -> bool:
+    """Whether --config is given."""
+    return flags.FLAGS.config is not None
 
 
 def workdir() -> pathlib.Path:
@@ -119,9 +129,9 @@ def run(
     def checked(argv: list[str]) -> int:
         if len(argv) > 1:
             return _fail(f"unexpected argument {argv[1]!r}; options start with --")
-        if needs_config and flags.FLAGS.config is None:
+        if needs_config and not has_config():
             return _fail("--config=FILE.py:ARG is missing; --help explains")
-        if not accepts_config and flags.FLAGS.config is not None:
+        if not accepts_config and has_config():
             return _fail("this command has no --config: it reads that of the run in --workdir")
         logging.set_verbosity(logging.WARNING)
         if _CACHE.value:
@@ -216,17 +226,17 @@ def _parse(argv: list[str], names: list[str]) -> list[str]:
         print(sys.modules["__main__"].__doc__)
         for name in names:
             print(f"  --{name}\n      {flags.FLAGS[name].help}")
-        if flags.FLAGS.config is not None:
+        if has_config():
             print(f"\nKeys of this config, each --config.KEY=VALUE:\n{flags.FLAGS.config}")
         sys.exit(0)
     return parsed
 
 
-def _unknown_key(said: str) -> UserError:
+def _unknown_key(message: str) -> UserError:
     """What ml_collections says of an override whose key the config has not, in a sentence."""
-    found = re.search(r"'(\w+)\\?'(?:.*Did you mean \"(\w+)\")?", said, re.DOTALL)
+    found = re.search(r"'(\w+)\\?'(?:.*Did you mean \"(\w+)\")?", message, re.DOTALL)
     if not found:
-        return UserError(said)
+        return UserError(message)
     key, near = found.groups()
     hint = f' Did you mean "{near}"?' if near else ""
     return UserError(f"--config has no key {key!r}.{hint} --help beside --config lists its keys.")

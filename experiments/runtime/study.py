@@ -4,20 +4,22 @@ import dataclasses
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from matplotlib.figure import Figure
-from ml_collections import ConfigDict
 
 from experiments.reporting.html import NAME, Reporting, publish
 from experiments.reporting.markdown import Table, block
-from experiments.runtime import cli, files, manifest, trackers, weights, workspace
+from experiments.runtime import cli, files, manifest, settings, trackers, weights, workspace
 from experiments.runtime.distributed import is_lead
 from experiments.runtime.errors import UserError
 from experiments.runtime.preemption import Stopped, StopSignal
 from experiments.runtime.workspace import Say, Workspace
 
-Config = Mapping[str, Any]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 Record = Mapping[str, Any]
 RECORD = "record.json"
 
@@ -29,11 +31,11 @@ OPTIONS: Mapping[str, tuple[type, str]] = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prepared:
+class Prepared(Generic[Config]):
     """A config as live objects, after every check; studies add their own fields.
 
     Attributes:
-      config: what config.json holds.
+      config: as it was given; config.json holds it.
       digests: SHA-256 of the data by name; a resumed run must have the same.
       facts: what manifest.json and the record say of the data.
       stated: what manifest.json says beside that.
@@ -47,10 +49,14 @@ class Prepared:
     layouts: Mapping[str, Callable[[], Any]] = dataclasses.field(default_factory=dict)
 
 
-class Study(NamedTuple):
+Ready = TypeVar("Ready", bound=Prepared[Any])
+
+
+class Study(NamedTuple, Generic[Config, Ready]):
     """What a study is, and what the driver must know beside that.
 
     Attributes:
+      settings: the class of its config.
       prepare: every check, before the folder is taken; writes nothing.
       run: computes what is left, in the workspace; returns the entries of the record.
       figures: of a record, of prepared objects and of finished parts.
@@ -62,14 +68,19 @@ class Study(NamedTuple):
     """
 
     name: str
-    prepare: Callable[[Config], Any]
-    run: Callable[[Any, Workspace], Record]
-    figures: Callable[[Record, Any, Workspace], Mapping[str, Figure]]
+    settings: type[Config]
+    prepare: Callable[[Config], Ready]
+    run: Callable[[Ready, Workspace], Record]
+    figures: Callable[[Record, Ready, Workspace], Mapping[str, Figure]]
     reporting: Reporting
     page: Callable[[Workspace], object] | None = None
     fixed: Mapping[str, str] = {}
     trains: bool = False
     no_weights: str = "it trains nothing"
+
+    def read(self, given: Mapping[str, Any]) -> Config:
+        """The config with these values. Raises `UserError` for a wrong key or type."""
+        return settings.read(self.settings, given)
 
 
 class Request(NamedTuple):
@@ -88,8 +99,8 @@ class Request(NamedTuple):
 
 
 def run(
-    study: Study,
-    config: Config | ConfigDict,
+    study: Study[Config, Ready],
+    config: Config,
     request: Request,
     *,
     stop: StopSignal | None = None,
@@ -102,20 +113,19 @@ def run(
       UserError: something is refused, or the file system gave up.
     """
     stop = StopSignal() if stop is None else stop  # a signal that has not come is false
-    plain = config.to_dict() if isinstance(config, ConfigDict) else config
     _check_request(study, request)
-    prepared = study.prepare(plain)
+    prepared, plain = study.prepare(config), settings.plain(config)
     source = request.init_from
     borrowed = source and weights.read(source, next(iter(prepared.layouts.values()))())
-    said = {"init_from": {"run": str(source), "step": borrowed.step}} if borrowed else {}
+    origin = {"init_from": {"run": str(source), "step": borrowed.step}} if borrowed else {}
     with workspace.opened(
         request.workdir,
-        prepared.config,
+        plain,
         stop,
         allowed=request.allowed,
         fixed=study.fixed,
         digests=prepared.digests,
-        facts={"study": study.name, "data": prepared.facts, **prepared.stated, **said},
+        facts={"study": study.name, "data": prepared.facts, **prepared.stated, **origin},
         layouts=prepared.layouts,
         track=request.track,
         weights=borrowed,
@@ -136,14 +146,16 @@ def run(
     return record
 
 
-def _publish(study: Study, record: Record, prepared: Any, space: Workspace) -> None:
+def _publish(
+    study: Study[Config, Ready], record: Record, prepared: Ready, space: Workspace
+) -> None:
     drawn = study.figures(record, prepared, space)
     publish(study.reporting, record, drawn, space.path, space.put)
     if study.page is not None:
         study.page(space)
 
 
-def _check_request(study: Study, request: Request) -> None:
+def _check_request(study: Study[Any, Any], request: Request) -> None:
     """Refuses options that mean nothing here, before anything is read."""
     files.folder(request.workdir)
     if request.track and not study.trains:
@@ -158,8 +170,8 @@ def _check_request(study: Study, request: Request) -> None:
 
 
 def finished(
-    study: Study,
-    config: Config | ConfigDict,
+    study: Study[Config, Ready],
+    config: Config,
     *,
     record: str | None = None,
     json: bool = False,
@@ -186,7 +198,7 @@ def finished(
 
 
 def attempted(
-    study: Study, config: Config | ConfigDict, request: Request, *, aside: bool = True
+    study: Study[Config, Ready], config: Config, request: Request, *, aside: bool = True
 ) -> tuple[Record | None, int]:
     """Runs a study until it ends or a signal comes: its record or None, and the exit code.
 
@@ -210,16 +222,16 @@ def speaker(aside: bool) -> Say:
     return (lambda line: print(line, file=out, flush=True)) if is_lead() else (lambda line: None)
 
 
-def brief(study: Study, record: Record) -> list[Table]:
+def brief(study: Study[Any, Any], record: Record) -> list[Table]:
     """The tables that a terminal takes: a module with more to show than that has `brief`."""
     return list(getattr(study.reporting, "brief", study.reporting.tables)(record))
 
 
-def command(study: Study, config: Config | ConfigDict, **publishing: Any) -> int:
+def command(study: Study[Config, Ready], config: Config, **publishing: Any) -> int:
     """Runs a study as the flags ask; returns the exit code."""
     return finished(study, config, **publishing)[1]
 
 
-def main(study: Study) -> None:
+def main(study: Study[Any, Any]) -> None:
     """The command line of a study that has a config."""
-    cli.run(lambda **given: command(study, cli.config(), **given), options=OPTIONS)
+    cli.run(lambda **given: command(study, study.read(cli.config()), **given), options=OPTIONS)

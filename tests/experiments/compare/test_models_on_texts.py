@@ -7,7 +7,8 @@ import pytest
 
 from experiments.arrays import save
 from experiments.compare import tables
-from experiments.compare.study import DEFAULTS, STUDY, prepare
+from experiments.compare.config import Config
+from experiments.compare.study import STUDY, prepare
 from experiments.models import tiny
 from experiments.models.language import lm
 from experiments.models.sentence import encoder as sentence
@@ -27,8 +28,9 @@ def folder(tmp_path_factory):
 
 
 def config(folder, *references, **changes):
-    models = ",".join(str(r) for r in references)
-    return DEFAULTS | {"models": models, "draws": 0, "texts": f"text:{folder}/texts.txt"} | changes
+    models = tuple(str(r) for r in references)
+    given = {"models": models, "draws": 0, "texts": f"text:{folder}/texts.txt"} | changes
+    return Config(**given)
 
 
 def test_two_encoders_are_compared_on_the_texts(folder, tmp_path):

@@ -6,14 +6,14 @@ import pathlib
 
 import numpy as np
 
-from experiments.data.images.codes import read_codes
-from experiments.data.images.folder import image_files, read_folder
-from experiments.data.images.parquet import parquet_files, read_parquet
-from experiments.data.images.pictures import Decoder, Pictures
-from experiments.data.images.prepared import INFO, tfds_pictures
-from experiments.data.images.splits import is_test
-from experiments.data.images.wanted import Wanted
+from experiments.data.codes import read_codes
+from experiments.data.folder import image_files, read_folder
+from experiments.data.parquet import parquet_files, read_parquet
+from experiments.data.pictures import Decoder, Pictures
+from experiments.data.prepared import INFO, tfds_pictures
 from experiments.data.source import Arrays, Source, Split
+from experiments.data.splits import is_test
+from experiments.data.wanted import Wanted
 from experiments.runtime.errors import UserError
 
 ACCEPTED = (

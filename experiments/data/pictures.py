@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from experiments.data.images.wanted import Wanted
+from experiments.data.wanted import Wanted
 from experiments.runtime.errors import UserError
 
 GREY = ("1", "L", "LA", "La")

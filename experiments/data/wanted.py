@@ -7,11 +7,13 @@ from experiments.runtime.errors import UserError, nearest
 CROPS = ("centre", "none", "stretch")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """The keys `config.data`, beside the name.
+    """The keys of `config.data`.
 
     Attributes:
+      name: of `sources.DATA_SETS`.
+      path: where sets lie that do not come with the project.
       size: side of the square that an image becomes; 0 leaves images as they are. Of Fashion-MNIST
         28 or 14.
       crop: how an image becomes that square: the "centre" of it after its shorter side is resized,
@@ -24,6 +26,7 @@ class Wanted:
       smoke: a few random images of the same form where data are absent.
     """
 
+    name: str
     path: str = ""
     size: int = 28
     smoke: bool = False

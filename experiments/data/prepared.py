@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from experiments.data.images.pictures import Pictures
-from experiments.data.images.splits import TEST, TRAIN
+from experiments.data.pictures import Pictures
 from experiments.data.source import digest_files
+from experiments.data.splits import TEST, TRAIN
 from experiments.runtime.errors import UserError
 
 INFO = "dataset_info.json"
@@ -59,7 +59,7 @@ def builder_of(folder: pathlib.Path, how: str) -> Any:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise UserError(f"{folder} needs the extra `data`: pip install 'repgeo[data]'") from error
-    builder = tfds.builder_from_directory(str(folder))
+    builder: Any = tfds.builder_from_directory(str(folder))  # its decorators hide its types
     found = builder.info.file_format.value
     if found != "array_record":
         raise UserError(f"{folder} is prepared as {found}, not array_record. {how}")

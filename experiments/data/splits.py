@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.data.images.wanted import Wanted
 from experiments.data.texts.sources import read_text
+from experiments.data.wanted import Wanted
 from experiments.runtime.errors import UserError
 
 LEAST = 4  # images of a split: as many are drawn in pictures

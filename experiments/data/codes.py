@@ -5,9 +5,9 @@ import pathlib
 import numpy as np
 
 from experiments import arrays
-from experiments.data.images.splits import is_test
-from experiments.data.images.wanted import Wanted
 from experiments.data.source import Source, from_arrays
+from experiments.data.splits import is_test
+from experiments.data.wanted import Wanted
 from experiments.runtime.errors import UserError
 
 # Names of images and labels in a file, and by split, as Keras and MedMNIST write them.

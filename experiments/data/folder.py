@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from experiments.data.images.pictures import Pictures, of_bytes
-from experiments.data.images.splits import by_word
+from experiments.data.pictures import Pictures, of_bytes
+from experiments.data.splits import by_word
 from experiments.runtime.errors import UserError
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")

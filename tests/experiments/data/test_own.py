@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from experiments import data
-from experiments.data.images import pictures
-from experiments.data.images.splits import seeded
+from experiments.data import pictures
+from experiments.data.splits import seeded
 from experiments.runtime.errors import UserError
 
 
@@ -41,7 +41,8 @@ def whole(source):
 
 
 def load(path, **wanted):
-    return data.load("images", **{"path": str(path), "size": 0, "test_share": 0.4} | wanted)
+    given = {"name": "images", "path": str(path), "size": 0, "test_share": 0.4} | wanted
+    return data.read(data.Wanted(**given))
 
 
 def same(codes, images):

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.images.pictures import Pictures, of_bytes
-from experiments.data.images.splits import by_word
-from experiments.data.images.wanted import Wanted
+from experiments.data.pictures import Pictures, of_bytes
+from experiments.data.splits import by_word
+from experiments.data.wanted import Wanted
 from experiments.runtime.errors import UserError, nearest
 
 LABELS = ("label", "labels", "class", "fine_label", "target", "y")
