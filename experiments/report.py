@@ -29,6 +29,7 @@ from experiments.runtime import cli
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.files import as_json
 from experiments.runtime.metrics import read_metrics
+from experiments.runtime.records import read
 from experiments.sbert import tables as sbert
 from experiments.verify_text.tables import verification_table
 

@@ -37,9 +37,7 @@ def prepare(config: Config) -> Prepared:
     train = config.train
     if train.num_seeds < 2:
         raise UserError("train.num_seeds must be at least 2: distances are between seeds")
-    for name in ("num_steps", "batch_size"):
-        if (value := getattr(train, name)) < 1:
-            raise UserError(f"train.{name} is {value}; at least 1 is needed")
+    settings.check_positive(config, "train.num_steps", "train.batch_size")
     if not train.learning_rate > 0:
         raise UserError(f"train.learning_rate is {train.learning_rate}; it must be positive")
     tasks = tuple(make_task(config.data, k) for k in config.labels)

@@ -1,5 +1,6 @@
 """The keys of a DiffEnc config, at their published values, its variants and its smoke form."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,9 +10,10 @@ from ml_collections import ConfigDict
 import diffenc
 from experiments.data.wanted import Wanted
 from experiments.runtime.cli import split_arg
-from experiments.runtime.errors import nearest
+from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.loop import Schedule
-from experiments.runtime.settings import as_flags
+from experiments.runtime.optimizers import check_training
+from experiments.runtime.settings import as_flags, check_positive
 
 Options = Mapping[str, Any]
 
@@ -110,6 +112,19 @@ class Config:
     train: Train = Train()
     eval: Eval = Eval()
     sample: Sample = Sample()
+
+    def check(self) -> None:
+        """Raises `UserError` for a number that no run can have."""
+        check_training(self.train)
+        times = ("times_per_image", "times_per_image_in_training")
+        check_positive(self, *(f"eval.{name}" for name in ("batch_size", *times)))
+        check_positive(self, "sample.num", "sample.num_steps")
+        low, high = self.model.options.gamma_min, self.model.options.gamma_max
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise UserError(
+                f"model.options.gamma_min and gamma_max are {low} and {high}; accepted: two finite "
+                "numbers, the first the smaller one"
+            )
 
 
 # Words that change any model of any data set.

@@ -22,7 +22,6 @@ from matplotlib.figure import Figure
 
 import diffenc
 from experiments.diffenc import figures, page, training
-from experiments.diffenc.checks import check_values
 from experiments.diffenc.config import Config
 from experiments.diffenc.evaluate import evaluate, table
 from experiments.diffenc.evaluation import make_evaluator
@@ -59,7 +58,7 @@ class Prepared(study.Prepared[Config]):
 
 def prepare(config: Config) -> Prepared:
     """Data, model and optimiser. Raises `UserError` for names and values that cannot be."""
-    check_values(config)
+    config.check()
     run = make_run(config)
     factory = run.state_factory()
     factory.abstract()  # refuses what shapes and shardings rule out

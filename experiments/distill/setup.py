@@ -171,17 +171,14 @@ def _check_same_models(
 
 
 def _check_positive(config: Config) -> None:
-    least = {"eval.every": config.eval.every}
     for role, plan in (("teacher", config.teacher), ("student", config.student)):
         if not 0 <= plan.learning_rate < float("inf"):
             raise UserError(
                 f"{role}.learning_rate is {plan.learning_rate}; it must be finite and not negative"
             )
-        for key in ("num", "epochs", "batch_size"):
-            least[f"{role}.{key}"] = getattr(plan, key)
-    for name, value in least.items():
-        if value < 1:
-            raise UserError(f"{name} is {value}; at least 1 is needed")
+        settings.check_positive(
+            config, "eval.every", *(f"{role}.{key}" for key in ("num", "epochs", "batch_size"))
+        )
 
 
 def _plan(part: Training) -> Plan:

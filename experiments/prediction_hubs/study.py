@@ -22,9 +22,9 @@ from experiments.prediction_hubs.neighbourhoods import (
     search,
 )
 from experiments.runtime import study
-from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.errors import nearest
 from experiments.runtime.files import digest_of
-from experiments.runtime.settings import plain
+from experiments.runtime.settings import check_positive, plain
 from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 
@@ -73,9 +73,7 @@ def _check(config: Config) -> None:
         for word in getattr(config, key):
             if word not in accepted:
                 raise nearest(word, accepted, f"word in {key}")
-    for key in ("k", "batch_size", "max_queries"):
-        if (value := getattr(config, key)) < 1:
-            raise UserError(f"{key} is {value}; at least 1 is needed")
+    check_positive(config, "k", "batch_size", "max_queries")
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:

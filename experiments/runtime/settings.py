@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.manifest import flatten
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -92,3 +93,11 @@ def as_flags(config: "DataclassInstance") -> ConfigDict:
 def plain(config: "DataclassInstance") -> dict[str, Any]:
     """A config as a nested mapping: what config.json holds."""
     return dataclasses.asdict(config)
+
+
+def check_positive(config: "DataclassInstance", *keys: str) -> None:
+    """Raises `UserError` where the number of a dotted key is below 1."""
+    values = flatten(plain(config))
+    for key in keys:
+        if values[key] < 1:
+            raise UserError(f"{key} is {values[key]}; at least 1 is needed")
