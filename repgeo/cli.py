@@ -175,8 +175,8 @@ def train(
     def verb() -> int:
         from experiments.diffenc import page
         from experiments.diffenc.own import complete, own_config, own_data
-        from experiments.reporting.record import to_json
         from experiments.runtime import files
+        from experiments.runtime.files import as_json as to_json
         from experiments.runtime.study import Request
 
         request = Request(files.folder(workdir))
@@ -244,8 +244,8 @@ def ended(verb: Callable[[], int]) -> None:
 
 def answer(study: "Study[Any, Any]", config: Any, *, as_json: bool, **asked: Any) -> int:
     """Runs a study and prints its answer; returns the exit code."""
-    from experiments.reporting.record import to_json
     from experiments.runtime.answer import answered
+    from experiments.runtime.files import as_json as to_json
 
     text = asked.pop("text", None)
     record, code = answered(study, config, **asked)

@@ -102,7 +102,14 @@ def check(x: np.ndarray, labels: np.ndarray | None, metric: str, max_points: int
         )
 
 
-def _others(x, labels, metric, found, plain, say) -> dict[str, Any]:
+def _others(
+    x: np.ndarray,
+    labels: np.ndarray | None,
+    metric: str,
+    found: dict[str, Any],
+    plain: np.ndarray | None,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
     """The row of each method after the first, its counts, and why some were left out.
 
     `plain` says whether each row's neighbours vote for its label in the space as given.
@@ -117,7 +124,7 @@ def _others(x, labels, metric, found, plain, say) -> dict[str, Any]:
             left_out[name] = str(error)
             continue
         row["slowdown"] = row["seconds"] / methods[0]["seconds"]
-        if labels is not None:
+        if plain is not None and right is not None:
             row["p_value"] = significance.mcnemar(plain, right).p_value
         methods.append(row)
     return {"methods": methods, "counts": counts, "left_out": left_out}
