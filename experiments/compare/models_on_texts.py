@@ -7,10 +7,10 @@ from typing import NamedTuple
 from experiments.compare.entries import Entry
 from experiments.data.texts import sources
 from experiments.models.language import language_model, lm
-from experiments.models.language.huggingface import read_json
 from experiments.models.language.language_model import LanguageModel
 from experiments.models.sentence import encoder as sentence
 from experiments.models.sentence import spaces
+from experiments.models.sentence.huggingface import read_json
 from experiments.runtime import row_progress as progress
 from experiments.runtime.errors import UserError
 from experiments.runtime.store import Store
