@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= work/digits
 
-.PHONY: train test quick compat lint lock report clean
+.PHONY: train test quick compat lint lock report docs clean
 
 train: .venv/ready
 	$(BIN)/python -m experiments.diffenc.suite --workdir=$(RUN) \
@@ -37,6 +37,10 @@ lock:
 
 report: .venv/ready
 	$(BIN)/python -m experiments.report
+
+# The site, into work/site: nothing is fetched, and a broken link is an error.
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'

@@ -44,7 +44,7 @@ def main(
 ) -> int:
     if not models:
         raise UserError("--models is missing: FILE,FILE or FILE:NAME,FILE:NAME or FILE:*")
-    given = dict(models=models, measures=measures, draws=draws, sets=sets, seed=seed)
+    given = dict(models=models.split(","), measures=measures, draws=draws, sets=sets, seed=seed)
     given |= {"stacked": stacked, "texts": texts}
     config = STUDY.read({name: value for name, value in given.items() if value is not None})
     return study.command(STUDY, config, **publishing)

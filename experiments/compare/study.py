@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from experiments.compare.measures import (
     MEASURES,
     REPRESENTATIONS,
     Options,
+    Value,
     bounds,
     matrix,
     measure,
@@ -34,6 +35,7 @@ from experiments.runtime.study import Study
 from experiments.runtime.workspace import Workspace
 
 LEAST_DRAWS = 20
+_NOT_INPUTS = ("models", "measures", "every")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,7 @@ def check_measures(config: Config, entries: Sequence[Entry]) -> None:
 
 def _made(config: Config) -> tuple[list[Entry | Pending], list[str], dict[str, str]]:
     """The entries of files, then of models to run; notes, and a digest of each."""
-    references = config.models.split(",")
+    references = config.models
     run = [r for r in references if models_on_texts.is_model(r)]
     texts = config.texts or ""
     if bool(run) != bool(texts):
@@ -117,7 +119,7 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     found: dict[str, Any] = {"entries": facts, "alignment": notes}
     found |= {"matrices": {}, "notes": {}}
     if len(entries) == 2:
-        return found | _pair(prepared, entries, parts)
+        return found | _pair(prepared, entries, space)
     for name in prepared.config.measures.split(","):
 
         def compute(name: str = name) -> dict[str, Any]:
@@ -130,24 +132,29 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
 
 
 def _inputs(prepared: Prepared) -> dict[str, Any]:
-    options = {k: v for k, v in plain(prepared.config).items() if k not in ("models", "measures")}
+    options = {k: v for k, v in plain(prepared.config).items() if k not in _NOT_INPUTS}
     return {"entries": list(prepared.digests.values()), "options": options}
 
 
-def _pair(prepared: Prepared, entries: Sequence[Entry], parts: Store) -> dict[str, Any]:
-    a, b = entries
+def _pair(prepared: Prepared, entries: Sequence[Entry], space: Workspace) -> dict[str, Any]:
+    (a, b), parts = entries, space.at("parts").store
     options, inputs = prepared.options, _inputs(prepared)
     models = a.g is not None and b.g is not None
-    names = list(MEASURES if models else REPRESENTATIONS)
-    drawn = (FIRST if models else FIRST_OF_REPRESENTATIONS) if options.draws else ()
-    one = lambda kind, make, name: parts.part(
-        f"{kind}-{name}", inputs, lambda: make(name, a, b, options)
-    )
+    first = FIRST if models else FIRST_OF_REPRESENTATIONS
+    names = [*dict.fromkeys((*first, *FIRST_OF_REPRESENTATIONS))]
+    if prepared.config.every:
+        names = [*(MEASURES if models else REPRESENTATIONS)]
+    drawn = first if options.draws else ()
+
+    def one(kind: str, make: Callable[..., Value], name: str) -> dict[str, Any]:
+        space.say(f"{name} {'beside chance ' if make is resample else ''}...")
+        return parts.part(f"{kind}-{name}", inputs, lambda: make(name, a, b, options))
+
     found = {
         "measures": {name: one("measure", measure, name) for name in names},
         "resampled": {name: one("resampled", resample, name) for name in drawn},
     }
-    if not models:
+    if not models or not prepared.config.every:
         return found
     return found | {"bounds": parts.part("bounds", inputs, lambda: bounds(a, b, options))}
 

@@ -8,8 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 import diffenc
-from experiments.data import sources
-from experiments.data.source import Source
+from experiments.data.wanted import Wanted
 from experiments.runtime.cli import split_arg
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.loop import Schedule
@@ -19,20 +18,6 @@ from experiments.runtime.settings import as_flags, check_positive
 Options = Mapping[str, Any]
 
 PUBLISHED_RANGE = (-13.3, 5.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """A set of `experiments.data`; `size` is that of fashion_mnist."""
-
-    name: str
-    path: str = ""
-    size: int = 28
-    smoke: bool = False
-
-    def load(self) -> Source:
-        """The data themselves. Raises `UserError` where they cannot be read."""
-        return sources.load(self.name, path=self.path, size=self.size, smoke=self.smoke)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +107,7 @@ class Config:
     """A run: one model on one data set, with the published hyper-parameters."""
 
     seed: int = 0
-    data: Data
+    data: Wanted
     model: Model
     train: Train = Train()
     eval: Eval = Eval()
@@ -176,7 +161,7 @@ def diffenc_config(
     for word in chosen:
         given |= known[word]
     model = Model(name=name, options=ModelOptions(**given))
-    config = Config(data=Data(name=data, smoke=smoke), model=model)
+    config = Config(data=Wanted(name=data, smoke=smoke), model=model)
     if not smoke:
         return as_flags(replace(config, train=train, eval=eval, sample=sample))
     return as_flags(_smoke(config))

@@ -49,7 +49,7 @@ def make_run(config: Config, source: data.Source | None = None) -> Run:
     mesh = make_mesh()
     check_batch_size(config.train.batch_size, mesh, config.train.accumulate)
     if source is None:
-        source = config.data.load()
+        source = data.read(config.data)
     options = {k: v for k, v in settings.plain(config.model.options).items() if v is not None}
     if options.pop("conditional", False):
         options["num_classes"] = source.num_classes
@@ -138,7 +138,7 @@ def load_source(workdir: pathlib.Path, path: str | None = None) -> data.Source:
     """
     where = load_config(workdir).data
     try:
-        source = (where if path is None else dataclasses.replace(where, path=path)).load()
+        source = data.read(where if path is None else dataclasses.replace(where, path=path))
     except UserError as error:
         message = str(error).replace("--config.data.path=", "--data=")
         raise UserError(f"{message} (--data=PATH says where the data lie now)") from error

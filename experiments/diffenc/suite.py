@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+import experiments
 from experiments.diffenc.compare import compare
 from experiments.runtime import cli, files, trackers
 from experiments.runtime.errors import UserError
@@ -37,6 +38,7 @@ OPTIONS = {
     "record": (str, "Also write the summary to this file."),
     "contrasts": (str, "Pairs to compare in the tables, as second/first,…; default: all pairs."),
 }
+PATHS = (str(pathlib.Path(experiments.__file__).parents[1]), os.environ.get("PYTHONPATH"))
 FINISHED = "finished.json"
 LAST = "samples.npz"  # what a run writes last
 
@@ -106,9 +108,11 @@ class Pool:
         if job.is_finished(arguments):
             return 0
         (job.workdir / LAST).unlink(missing_ok=True)
-        module = (sys.executable, "-u", "-m", "experiments.diffenc.train", "--then_evaluate")
+        # Of this very package: where the command was started may have an experiments/ of its own.
+        module = (sys.executable, "-P", "-u", "-m", "experiments.diffenc.train", "--then_evaluate")
         process = subprocess.Popen(
             [*module, f"--workdir={job.workdir}", *self.shared, *arguments],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, PATHS))},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -5,14 +5,15 @@ from typing import Any
 
 import jax
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.label_cosine import examples, tables
 from experiments.label_cosine.audit import read_matrix, summarise
 from experiments.label_cosine.config import Config
-from experiments.label_cosine.figures import figures
+from experiments.label_cosine.figures import audit, figures
 from experiments.runtime import study
 from experiments.runtime.files import digest_of
-from experiments.runtime.study import Study
+from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 
 
@@ -27,6 +28,11 @@ def prepare(config: Config) -> Prepared:
     """Reads the matrix, where there is one."""
     if not config.matrix:
         return Prepared(config=config)
+    return prepare_audit(config)
+
+
+def prepare_audit(config: Config) -> Prepared:
+    """Reads the matrix and its bias."""
     audited = read_matrix(config.matrix, config.bias, config.max_labels, config.seed)
     return Prepared(config=config, digests={"matrix and bias": digest_of(audited)}, audited=audited)
 
@@ -55,10 +61,20 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
             lambda: examples.regions_from_cosines(config.cases, config.seeds, keys[2]),
         ),
     }
-    if prepared.audited is not None:
-        audited = prepared.audited
-        found["audit"] = parts.part("audit", list(audited), lambda: summarise(*audited))
-    return found
+    return found | run_audit(prepared, space)
+
+
+def run_audit(prepared: Prepared, space: Workspace) -> dict[str, Any]:
+    """The audit of the matrix, where there is one."""
+    audited = prepared.audited
+    if audited is None:
+        return {}
+    return {"audit": space.at("parts").part("audit", list(audited), lambda: summarise(*audited))}
+
+
+def draw_audit(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figure]:
+    """Cosines of all pairs of rows."""
+    return {} if prepared.audited is None else {"audit": audit(prepared.audited[0])}
 
 
 STUDY = Study(
@@ -69,3 +85,4 @@ STUDY = Study(
     figures=lambda record, prepared, space: figures(prepared.audited and prepared.audited[0]),
     reporting=tables,
 )
+AUDIT = Study("audit", Config, prepare_audit, run_audit, draw_audit, tables)

@@ -42,10 +42,11 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """How contexts are cut from a corpus."""
+    """How contexts are cut from a corpus; `at_most`: fewer where it has fewer."""
 
     length: int = 20
     special_tokens: bool = False
+    at_most: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from matplotlib.figure import Figure
 
 from experiments.reporting.html import NAME, Reporting, publish
-from experiments.reporting.markdown import block
+from experiments.reporting.markdown import Table, block
 from experiments.runtime import cli, files, manifest, settings, trackers, weights, workspace
 from experiments.runtime.distributed import is_lead
 from experiments.runtime.errors import UserError
@@ -84,13 +84,18 @@ class Study(NamedTuple, Generic[Config, Ready]):
 
 
 class Request(NamedTuple):
-    """What a command asks for beside its config."""
+    """What a command asks for beside its config.
+
+    Attributes:
+      page: whether tables, figures and the page are written as well as the record.
+    """
 
     workdir: pathlib.Path
     allowed: Sequence[str] = ()
     track: Sequence[str] = ()
     record: pathlib.Path | None = None
     init_from: pathlib.Path | None = None
+    page: bool = True
 
 
 def run(
@@ -133,7 +138,9 @@ def run(
         data = {} if prepared.facts is None else {"data": prepared.facts}
         record = files.plain(head | data | dict(found))
         if is_lead():
-            _publish(study, record, prepared, space)
+            space.write_json(RECORD, record)
+            if request.page:
+                _publish(study, record, prepared, space)
             if request.record:
                 files.write_record(request.record, record)
     return record
@@ -142,7 +149,6 @@ def run(
 def _publish(
     study: Study[Config, Ready], record: Record, prepared: Ready, space: Workspace
 ) -> None:
-    space.write_json(RECORD, record)
     drawn = study.figures(record, prepared, space)
     publish(study.reporting, record, drawn, space.path, space.put)
     if study.page is not None:
@@ -179,25 +185,46 @@ def finished(
         pathlib.Path(record) if record else None,
         pathlib.Path(init_from) if init_from else None,
     )
-    out = sys.stderr if json else sys.stdout
-    say = (lambda line: print(line, file=out, flush=True)) if is_lead() else (lambda line: None)
+    found, code = attempted(study, config, request, aside=json)
+    if found is None:
+        return False, code
+    if json:
+        print(files.as_json(found), end="", flush=True)
+    say = speaker(json)
+    say(block(brief(study, found), titles=True))
+    say(study.reporting.verdict(found))
+    say(f"report: {request.workdir / NAME}")
+    return True, 0
+
+
+def attempted(
+    study: Study[Config, Ready], config: Config, request: Request, *, aside: bool = True
+) -> tuple[Record | None, int]:
+    """Runs a study until it ends or a signal comes: its record or None, and the exit code.
+
+    Progress is printed to stderr if `aside`, where stdout is for the answer alone.
+    """
+    say = speaker(aside)
     with StopSignal() as stop:
         try:
-            found = run(study, config, request, stop=stop, say=say)
+            return run(study, config, request, stop=stop, say=say), 0
         except Stopped:
             say(
                 f"unfinished: {stop.cause}. What is finished is kept in {request.workdir}; the "
                 "same command continues"
             )
-            return False, stop.exit_code
-    if json:
-        print(files.as_json(found), end="", flush=True)
-    # A module with more to show than a terminal takes has `brief`.
-    tables = getattr(study.reporting, "brief", study.reporting.tables)
-    say(block(tables(found), titles=True))
-    say(study.reporting.verdict(found))
-    say(f"report: {request.workdir / NAME}")
-    return True, 0
+            return None, stop.exit_code
+
+
+def speaker(aside: bool) -> Say:
+    """What prints a line at once: to stderr if `aside`, and in the lead process alone."""
+    out = sys.stderr if aside else sys.stdout
+    return (lambda line: print(line, file=out, flush=True)) if is_lead() else (lambda line: None)
+
+
+def brief(study: Study[Any, Any], record: Record) -> list[Table]:
+    """The tables that a terminal takes: a module with more to show than that has `brief`."""
+    return list(getattr(study.reporting, "brief", study.reporting.tables)(record))
 
 
 def command(study: Study[Config, Ready], config: Config, **publishing: Any) -> int:

@@ -213,7 +213,7 @@ def _compare(patch) -> dict[str, Any]:
     folder, r = _folder(), np.random.default_rng(0)
     for name in ("one", "two"):
         np.savez(f"{folder}/{name}.npz", f=r.normal(size=(20, 2)), g=r.normal(size=(5, 2)))
-    models = f"{folder}/one.npz,{folder}/two.npz"
+    models = (f"{folder}/one.npz", f"{folder}/two.npz")
     return {
         "config": plain(compare.Config(models=models, draws=20)),
         "wrong": {"measures": "mca"},

@@ -19,7 +19,7 @@ from experiments.runtime.files import read_json
 
 
 def compare(references, folder, measures=("mcca",), **options):
-    given = {"models": ",".join(references), "measures": ",".join(measures)} | options
+    given = {"models": tuple(references), "measures": ",".join(measures)} | options
     config = Config(**{"draws": 0} | given)
     return study.run(STUDY, config, study.Request(folder), say=lambda line: None)
 
