@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from hubness.reductions.graph import Graph
 from hubness.search import pairwise, rowstats, topk
 from hubness.search.knn import Neighbors, search
+from hubness.search.streamed import BySample
 from repgeo import inputs
 
 # Scaled or fitted distances must be positive; DisSim and centring choose their own geometry.
@@ -46,6 +47,10 @@ class Reduction(Protocol):
     def nearest(self, pairs: "Search", /) -> Neighbors:
         """The pairs.k points of least value for each query."""
         ...
+
+    def by_sample(self) -> BySample | None:
+        """How its statistics of points follow from a sample of the rows; None where they do not."""
+        return None
 
     def on_graph(self, graph: Graph, /) -> Neighbors:
         """`nearest` among stored neighbours; ValueError where they do not suffice."""

@@ -15,7 +15,7 @@ from hubness.reductions import bivariate, empiric
 from hubness.reductions.base import DISTANCES, Pairs, Reduction, Search, check_counts
 from hubness.reductions.graph import Graph
 from hubness.reductions.survival import log_gamma_sf, quick_log_normal_sf
-from hubness.search import topk
+from hubness.search import rowstats, topk
 from hubness.search.knn import Neighbors
 
 SPARE = 20  # candidates beyond k; the quick key is off by less than 0.5 %
@@ -28,6 +28,9 @@ class MPGauss(Reduction):
     Ranked by −log SF − log SF, which does not saturate where 1 − MP rounds to 0 or 1. An
     approximation within 0.5 % proposes k + 20 candidates, which are ranked exactly.
     """
+
+    def by_sample(self) -> "SampledMoments":
+        return SampledMoments()
 
     def nearest(self, pairs: Pairs) -> Neighbors:
         states = tuple((mean, bivariate.spread(mean, sd)) for mean, sd in pairs.moments())
@@ -45,6 +48,23 @@ def gauss_key(d, query, point):
 def quick_gauss_key(d, query, point):
     """`gauss_key` within 0.5 %."""
     return -sum(quick_log_normal_sf((d - mean) / sd) for mean, sd in (query, point))
+
+
+@dataclass(frozen=True)
+class SampledMoments:
+    """`MPGauss` with the moments of each point over r sampled rows: off by σ/√r and σ/√2r."""
+
+    spare: int = SPARE
+
+    def states(self, reference, points, metric, exclude_self, block_size):
+        mean, sd = rowstats.moments(reference, points, metric, exclude_self, block_size)
+        return mean, bivariate.spread(mean, sd)
+
+    key = staticmethod(gauss_key)
+    coarse = staticmethod(quick_gauss_key)
+
+    def value(self, key):
+        return -jnp.expm1(-key)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 from hubness.reductions.base import Pairs, Reduction, Search, check_counts, check_positive
 from hubness.reductions.graph import Graph
-from hubness.search import rowstats
+from hubness.search import rowstats, topk
 from hubness.search.checked import Given
 from hubness.search.knn import Neighbors, search
 
@@ -36,6 +36,9 @@ class InvertedSoftmax(Reduction):
 
     def __post_init__(self):
         check_positive(beta=self.beta)
+
+    def by_sample(self) -> "SampledBank | None":
+        return None if self.bank is not None else SampledBank(self.beta, self.beta)
 
     def nearest(self, search: Search) -> Neighbors:
         return _scored(
@@ -60,6 +63,10 @@ class DualBank(Reduction):
     def __post_init__(self):
         check_positive(beta=self.beta)
 
+    def by_sample(self) -> "SampledBank | None":
+        given = self.bank is not None or self.gallery_bank is not None
+        return None if given else SampledBank(self.beta, 2 * self.beta, times=2)
+
     def nearest(self, search: Search) -> Neighbors:
         of_queries = _log_popularity(search, _bank(search, self.bank), self.beta)
         of_gallery = _log_popularity(search, self.gallery_bank, self.beta)
@@ -83,6 +90,32 @@ def _scored(pairs: Pairs, log_popularity: Float[Array, " n"], scale: float) -> N
     return Neighbors(scale * distance, index)
 
 
+@dataclass(frozen=True)
+class SampledBank:
+    """scale · d + times · log Σ_b e^{−βd(b,x)} with sampled rows as the bank, as any bank is one.
+
+    The rows that are asked are the bank, so that every first neighbour is popular and `QueryBank`
+    rescales every list.
+    """
+
+    beta: float
+    scale: float
+    times: int = 1
+    spare: int = topk.KEY_SPARE
+
+    def states(self, reference, points, metric, exclude_self, block_size):
+        args = self.beta, metric, exclude_self, block_size
+        return self.times * rowstats.log_sum_exp(reference, points, *args)
+
+    def key(self, d, query, point):
+        return self.scale * d + point
+
+    coarse = key
+
+    def value(self, key):
+        return key
+
+
 @dataclass(frozen=True, eq=False)
 class QueryBank(Reduction):
     """Inverted softmax for queries whose nearest point is popular, plain neighbours for others.
@@ -101,6 +134,9 @@ class QueryBank(Reduction):
     def __post_init__(self):
         check_positive(beta=self.beta)
         check_counts(bank_k=self.bank_k)
+
+    def by_sample(self) -> SampledBank | None:
+        return InvertedSoftmax(self.beta, self.bank).by_sample()
 
     def nearest(self, search: Search) -> Neighbors:
         rescaled = InvertedSoftmax(self.beta, self.bank).nearest(search)
@@ -136,6 +172,9 @@ class NNN(Reduction):
         if not math.isfinite(self.weight):
             raise ValueError(f"weight={self.weight}; accepted are finite numbers.")
 
+    def by_sample(self) -> "SampledNearest | None":
+        return None if self.bank is not None else SampledNearest(self.bank_k, self.weight)
+
     def nearest(self, search: Search) -> Neighbors:
         return self._normalised(search, self._near(search))
 
@@ -152,3 +191,25 @@ class NNN(Reduction):
 
     def _normalised(self, pairs: Pairs, near: Neighbors) -> Neighbors:
         return pairs.penalised(-self.weight * near.distance.mean(axis=1))
+
+
+@dataclass(frozen=True)
+class SampledNearest:
+    """`NNN` with sampled rows as the bank, as any bank is one."""
+
+    bank_k: int
+    weight: float
+    spare: int = topk.KEY_SPARE
+
+    def states(self, reference, points, metric, exclude_self, block_size):
+        k = min(self.bank_k, len(reference) - 1)
+        near = search(reference, points, k, metric, exclude_self, block_size)
+        return -self.weight * near.distance.mean(axis=1)
+
+    def key(self, d, query, point):
+        return d + point
+
+    coarse = key
+
+    def value(self, key):
+        return key

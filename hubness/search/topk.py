@@ -102,6 +102,13 @@ def _block_costs(space, rows, index, own):
     return cost if own is None else jnp.where(index == rows[:, None] + own, jnp.inf, cost)
 
 
+class Extent(NamedTuple):
+    """Mean and largest ‖p‖²/2 of the operands of all points, where a space holds some of them."""
+
+    mean: Float[Array, ""]
+    most: Float[Array, ""]
+
+
 class Fold(NamedTuple):
     """Another fold over the same scores: step(carry, scores [r, b]) from init(m); leaves [m]."""
 
@@ -139,7 +146,7 @@ def nearest_and(
 ) -> tuple[Ranked, Any]:
     """`nearest`, and another fold over the same matrix products."""
     c = min(k + SPARE + (own is not None), space.points.shape[0])
-    optimistic, limit = _optimistic(space)
+    optimistic, limit = optimist(space)
 
     def step(carry, tile):
         best, other = carry
@@ -152,16 +159,32 @@ def nearest_and(
     cost, index = sort_rows((pair_costs(space, best.index, own),), best.index, k)
     if c == space.points.shape[0]:
         return Ranked(cost, index), other
-    last, shift = cost[:, -1], jnp.abs(pairwise.take(space.shift, index[:, -1]))
-    proved = last + _epsilon(space) * (jnp.abs(last) + 2 * shift) < limit - best.key[:, -1]
-    return _repair(space, Ranked(cost, index), ~proved, c, own), other
+    shift = pairwise.take(space.shift, index[:, -1])
+    sure = proved(space, limit, cost[:, -1], shift, best.key[:, -1])
+    return _repair(space, Ranked(cost, index), ~sure, c, own), other
+
+
+def proved(
+    space: pairwise.Space,
+    limit: Float[Array, " m"],
+    last: Float[Array, " m"],
+    shift: Float[Array, " m"],
+    least: Float[Array, " m"],
+) -> Bool[Array, " m"]:
+    """Whether no point but the candidates can cost as little as `last`, the k-th of a query.
+
+    `shift` is that of the k-th, and `least` the least score among the candidates (`optimist`).
+    """
+    return last + _epsilon(space) * (jnp.abs(last) + 2 * jnp.abs(shift)) < limit - least
 
 
 def _epsilon(space: pairwise.Space) -> float:
     return (space.queries.shape[1] + 16) * float(jnp.finfo(space.operand_dtype).eps) / 2
 
 
-def _optimistic(space: pairwise.Space) -> tuple[pairwise.Space, Float[Array, " m"]]:
+def optimist(
+    space: pairwise.Space, extent: Extent | None = None
+) -> tuple[pairwise.Space, Float[Array, " m"]]:
     """The space with each point's rounding error added to its score, and the cost of score 0.
 
     A point outside the candidates costs at least limit(q) − the least score among them, since
@@ -171,14 +194,14 @@ def _optimistic(space: pairwise.Space) -> tuple[pairwise.Space, Float[Array, " m
     """
     eps = _epsilon(space)
     half_q, half_p = pairwise.query_half_squares(space), pairwise.point_half_squares(space)
-    mean_q, mean_p = half_q.mean(), half_p.mean()
+    mean_q, (mean_p, most) = half_q.mean(), extent or Extent(half_p.mean(), half_p.max())
     a = jnp.where((mean_q > 0) & (mean_p > 0), jnp.sqrt(mean_q / mean_p), 1)
     bias = space.bias + eps * ((a + 1) * half_p + jnp.abs(space.bias))
     limit = -eps * half_q / a
     if space.by_difference:
         limit += half_q - 3 * eps * half_q
     else:
-        limit -= 2 * eps * jnp.sqrt(half_q * half_p.max())
+        limit -= 2 * eps * jnp.sqrt(half_q * most)
     limit -= space.queries.shape[1] * float(jnp.finfo(space.operand_dtype).tiny)  # of underflow
     return dataclasses.replace(space, bias=bias), limit
 
@@ -203,18 +226,25 @@ def _repair(
     return lax.while_loop(lambda state: state[1].any(), search, (ranked, unproved))[0]
 
 
-def _search_by_difference(space, rows, k, c, own):
+def fold_by_difference(
+    space: pairwise.Space, rows: Int[Array, " r"], best: Best, first: int | Int[Array, ""] = 0
+) -> Best:
+    """The candidates of some queries with the points of the space: number first + i, key −cost."""
     q = pairwise.exact_queries(space, rows)[:, None]
 
     def step(best, tile, ids, valid):
         points, scale, shift = tile
         p = points * scale[:, None] if space.metric == "cosine" else points
         cost = pairwise.cost(space, q, p[None], shift[None])
-        return merge(best, jnp.where(valid[None], -cost, -jnp.inf), ids)
+        return merge(best, jnp.where(valid[None], -cost, -jnp.inf), first + ids)
 
-    init = no_candidates(rows.shape[0], c, q.dtype)
     operands = space.points, space.point_scale, space.shift
-    best = blocks.fold_points(step, init, operands, space.points.shape[0])
+    return blocks.fold_points(step, best, operands, space.points.shape[0])
+
+
+def _search_by_difference(space, rows, k, c, own):
+    init = no_candidates(rows.shape[0], c, space.points.dtype)
+    best = fold_by_difference(space, rows, init)
     asked = dataclasses.replace(
         space,
         queries=pairwise.take(space.queries, rows),
