@@ -39,7 +39,7 @@ def hubs(
     hub_size: float = 2.0,
     level: float = 0.95,
 ) -> Hubs:
-    """The points in at least hub_size · mean lists over all queries, from the lists of sampled ones.
+    """The points in at least hub_size · mean lists of all queries, from the lists of sampled ones.
 
     Of N lists over a population of queries, m drawn without replacement hold a hypergeometric
     number; a point counts as a hub where that number would be too large for one list less than a
@@ -91,7 +91,7 @@ def _intervals(values, needed, m, total, alpha):
 
 
 def _first(claim, low: int, high: int) -> int:
-    """The least number in low..high for which a claim that stays true holds; high if none before."""
+    """The least number in low..high for which a claim that stays true holds, or high."""
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if claim(middle) else (middle + 1, high)
