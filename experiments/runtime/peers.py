@@ -1,9 +1,8 @@
 """Whether the other processes of a run are alive: a lost one is named, and ends the rest.
 
-Each process counts up in the store that the coordinator keeps, and looks at the others' counts. A
-collective operation with a process that has died or stopped would otherwise wait for ever, or end
-in an abort of JAX's own. Where process 0, which keeps the store, is killed, JAX still ends the
-others so, at once.
+Each process counts up in the store that the coordinator keeps, with what it is doing, and looks at
+the others' counts. A collective operation with a process that has died or stopped would otherwise
+wait for ever, or end in an abort of JAX's own.
 """
 
 import atexit
@@ -16,11 +15,18 @@ from typing import Any
 
 import jax
 
-PATIENCE = 60.0  # seconds without a sign of life after which a process counts as lost
+PATIENCE = 60.0  # seconds without a sign of life after which a process counts as lost; --patience
 EVERY = 2.0
 LOST = 3  # exit code of the survivors
 DONE = "done"
 _watch: "Watch | None" = None
+_doing = "starting"
+
+
+def note(doing: str) -> None:
+    """Tells the others what this process does now, for the sentence that names it if it is lost."""
+    global _doing
+    _doing = doing
 
 
 class Watch:
@@ -42,7 +48,7 @@ class Watch:
         while not self._end.is_set():
             count += 1
             try:
-                self._tell(str(count))
+                self._tell(f"{count} {_doing}")
                 for peer in self.heard:
                     self._hear(peer)
                 self.answered = time.monotonic()
@@ -69,8 +75,13 @@ class Watch:
                 silent = [0]  # it keeps the store
             if silent:
                 self._lost(
-                    f"process {silent[0]} has given no sign of life for {PATIENCE:.0f} seconds"
+                    f"process {silent[0]} has given no sign of life for {PATIENCE:.0f} seconds; "
+                    f"it was last heard of {self.last(silent[0])}"
                 )
+
+    def last(self, peer: int) -> str:
+        """What a process said last that it was doing."""
+        return self._counts.get(peer, "0 starting").partition(" ")[2]
 
     def close(self) -> None:
         """Says that this process has ended as it should."""
@@ -85,6 +96,13 @@ def watch(client: Any) -> None:
     global _watch
     _watch = Watch(client, jax.process_index(), jax.process_count())
     atexit.register(_watch.close)
+
+
+def store_is_gone(status: object = None) -> None:
+    """Ends this process where process 0 was killed, before JAX does so by an abort."""
+    del status
+    last = "starting" if _watch is None else _watch.last(0)
+    end(f"process 0 is gone, last heard of {last}")
 
 
 def end(why: str) -> None:

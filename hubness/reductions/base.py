@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from hubness.reductions.graph import Graph
-from hubness.search import pairwise, rowstats, topk
+from hubness.search import pairwise, rowstats, shards, topk
 from hubness.search.knn import Neighbors, search
 from hubness.search.streamed import BySample
 from repgeo import inputs
@@ -97,6 +98,7 @@ class Search:
     exclude_self: bool
     two_domain: bool
     block_size: int | None
+    mesh: Mesh | None = None
 
     @property
     def q(self) -> Float[Array, "m d"]:
@@ -116,29 +118,30 @@ class Search:
         n, own = len(self.x), not self.two_domain
         most = min(len(self.q) if self.two_domain else n - 1, n - self.exclude_self)
         inputs.count("local_k", k, most)
-        return search(self.reference, self.x, k, self.metric, own, self.block_size)
+        args = self.metric, own, self.block_size, self.mesh
+        return search(self.reference, self.x, k, *args)
 
     def neighbors(self, k: int) -> Neighbors:
         """The k nearest points of each query."""
-        return search(self.x, self.q, k, self.metric, self.exclude_self, self.block_size)
+        args = self.metric, self.exclude_self, self.block_size, self.mesh
+        return search(self.x, self.q, k, *args)
 
     def moments(self) -> tuple[Moments, Moments]:
-        points = rowstats.moments(
-            self.reference, self.x, self.metric, not self.two_domain, self.block_size
-        )
+        args = self.metric, not self.two_domain, self.block_size, self.mesh
+        points = rowstats.moments(self.reference, self.x, *args)
         if self.queries is None:
             return points, points
-        args = self.metric, self.exclude_self, self.block_size
+        args = self.metric, self.exclude_self, self.block_size, self.mesh
         return rowstats.moments(self.x, self.queries, *args), points
 
     def shifted(self, shift: Float[Array, " n"], k: int | None = None) -> topk.Ranked:
         """The k points of greatest score + shift."""
-        args = k or self.k, self.metric, self.exclude_self, self.block_size
+        args = k or self.k, self.metric, self.exclude_self, self.block_size, self.mesh
         return _shifted(self.x, self.q, shift, *args)
 
     def keyed(self, key, states, *, coarse=None, spare: int = topk.SPARE) -> topk.Ranked:
         args = self.k, self.metric, key, coarse, spare, self.exclude_self, self.block_size
-        return _keyed(self.x, self.q, states, *args)
+        return _keyed(self.x, self.q, states, *args, self.mesh)
 
     def penalised(self, penalty: Float[Array, " n"]) -> Neighbors:
         if self.metric == "euclidean":
@@ -157,24 +160,34 @@ def _plus(d, _, penalty):
     return d + penalty
 
 
-@jax.jit(static_argnames=("k", "metric", "exclude_self", "block_size"))
-def _shifted(x, q, shift, k, metric, exclude_self, block_size):
-    space = pairwise.make_space(q, x, metric, shift)
-    return topk.nearest(space, k, own=0 if exclude_self else None, block_rows=block_size)
+_STATIC = ("k", "metric", "exclude_self", "block_size", "mesh")
 
 
-@jax.jit(static_argnames=("k", "metric", "key", "coarse", "spare", "exclude_self", "block_size"))
-def _keyed(x, q, states, k, metric, key, coarse, spare, exclude_self, block_size):
-    return topk.nearest_by_key(
-        pairwise.make_space(q, x, metric),
-        k,
-        key,
-        states,
-        coarse=coarse,
-        spare=spare,
-        exclude_self=exclude_self,
-        block_rows=block_size,
-    )
+@jax.jit(static_argnames=_STATIC)
+def _shifted(x, q, shift, k, metric, exclude_self, block_size, mesh):
+    def run(q, points, first):
+        space = pairwise.make_space(q, points[0], metric, points[1])
+        return topk.nearest(space, k, own=first if exclude_self else None, block_rows=block_size)
+
+    return shards.over_queries(run, mesh, q, (x, shift))
+
+
+@jax.jit(static_argnames=(*_STATIC, "key", "coarse", "spare"))
+def _keyed(x, q, states, k, metric, key, coarse, spare, exclude_self, block_size, mesh):
+    def run(queries, points, first):
+        return topk.nearest_by_key(
+            pairwise.make_space(queries[0], points[0], metric),
+            k,
+            key,
+            (queries[1], points[1]),
+            coarse=coarse,
+            spare=spare,
+            exclude_self=exclude_self,
+            first=first,
+            block_rows=block_size,
+        )
+
+    return shards.over_queries(run, mesh, (q, states[0]), (x, states[1]))
 
 
 def check_counts(**values: Any) -> None:

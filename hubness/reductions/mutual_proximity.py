@@ -131,7 +131,7 @@ class MPEmpiric(Reduction):
         n = len(search.x)
         c = max(min(self.num_candidates, n - search.exclude_self), search.k)
         near = search.shifted(jnp.zeros(n, search.x.dtype), k=c)
-        counts = empiric.farther_from_both(search.x, search.q, near, search.metric)
+        counts = empiric.farther_from_both(search.x, search.q, near, search.metric, search.mesh)
         value = (1 - counts / n).astype(near.cost.dtype)
         distance, _, index = topk.sort_rows((value, near.cost), near.index, search.k)
         return Neighbors(distance, index)

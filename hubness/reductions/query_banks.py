@@ -76,7 +76,8 @@ class DualBank(Reduction):
 def _log_popularity(s: Search, bank: Float[Array, "b d"] | None, beta) -> Float[Array, " n"]:
     """log Σ_b e^{βs(b,x)} of each point."""
     members = s.x if bank is None else bank
-    return rowstats.log_sum_exp(members, s.x, beta, s.metric, bank is None, s.block_size)
+    args = beta, s.metric, bank is None, s.block_size, s.mesh
+    return rowstats.log_sum_exp(members, s.x, *args)
 
 
 def _bank(s: Search, bank: Float[Array, "b d"] | None) -> Float[Array, "b d"] | None:
@@ -149,7 +150,7 @@ class QueryBank(Reduction):
         bank = _bank(s, self.bank)
         k = min(self.bank_k, len(s.x) - (bank is None))
         members = s.x if bank is None else bank
-        found = search(s.x, members, k, s.metric, bank is None, s.block_size)
+        found = search(s.x, members, k, s.metric, bank is None, s.block_size, s.mesh)
         return jnp.zeros(len(s.x), bool).at[found.index].set(True)
 
 
@@ -187,7 +188,7 @@ class NNN(Reduction):
         bank = _bank(s, self.bank)
         members = s.x if bank is None else bank
         k = min(self.bank_k, len(members) - (bank is None))
-        return search(members, s.x, k, s.metric, bank is None, s.block_size)
+        return search(members, s.x, k, s.metric, bank is None, s.block_size, s.mesh)
 
     def _normalised(self, pairs: Pairs, near: Neighbors) -> Neighbors:
         return pairs.penalised(-self.weight * near.distance.mean(axis=1))

@@ -23,7 +23,7 @@ KEY_SPARE = 8  # where nothing proves that no other belongs
 REPAIR_ROWS = 8
 RECOMPUTE_ROWS = 128
 KEY_ROWS = 128  # keys hold five tiles of intermediate values at once
-_STABLE = {"is_stable": True} if "is_stable" in inspect.signature(lax.top_k).parameters else {}
+STABLE = {"is_stable": True} if "is_stable" in inspect.signature(lax.top_k).parameters else {}
 Elementwise = Callable[[Array, Any, Any], Array]
 
 
@@ -49,9 +49,8 @@ def no_candidates(rows: int, c: int, dtype) -> Best:
 def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
     """The largest keys of a list and of a tile of higher, consecutive ids; ties to the lowest.
 
-    In wide tiles the c chunks with the largest maxima hold them all, ties included; their maxima
-    cost one vectorised pass, and the slow selection sees a small part of the row.
-    """
+    In wide tiles the c chunks of largest maxima hold them all, ties included; the maxima cost one
+    vectorised pass, and the slow selection sees a small part of the row."""
     (rows, c), width = best.key.shape, key.shape[1]
     chunk = 1 << round(math.log2(max(1, width / c)) / 2)  # fewest maxima and members to search
     cut = width - width % chunk
@@ -62,7 +61,7 @@ def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
         top = chunks.max(axis=2)
         # The search for the largest is slow where many are tried and dropped, so what is
         # already known to be too small is made so small that it is never tried.
-        top, taken = lax.top_k(jnp.where(top > best.key[:, -1:], top, -jnp.inf), c, **_STABLE)
+        top, taken = lax.top_k(jnp.where(top > best.key[:, -1:], top, -jnp.inf), c, **STABLE)
         taken = jnp.sort(taken, axis=1)
         inside = jnp.take_along_axis(chunks, taken[:, :, None], axis=1).reshape(rows, -1)
         # min, not top[:, -1]: XLA sorts whole rows if a slice of a slice reads its top k.
@@ -73,7 +72,7 @@ def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
         tail = jnp.broadcast_to(ids[None, cut:], (rows, width - cut))
         index = jnp.concatenate([ids[0] + place, tail], axis=1)
     key, index = (jnp.concatenate(pair, axis=1) for pair in zip(best, (key, index), strict=True))
-    key, at = lax.top_k(key, c, **_STABLE)
+    key, at = lax.top_k(key, c, **STABLE)
     return Best(key, jnp.take_along_axis(index, at, axis=1))
 
 
@@ -171,10 +170,8 @@ def proved(
     shift: Float[Array, " m"],
     least: Float[Array, " m"],
 ) -> Bool[Array, " m"]:
-    """Whether no point but the candidates can cost as little as `last`, the k-th of a query.
-
-    `shift` is that of the k-th, and `least` the least score among the candidates (`optimist`).
-    """
+    """Whether no point but the candidates can cost as little as `last`, the k-th of a query, of
+    that `shift`; `least` is the least score among the candidates (`optimist`)."""
     return last + _epsilon(space) * (jnp.abs(last) + 2 * jnp.abs(shift)) < limit - least
 
 
@@ -265,13 +262,15 @@ def nearest_by_key(
     coarse: Elementwise | None = None,
     spare: int = KEY_SPARE,
     exclude_self: bool = False,
+    first: int | Int[Array, ""] = 0,
     block_rows: int | None = None,
 ) -> Ranked:
     """The k points of least key(distance, state of query, state of point) of each query.
 
     `key` is elementwise and finite; states are trees of vectors over queries and over points. Keys
     of k + spare candidates, found by `coarse` (default `key`) on distances from products, are
-    recomputed from the rows; ties go to the nearer, then the lowest index.
+    recomputed from the rows; ties go to the nearer, then the lowest index. exclude_self leaves
+    point first + i out of the list of query i.
     """
     c = min(k + spare + exclude_self, space.points.shape[0])
     of_rows = lambda rows: jax.tree.map(lambda a: pairwise.take(a, rows)[:, None], states[0])
@@ -288,7 +287,7 @@ def nearest_by_key(
 
     def rank(rows, asked):
         index, state = asked
-        cost = _block_costs(space, rows, index, 0 if exclude_self else None)
+        cost = _block_costs(space, rows, index, first if exclude_self else None)
         own = jnp.isinf(cost)
         d = pairwise.distance(jnp.where(own, 0, cost), space.metric)
         of_points = jax.tree.map(lambda a: pairwise.take(a, index), states[1])
