@@ -79,7 +79,7 @@ def compiled(config: ConfigDict, mesh: Mesh) -> Report:
 
 def changed(config: ConfigDict, change: Mapping[str, Any]) -> ConfigDict:
     """The config with some keys of others' values."""
-    made = ConfigDict(config)
+    made = config.copy_and_resolve_references()
     made.update_from_flattened_dict(dict(change))
     return made
 
