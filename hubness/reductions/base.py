@@ -40,6 +40,8 @@ class Reduction(Protocol):
     1/value makes it a one-nearest-neighbour rule."""
     banks: ClassVar[tuple[str, ...]] = ()
     """The fields that hold rows which measure how popular a point is."""
+    ring: ClassVar[bool] = False
+    """Whether neighbours, moments and keys are all it needs, which points in a ring give."""
     max_points: ClassVar[int | None] = None
     """The most points or queries it can hold at once."""
     beyond_graph: ClassVar[str] = "the vectors themselves"
@@ -99,6 +101,7 @@ class Search:
     two_domain: bool
     block_size: int | None
     mesh: Mesh | None = None
+    ring: bool = False
 
     @property
     def q(self) -> Float[Array, "m d"]:
@@ -118,20 +121,20 @@ class Search:
         n, own = len(self.x), not self.two_domain
         most = min(len(self.q) if self.two_domain else n - 1, n - self.exclude_self)
         inputs.count("local_k", k, most)
-        args = self.metric, own, self.block_size, self.mesh
+        args = self.metric, own, self.block_size, self.mesh, self.ring
         return search(self.reference, self.x, k, *args)
 
     def neighbors(self, k: int) -> Neighbors:
         """The k nearest points of each query."""
-        args = self.metric, self.exclude_self, self.block_size, self.mesh
+        args = self.metric, self.exclude_self, self.block_size, self.mesh, self.ring
         return search(self.x, self.q, k, *args)
 
     def moments(self) -> tuple[Moments, Moments]:
-        args = self.metric, not self.two_domain, self.block_size, self.mesh
+        args = self.metric, not self.two_domain, self.block_size, self.mesh, self.ring
         points = rowstats.moments(self.reference, self.x, *args)
         if self.queries is None:
             return points, points
-        args = self.metric, self.exclude_self, self.block_size, self.mesh
+        args = self.metric, self.exclude_self, self.block_size, self.mesh, self.ring
         return rowstats.moments(self.x, self.queries, *args), points
 
     def shifted(self, shift: Float[Array, " n"], k: int | None = None) -> topk.Ranked:
@@ -141,10 +144,10 @@ class Search:
 
     def keyed(self, key, states, *, coarse=None, spare: int = topk.SPARE) -> topk.Ranked:
         args = self.k, self.metric, key, coarse, spare, self.exclude_self, self.block_size
-        return _keyed(self.x, self.q, states, *args, self.mesh)
+        return _keyed(self.x, self.q, states, *args, self.mesh, self.ring)
 
     def penalised(self, penalty: Float[Array, " n"]) -> Neighbors:
-        if self.metric == "euclidean":
+        if self.metric == "euclidean" or self.ring:
             return Neighbors(*self.keyed(_plus, (None, penalty)))
         scale = 0.5 if self.metric == "sqeuclidean" else 1.0  # the cost of a pair is ‖q − x‖²/2
         cost, index = self.shifted(-scale * penalty)
@@ -172,8 +175,16 @@ def _shifted(x, q, shift, k, metric, exclude_self, block_size, mesh):
     return shards.over_queries(run, mesh, q, (x, shift))
 
 
-@jax.jit(static_argnames=(*_STATIC, "key", "coarse", "spare"))
-def _keyed(x, q, states, k, metric, key, coarse, spare, exclude_self, block_size, mesh):
+@jax.jit(static_argnames=(*_STATIC, "key", "coarse", "spare", "ring"))
+def _keyed(x, q, states, k, metric, key, coarse, spare, exclude_self, block_size, mesh, ring):
+    def around(queries, held, first):
+        own, keys = shards.own_numbers(queries[0], first, exclude_self), (key, coarse or key)
+        args = own, keys, queries[1], spare, block_size
+        return shards.nearest_by_key(queries[0], held, k, metric, *args)
+
+    if ring:
+        return shards.around(around, mesh, (q, states[0]), x, states[1])
+
     def run(queries, points, first):
         return topk.nearest_by_key(
             pairwise.make_space(queries[0], points[0], metric),

@@ -29,6 +29,8 @@ class MPGauss(Reduction):
     approximation within 0.5 % proposes k + 20 candidates, which are ranked exactly.
     """
 
+    ring = True
+
     def by_sample(self) -> "SampledMoments":
         return SampledMoments()
 
@@ -77,6 +79,7 @@ class MPGamma(Reduction):
 
     num_candidates: int = 100
     metrics = DISTANCES
+    ring = True
 
     def __post_init__(self):
         check_counts(num_candidates=self.num_candidates)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from hubness.search import blocks, pairwise, shards
+from hubness.search import blocks, pairwise, parts, shards
 
 _STATIC = ("metric", "exclude_self", "block_size", "mesh")
 
@@ -17,18 +17,22 @@ def moments(
     exclude_self: bool = False,
     block_size: int | None = None,
     mesh: Mesh | None = None,
+    ring: bool = False,
 ) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
     """Mean and standard deviation (divisor: number of points) of each query's distances.
 
     With exclude_self, query i is point i and its distance to itself is left out. In closed form,
     O(n d² + m d²), for sqeuclidean, cosine and dot; one pass over all pairs for euclidean. `mesh`
-    shares the queries out.
+    shares the queries out, and with `ring` the points, in one pass over all pairs.
     """
-    return _moments(x, q, metric, exclude_self, block_size, mesh)
+    return _moments(x, q, metric, exclude_self, block_size, mesh, ring)
 
 
-@jax.jit(static_argnames=_STATIC)
-def _moments(x, q, metric, exclude_self, block_size, mesh):
+@jax.jit(static_argnames=(*_STATIC, "ring"))
+def _moments(x, q, metric, exclude_self, block_size, mesh, ring):
+    if ring:
+        around = lambda q, held, first: _ring(q, held, metric, exclude_self, block_size, first)
+        return shards.around(around, mesh, q, x)
     form = _streamed if metric == "euclidean" else _closed
     run = lambda q, x, first: form(x, q, metric, exclude_self, block_size, first)
     return shards.over_queries(run, mesh, q, x)
@@ -76,6 +80,25 @@ def _streamed(x, q, metric, exclude_self, block_size, first):
 
     init = lambda m: (jnp.zeros(m, x.dtype),) * 3
     count, mean, squares = blocks.fold_scores(step, init, space, block_rows=block_size)
+    return mean, jnp.sqrt(squares / jnp.maximum(count, 1))
+
+
+def _ring(q, held, metric, exclude_self, block_size, first):
+    whole, own = held.whole(metric), shards.own_numbers(q, first, exclude_self)
+
+    def with_part(carry, part, _):
+        space = parts.space_of(q, part, whole, metric)
+
+        def step(carry, tile):
+            cost = pairwise.score_costs(space, tile.score, tile.operand)
+            other = part.first + tile.ids[None] != pairwise.take(own, tile.rows)[:, None]
+            mask = (tile.valid & tile.extra)[None] & other
+            return add_tile(carry, pairwise.distance(cost, metric), mask)
+
+        pad = lambda rows: tuple(jnp.pad(a, (0, rows - len(q)), mode="edge") for a in carry)
+        return blocks.fold_scores(step, pad, space, part.valid, block_size)
+
+    count, mean, squares = held.fold(with_part, (jnp.zeros(len(q), q.dtype),) * 3)
     return mean, jnp.sqrt(squares / jnp.maximum(count, 1))
 
 

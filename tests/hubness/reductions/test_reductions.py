@@ -121,6 +121,31 @@ def test_over_eight_devices_it_is_that_of_one(x, method):
     np.testing.assert_allclose(one.distance, many.distance, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "method, metric",
+    [
+        ("mp_gauss", "euclidean"),
+        ("csls", "cosine"),
+        *(pytest.param(m, "euclidean", marks=pytest.mark.slow) for m in ("nicdm", "mp_gamma")),
+        pytest.param("local_scaling", "cosine", marks=pytest.mark.slow),
+    ],
+)
+def test_with_points_in_a_ring_it_is_that_of_one_device(x, method, metric):
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    one = reduced_knn(x[37:], K, method, metric=metric)
+    many = reduced_knn(x[37:], K, method, metric=metric, mesh=mesh, ring=True)
+    assert (np.asarray(one.index) == np.asarray(many.index)).mean() >= 0.9995
+    np.testing.assert_allclose(one.distance, many.distance, rtol=1e-5, atol=1e-5)
+
+
+def test_a_ring_is_refused_where_points_are_taken_as_a_whole(x):
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    with pytest.raises(ValueError, match="one of csls, local_scaling, mp_gamma, mp_gauss, nicdm;"):
+        reduced_knn(x, K, "dsl", mesh=mesh, ring=True)
+    with pytest.raises(ValueError, match="ring=True needs a mesh"):
+        reduced_knn(x, K, "csls", ring=True)
+
+
 @pytest.mark.parametrize("method", sorted(REDUCTIONS))
 def test_duplicates_and_constant_rows_give_no_nan(x, method):
     copies = np.concatenate([np.repeat(x[:2], 60, axis=0), x[:120]])
