@@ -1,8 +1,7 @@
 """Several processes as one run: how they join, and how they agree on one value."""
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -47,14 +46,13 @@ def start(
     if given != (None, None, None):
         _check(coordinator, num_processes, process_index)
     try:
-        with _told_when_the_store_is_gone():
-            # Processes watch each other, and say which one is lost before JAX ends all.
-            jax.distributed.initialize(
-                coordinator,
-                num_processes,
-                process_index,
-                heartbeat_timeout_seconds=round(10 * peers.PATIENCE),
-            )
+        # Processes watch each other, and say which one is lost before JAX ends all by an abort.
+        jax.distributed.initialize(
+            coordinator,
+            num_processes,
+            process_index,
+            heartbeat_timeout_seconds=round(10 * peers.PATIENCE),
+        )
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"the processes could not join: {error}\nGive each process --coordinator=HOST:PORT, "
@@ -63,20 +61,6 @@ def start(
     from jax._src import distributed  # the store has no public name
 
     peers.watch(distributed.global_state.client)
-
-
-@contextlib.contextmanager
-def _told_when_the_store_is_gone() -> Iterator[None]:
-    """The client made in here ends the process by `peers`, where JAX's own would abort it."""
-    from jax._src.lib import _jax  # jax.distributed has no argument for it
-
-    make = _jax.get_distributed_runtime_client
-    told = functools.partial(make, missed_heartbeat_callback=peers.store_is_gone)
-    _jax.get_distributed_runtime_client = told
-    try:
-        yield
-    finally:
-        _jax.get_distributed_runtime_client = make
 
 
 def _check(coordinator: str | None, num_processes: int | None, process_index: int | None) -> None:

@@ -7,7 +7,9 @@ wait for ever, or end in an abort of JAX's own.
 
 import atexit
 import contextlib
+import ctypes
 import os
+import signal
 import sys
 import threading
 import time
@@ -94,13 +96,17 @@ class Watch:
 def watch(client: Any) -> None:
     """Watches the other processes until this one ends."""
     global _watch
+    if jax.process_index():
+        # JAX aborts in a thread of C++, where handlers set by Python's signal module never run.
+        ctypes.CDLL(None).signal(int(signal.SIGABRT), _aborted)
     _watch = Watch(client, jax.process_index(), jax.process_count())
     atexit.register(_watch.close)
 
 
-def store_is_gone(status: object = None) -> None:
-    """Ends this process where process 0 was killed, before JAX does so by an abort."""
-    del status
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def _aborted(number: int) -> None:
+    """Ends this process in JAX's place, which aborts it where the store's process is gone."""
+    del number
     last = "starting" if _watch is None else _watch.last(0)
     end(f"process 0 is gone, last heard of {last}")
 

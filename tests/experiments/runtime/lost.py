@@ -19,7 +19,7 @@ from tests.experiments.runtime import toy
 
 def slowly(folder: pathlib.Path, doing: str, what):
     """`what`, after the folder says, once a checkpoint is there, that it is about to be done."""
-    calls, late = 0, 12 if doing == "training" else 2  # steps, or saves and evaluations of 5 each
+    calls, late = 0, {"training": 12, "saving": 2, "evaluation": 3}[doing]  # the last two each 5
 
     def slow(*args):
         nonlocal calls
