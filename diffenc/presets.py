@@ -6,6 +6,8 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, get_args
 
+import jax
+
 from diffenc.encoder import ENCODERS, MLP, Fixed, Identity, MultiRes, NonTrainable, Trainable, UNet
 from diffenc.prediction import EPS, PREDICTIONS, Prediction, V
 from diffenc.process import COUNTERTERMS
@@ -51,7 +53,7 @@ class Options:
     fourier: tuple[int, ...] | None = None  # n of 2^n pi z; (7, 8) at 256 levels, by bin width
     dtype: DtypeWord = "float32"  # of activations; the ELBO is float32
     remat: bool = False  # recompute each block of both U-Nets in the backward pass
-    unroll: bool | None = None  # write the score network's scans out; up to 8 layers unless given
+    unroll: bool | None = None  # write the score network's scans out: on a CPU, up to 8 layers
     group_channels: Literal[1, 2] = 2  # fewest in a group of GroupNorm; 1, published: at width 32
 
 
@@ -129,8 +131,8 @@ def resolve(name: str, shape: tuple[int, ...], levels: int, given: Mapping[str, 
         "fourier": (finest - 1, finest),
         "counterterm": "off" if isinstance(encoder, Identity) else "on",
         # Written out, up to eight blocks run about 1.3 times faster on a CPU and compile soon
-        # enough; scanned, compile time does not grow with their number.
-        "unroll": options.num_layers <= 8,
+        # enough; scanned, compile time does not grow with their number, on a TPU from minutes.
+        "unroll": options.num_layers <= 8 and jax.default_backend() == "cpu",
     }
     unset = {field: v for field, v in followed.items() if getattr(options, field) is None}
     # The encoder has its sizes: a built model's options can be given to `build` as they are.

@@ -5,11 +5,12 @@ neighbours, `k_occurrence` counts them, `measures` says how unequal the counts a
 that is chance, `reduced_knn` searches again under distances that lower it, `reduce_graph` does so
 among neighbours that another library stored. A reduction is an object, `CSLS(local_k=10)`, or its
 short name in `REDUCTIONS`. `hubness.features` changes the space, `hubness.significance` tests
-differences, `hubness.tokens` compares contexts with vocabularies and `hubness.estimators` (needs
-scikit-learn, and its own import) serves pipelines.
+differences, `hubness.sampled` judges more points than can be searched, `hubness.tokens` compares
+contexts with vocabularies and `hubness.estimators` (needs scikit-learn, and its own import) serves
+pipelines.
 """
 
-from hubness import features, reductions, significance, tokens
+from hubness import features, reductions, sampled, significance, tokens
 from hubness.measures import Measures, measures
 from hubness.occurrence import bad_k_occurrence, drop_self, k_occurrence
 from hubness.reductions import (
@@ -68,6 +69,7 @@ __all__ = [
     "reduce_graph",
     "reduced_knn",
     "reductions",
+    "sampled",
     "significance",
     "tokens",
 ]

@@ -9,6 +9,7 @@ the encodings over depth. With --against=OTHER, an evaluated run on the same dat
 DIR/against.json: paired differences on the same images, times and noise. With
 --volatility=optimal the bound is also taken at u*, the volatility that training images say is
 best, and its gain reported: a valid bound for any trained run. All of it is on DIR/report.html.
+Several hosts run the same command each, as train does (docs/tpu.md).
 """
 
 import pathlib
@@ -24,16 +25,18 @@ from experiments.diffenc import encoder_figures, figures, page, volatility
 from experiments.diffenc.evaluation import PARTS, PerImage, load_per_image, make_evaluator
 from experiments.diffenc.run import DATA, Run, load_trained
 from experiments.diffenc.significance import paired_difference
-from experiments.runtime import cli
+from experiments.runtime import cli, distributed
 from experiments.runtime.errors import NonFiniteError, UserError, nearest
 from experiments.runtime.files import write_json
 from experiments.runtime.manifest import environment
+from experiments.runtime.mesh import replicated
 from experiments.runtime.metrics import check_finite, read_metrics
 
 OPTIONS = {
     "times_per_image": (int, "Draws of t for each image; default: the config's."),
     "volatility": (str, "`optimal`: also the bound at the best volatility; default: the config's."),
     "against": (str, "Folder of an evaluated run to subtract from this one."),
+    **distributed.OPTIONS,
 }
 PER_IMAGE = "eval_per_image.npz"
 DEPTHS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -85,9 +88,11 @@ def evaluate(
         at_best = bound(volatility.chosen(best))
         gain = paired_difference(per_image, at_best)
         result["optimal_volatility"] = best | {"summary": at_best.summary(), "difference": gain}
-    write_json(workdir / "eval.json", result)
-    per_image.save(workdir / PER_IMAGE)
-    page.add_figures(_draw(workdir, run, state.ema, result), workdir)
+    drawn = _draw(workdir, run, state.ema, result)  # by all processes: the weights are everywhere
+    if distributed.is_lead():
+        write_json(workdir / "eval.json", result)
+        per_image.save(workdir / PER_IMAGE)
+        page.add_figures(drawn, workdir)
     return result
 
 
@@ -114,7 +119,7 @@ def draw_encodings(run: Run, params: Any, num: int = 4):
         gamma = run.model.gamma(params, np.full(num, t, np.float32))
         return run.model.encode(params, x, gamma)[0]
 
-    encoded = jax.jit(lambda: [at_depth(t) for t in DEPTHS])()
+    encoded = jax.jit(lambda: [at_depth(t) for t in DEPTHS], out_shardings=replicated(run.mesh))()
     return figures.encodings(x, np.stack(encoded), DEPTHS)
 
 
@@ -139,19 +144,27 @@ def table(summary: Mapping[str, float]) -> str:
 
 
 def main(
-    times_per_image: int | None, volatility: str | None, against: str | None, data: str | None
+    times_per_image: int | None,
+    volatility: str | None,
+    against: str | None,
+    data: str | None,
+    **cluster,
 ) -> None:
-    result = evaluate(cli.workdir(), times_per_image, volatility, data)
+    workdir = cli.workdir()
+    distributed.start(**cluster)
+    result = evaluate(workdir, times_per_image, volatility, data)
+    if not distributed.is_lead():
+        return
     print(table(result["summary"]))
     if best := result.get("optimal_volatility"):
         row, total = best["difference"]["bits_per_dim"], best["summary"]["bits_per_dim"]
         print(f"at the optimal volatility {total:.6f}: {row['difference']:+.6f}", end=" ")
         print(f"± {row['image_error']:.6f} (images) ± {row['mc_error']:.6f} (noise)")
     if against:
-        for term, row in subtract(cli.workdir(), pathlib.Path(against)).items():
+        for term, row in subtract(workdir, pathlib.Path(against)).items():
             errors = f"± {row['image_error']:.6f} (images) ± {row['mc_error']:.6f} (noise)"
             print(f"{term:18s} less that of {against}: {row['difference']:+.6f} {errors}")
-    print(f"all of it, with pictures: {cli.workdir() / 'report.html'}")
+    print(f"all of it, with pictures: {workdir / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -40,19 +40,23 @@ class Run(NamedTuple):
         return StateFactory(self.model.init, self.optimizer, init_key, self.mesh, sharding)
 
 
-def make_run(config: Config, source: data.Source | None = None) -> Run:
+def make_run(config: Config, source: data.Source | None = None, mesh: Mesh | None = None) -> Run:
     """Builds data (unless `source` is given), model and optimiser.
+
+    `mesh` may be of devices that are not here, to compile for them; default: all that are.
 
     Raises:
       UserError: for names and values that cannot be.
     """
-    mesh = make_mesh()
+    mesh = make_mesh() if mesh is None else mesh
     check_batch_size(config.train.batch_size, mesh, config.train.accumulate)
     if source is None:
         source = data.read(config.data)
     options = {k: v for k, v in settings.plain(config.model.options).items() if v is not None}
     if options.pop("conditional", False):
         options["num_classes"] = source.num_classes
+    if mesh.devices.flat[0].platform != "cpu":
+        options.setdefault("unroll", False)
     try:
         model = diffenc.build(config.model.name, source.shape, source.levels, **options)
     except (ValueError, TypeError) as error:

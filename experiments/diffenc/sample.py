@@ -3,8 +3,8 @@
 python -m experiments.diffenc.sample --workdir=DIR [--num=64] [--num_steps=1000] [--label=3]
 
 Writes DIR/samples.npz (integer codes), DIR/figures/samples.png and DIR/report.html. The encoder is
-never called, and the data are not read. Many samples are drawn in batches, split over all devices;
-the same command again continues after the last finished one.
+never called, and the data are not read. Many samples are drawn in batches, split over all devices
+of all hosts (docs/tpu.md); the same command again continues after the last finished one.
 """
 
 import functools
@@ -20,10 +20,10 @@ import numpy as np
 from experiments.arrays import flatten
 from experiments.diffenc import figures, page
 from experiments.diffenc.run import Run, load_trained
-from experiments.runtime import cli, row_progress, store
+from experiments.runtime import cli, distributed, row_progress, store
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import digest_of
-from experiments.runtime.mesh import batch_sharding
+from experiments.runtime.mesh import batch_sharding, replicated
 from experiments.runtime.store import Store
 
 VALUES = 2**20  # drawn at once (341 images of CIFAR), so that memory does not grow with --num
@@ -35,6 +35,7 @@ OPTIONS = {
     "num_steps": (int, "Steps of the sampler; default: the config's sample.num_steps."),
     "seed": (int, "Seed of the noise; default: the config's sample.seed."),
     "label": (int, "The class to draw, for a class-conditional model; default: all in turn."),
+    **distributed.OPTIONS,
 }
 
 
@@ -68,9 +69,12 @@ def sample(
         codes = draw(jax.random.key(seed), num, conditioning)
     else:
         inputs = {"step": int(state.step), "num_steps": num_steps, "seed": seed, "label": label}
-        inputs["weights"] = digest_of(flatten(jax.device_get(state.ema)))
+        whole = jax.jit(lambda a: a, out_shardings=replicated(run.mesh))(state.ema)
+        inputs["weights"] = digest_of(flatten(jax.device_get(whole)))
         parts = Store(workdir / PARTS, print)
         codes = _in_batches(draw, num, size, conditioning, inputs, parts)
+    if not distributed.is_lead():
+        return codes
     store.save(workdir / "samples.npz", {"codes": codes})
     picture = {f"{run.config.model.name}, {num_steps} steps": codes[:SHOWN]}
     page.add_figures({"samples": figures.samples(picture, run.source.levels)}, workdir)
@@ -81,7 +85,8 @@ def sample(
 def _drawer(run: Run, params: Any, num_steps: int) -> Draw:
     """A compiled `draw(key, num, conditioning)`, its samples split over the devices if they can."""
 
-    @functools.partial(jax.jit, static_argnames="num")
+    # Whole on every device, so that each of several processes can read them.
+    @functools.partial(jax.jit, static_argnames="num", out_shardings=replicated(run.mesh))
     def compiled(key, num, params, conditioning):
         codes = run.model.sample(key, params, num, num_steps, conditioning=conditioning)
         if num % run.mesh.size:
@@ -112,9 +117,12 @@ def _in_batches(
     return parts.rows(inputs, num, batch, chunk_rows=size, say=line)["codes"]
 
 
-def main(**options: int | None) -> None:
-    codes = sample(cli.workdir(), **options)
-    print(f"{len(codes)} samples of shape {codes.shape[1:]} in {cli.workdir() / 'samples.npz'}")
+def main(num, num_steps, seed, label, **cluster) -> None:
+    workdir = cli.workdir()
+    distributed.start(**cluster)
+    codes = sample(workdir, num=num, num_steps=num_steps, seed=seed, label=label)
+    if distributed.is_lead():
+        print(f"{len(codes)} samples of shape {codes.shape[1:]} in {workdir / 'samples.npz'}")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ from experiments.diffenc.sample import sample
 from experiments.runtime import cli, distributed, study
 from experiments.runtime.batches import batch_indices, batches
 from experiments.runtime.checkpoint import Checkpointer
-from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Loop
 from experiments.runtime.metrics import MetricsWriter, read_metrics
 from experiments.runtime.profiling import profiled
@@ -206,18 +205,16 @@ def main(
 ) -> int:
     workdir = cli.workdir()
     distributed.start(**cluster)
-    if then_evaluate and jax.process_count() > 1:
-        raise UserError(
-            "--then_evaluate runs in one process: train first, then "
-            "`python -m experiments.diffenc.evaluate --workdir=DIR` on one host"
-        )
     run = functools.partial(train, profile=profile, peak=peak_tflops)
     made = STUDY._replace(run=run)
     publishing = {"record": record, "json": json, "init_from": init_from}
     done, code = study.finished(made, STUDY.read(cli.config()), **publishing)
     if then_evaluate and done:
-        print(table(evaluate(workdir)["summary"]))
+        result = evaluate(workdir)
         sample(workdir)
+        if not distributed.is_lead():
+            return code
+        print(table(result["summary"]))
         print(f"all of it, with pictures: {workdir / 'report.html'}")
     return code
 

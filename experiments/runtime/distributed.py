@@ -1,10 +1,12 @@
 """Several processes as one run: how they join, and how they agree on one value."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 
 from experiments.runtime import peers
 from experiments.runtime.errors import UserError
@@ -16,6 +18,7 @@ OPTIONS = {
     "coordinator": (str, "HOST:PORT of process 0, to join processes that JAX does not find."),
     "num_processes": (int, "How many processes there are; with --coordinator."),
     "process_index": (int, "Which of them this is, from 0; with --coordinator."),
+    "patience": (int, "Seconds after which a silent process counts as lost; default 60."),
 }
 
 
@@ -24,6 +27,7 @@ def start(
     coordinator: str | None,
     num_processes: int | None,
     process_index: int | None,
+    patience: int | None = None,
 ) -> None:
     """Joins the processes of one run; nothing happens where no flag asks for it.
 
@@ -33,6 +37,10 @@ def start(
       UserError: the flags do not fit together, or the other processes are not found.
     """
     given = (coordinator, num_processes, process_index)
+    if patience is not None:
+        if patience < 1:
+            raise UserError(f"--patience={patience}; accepted: 1 second or more")
+        peers.PATIENCE = float(patience)
     if not multihost and given == (None, None, None):
         return
     if given != (None, None, None):
@@ -87,6 +95,17 @@ def maximum(value: int) -> jax.Array:
 def _compiled_maximum():
     mesh = make_mesh()
     return batch_sharding(mesh), jax.jit(jnp.max, out_shardings=replicated(mesh))
+
+
+def shared_rows(compute: Callable[[np.ndarray], np.ndarray], num: int) -> np.ndarray:
+    """compute(numbers of rows) of rows 0 to num, a share in each process; whole in all of them."""
+    count = jax.process_count()
+    if count == 1:
+        return compute(np.arange(num))
+    share = -(-num // count)
+    first = jax.process_index() * share
+    mine = compute(np.minimum(np.arange(first, first + share), num - 1))
+    return np.asarray(multihost_utils.process_allgather(mine, tiled=True))[:num]
 
 
 def from_lead(value: int) -> int:

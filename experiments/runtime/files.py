@@ -60,6 +60,9 @@ def explained(path: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
+MOUNTS = {"gs": "gcsfuse --implicit-dirs", "s3": "mount-s3"}  # commands that mount a bucket
+
+
 def folder(given: str | os.PathLike, flag: str = "--workdir") -> pathlib.Path:
     """`given` as a local folder that exists or could be made. The one place that reads prefixes.
 
@@ -67,8 +70,13 @@ def folder(given: str | os.PathLike, flag: str = "--workdir") -> pathlib.Path:
       UserError: a remote prefix, a file, or a path below a file or below a read-only folder.
     """
     text = os.fspath(given)
-    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", text):  # pathlib makes one slash of two
-        raise UserError(f"{flag}={text}: remote folders are not supported; give a local folder")
+    if remote := re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+([^/]*)/?(.*)", text):
+        kind, bucket, rest = remote.groups()  # pathlib makes one slash of two
+        how = f" ({MOUNTS[kind]} {bucket} /mnt/{bucket})" if kind in MOUNTS else ""
+        raise UserError(
+            f"{flag}={text}: remote folders are not supported; mount the bucket as a folder on "
+            f"every host{how} and give {flag}=/mnt/{bucket}/{rest}"
+        )
     path = pathlib.Path(text)
     if path.exists() and not path.is_dir():
         raise UserError(f"{flag}={path} is a file; give the folder that holds the run")

@@ -6,6 +6,7 @@ from typing import Any, Generic
 
 import jax
 
+from experiments.runtime import peers
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import NonFiniteError, UserError
 from experiments.runtime.metrics import MetricsWriter, check_finite
@@ -132,6 +133,7 @@ class Loop(Generic[State]):
             for batch in batches:
                 if stop or step >= plan.num_steps:
                     break
+                peers.note(f"in step {step + 1:,}")
                 state, metrics = self.train_step(state, batch)
                 step += 1
                 if step == start + 1:
@@ -190,6 +192,7 @@ class Loop(Generic[State]):
     def _evaluate(self, step: int, state: State) -> None:
         assert self.evaluate is not None
         self.evaluated = False
+        peers.note(f"in the evaluation after step {step:,}")
         values = self.evaluate(state)
         if bad := check_finite(values):
             self._refuse(step, {name: values[name] for name in bad}, "the evaluation")
@@ -201,5 +204,6 @@ class Loop(Generic[State]):
 
     def _save(self, step: int, state: State) -> None:
         self._fetch()
+        peers.note(f"in the save of step {step:,}")
         self.checkpointer.save(step, state, saved_with(self.window, self.evaluated))
         self._saved = (step, self.evaluated)

@@ -1,14 +1,15 @@
 """Whether the other processes of a run are alive: a lost one is named, and ends the rest.
 
-Each process counts up in the store that the coordinator keeps, and looks at the others' counts. A
-collective operation with a process that has died or stopped would otherwise wait for ever, or end
-in an abort of JAX's own. Where process 0, which keeps the store, is killed, JAX still ends the
-others so, at once.
+Each process counts up in the store that the coordinator keeps, with what it is doing, and looks at
+the others' counts. A collective operation with a process that has died or stopped would otherwise
+wait for ever, or end in an abort of JAX's own.
 """
 
 import atexit
 import contextlib
+import ctypes
 import os
+import signal
 import sys
 import threading
 import time
@@ -16,11 +17,18 @@ from typing import Any
 
 import jax
 
-PATIENCE = 60.0  # seconds without a sign of life after which a process counts as lost
+PATIENCE = 60.0  # seconds without a sign of life after which a process counts as lost; --patience
 EVERY = 2.0
 LOST = 3  # exit code of the survivors
 DONE = "done"
 _watch: "Watch | None" = None
+_doing = "starting"
+
+
+def note(doing: str) -> None:
+    """Tells the others what this process does now, for the sentence that names it if it is lost."""
+    global _doing
+    _doing = doing
 
 
 class Watch:
@@ -42,7 +50,7 @@ class Watch:
         while not self._end.is_set():
             count += 1
             try:
-                self._tell(str(count))
+                self._tell(f"{count} {_doing}")
                 for peer in self.heard:
                     self._hear(peer)
                 self.answered = time.monotonic()
@@ -69,8 +77,13 @@ class Watch:
                 silent = [0]  # it keeps the store
             if silent:
                 self._lost(
-                    f"process {silent[0]} has given no sign of life for {PATIENCE:.0f} seconds"
+                    f"process {silent[0]} has given no sign of life for {PATIENCE:.0f} seconds; "
+                    f"it was last heard of {self.last(silent[0])}"
                 )
+
+    def last(self, peer: int) -> str:
+        """What a process said last that it was doing."""
+        return self._counts.get(peer, "0 starting").partition(" ")[2]
 
     def close(self) -> None:
         """Says that this process has ended as it should."""
@@ -83,8 +96,19 @@ class Watch:
 def watch(client: Any) -> None:
     """Watches the other processes until this one ends."""
     global _watch
+    if jax.process_index():
+        # JAX aborts in a thread of C++, where handlers set by Python's signal module never run.
+        ctypes.CDLL(None).signal(int(signal.SIGABRT), _aborted)
     _watch = Watch(client, jax.process_index(), jax.process_count())
     atexit.register(_watch.close)
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def _aborted(number: int) -> None:
+    """Ends this process in JAX's place, which aborts it where the store's process is gone."""
+    del number
+    last = "starting" if _watch is None else _watch.last(0)
+    end(f"process 0 is gone, last heard of {last}")
 
 
 def end(why: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from experiments.runtime import files
+from experiments.runtime.distributed import from_lead, is_lead
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import digest_of, plain
 
@@ -42,16 +43,19 @@ class Store:
     def part(self, name: str, inputs: Any, compute: Callable[[], Mapping[str, Any]]) -> Part:
         """`compute()`, or what it gave before for equal `inputs`: arrays, and values as JSON.
 
+        Of several processes all must ask; the lead looks and writes, and all compute together.
+
         Args:
           name: the file below the folder, without its suffix.
           inputs: all that the part depends on, as `files.digest_of` reads it.
         """
         path, wanted = self.folder / f"{name}.npz", digest_of(inputs)
-        found = self._find(path, wanted)
-        if found is None:
+        found = self._find(path, wanted) if is_lead() else None
+        if not from_lead(found is not None):
             self.check()
-            found = self.put(name, inputs, compute())
-        return found
+            made = compute()
+            return self.put(name, inputs, made) if is_lead() else _normal(made)
+        return _read(path)[1] if found is None else found
 
     def put(self, name: str, inputs: Any, part: Mapping[str, Any]) -> Part:
         """Writes a part, whatever was there; returns it as it comes back from its file."""

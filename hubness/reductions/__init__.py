@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from hubness.reductions import graph as stored_lists
 from hubness.reductions.base import Reduction, Search
@@ -106,6 +107,8 @@ def reduced_knn(
     two_domain: bool = False,
     exclude_self: bool | None = None,
     block_size: int | None = None,
+    mesh: Mesh | None = None,
+    ring: bool = False,
     **fields: Any,
 ) -> Neighbors:
     """The k nearest rows of x to each query under a hubness-reduced distance.
@@ -116,7 +119,9 @@ def reduced_knn(
     `two_domain` (x and queries from two languages or modalities) those of points over the
     queries. Every point is a candidate, except that mp_empiric and mp_gamma rescore the
     `num_candidates` most promising. Ties go to the lowest index, in mp_empiric, snn and simhub
-    first to the nearer point.
+    first to the nearer point. `mesh` shares the queries out over the devices of a mesh, and the
+    points where their statistics are taken; mp_gauss_full, which is for few points, stays on one.
+    With `ring` the points are shared out too, as in `knn`.
 
     Raises:
         ValueError: an unknown name, an option that the method does not take, impossible sizes,
@@ -138,8 +143,15 @@ def reduced_knn(
             "compare both sides with the same third points or one centre; drop two_domain."
         )
 
+    if ring and (mesh is None or not method.ring):
+        fit = [name for name, cls in REDUCTIONS.items() if cls.ring]
+        raise ValueError(
+            f"ring=True needs a mesh and one of {', '.join(fit)}; others take points as a whole: "
+            "leave it out, and the mesh shares out the queries alone."
+        )
+
     def run(x, q, *banks_):
-        asked = Search(x, q, k, metric, excluded, two_domain, block_size)
+        asked = Search(x, q, k, metric, excluded, two_domain, block_size, mesh, ring)
         with_banks = dataclasses.replace(method, **dict(zip(banks, banks_, strict=True)))
         return with_banks.nearest(asked)
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from hubness.reductions.graph import Graph
-from hubness.search import pairwise, rowstats, topk
+from hubness.search import pairwise, rowstats, shards, topk
 from hubness.search.knn import Neighbors, search
+from hubness.search.streamed import BySample
 from repgeo import inputs
 
 # Scaled or fitted distances must be positive; DisSim and centring choose their own geometry.
@@ -38,6 +40,8 @@ class Reduction(Protocol):
     1/value makes it a one-nearest-neighbour rule."""
     banks: ClassVar[tuple[str, ...]] = ()
     """The fields that hold rows which measure how popular a point is."""
+    ring: ClassVar[bool] = False
+    """Whether neighbours, moments and keys are all it needs, which points in a ring give."""
     max_points: ClassVar[int | None] = None
     """The most points or queries it can hold at once."""
     beyond_graph: ClassVar[str] = "the vectors themselves"
@@ -46,6 +50,10 @@ class Reduction(Protocol):
     def nearest(self, pairs: "Search", /) -> Neighbors:
         """The pairs.k points of least value for each query."""
         ...
+
+    def by_sample(self) -> BySample | None:
+        """How its statistics of points follow from a sample of the rows; None where they do not."""
+        return None
 
     def on_graph(self, graph: Graph, /) -> Neighbors:
         """`nearest` among stored neighbours; ValueError where they do not suffice."""
@@ -92,6 +100,8 @@ class Search:
     exclude_self: bool
     two_domain: bool
     block_size: int | None
+    mesh: Mesh | None = None
+    ring: bool = False
 
     @property
     def q(self) -> Float[Array, "m d"]:
@@ -111,32 +121,33 @@ class Search:
         n, own = len(self.x), not self.two_domain
         most = min(len(self.q) if self.two_domain else n - 1, n - self.exclude_self)
         inputs.count("local_k", k, most)
-        return search(self.reference, self.x, k, self.metric, own, self.block_size)
+        args = self.metric, own, self.block_size, self.mesh, self.ring
+        return search(self.reference, self.x, k, *args)
 
     def neighbors(self, k: int) -> Neighbors:
         """The k nearest points of each query."""
-        return search(self.x, self.q, k, self.metric, self.exclude_self, self.block_size)
+        args = self.metric, self.exclude_self, self.block_size, self.mesh, self.ring
+        return search(self.x, self.q, k, *args)
 
     def moments(self) -> tuple[Moments, Moments]:
-        points = rowstats.moments(
-            self.reference, self.x, self.metric, not self.two_domain, self.block_size
-        )
+        args = self.metric, not self.two_domain, self.block_size, self.mesh, self.ring
+        points = rowstats.moments(self.reference, self.x, *args)
         if self.queries is None:
             return points, points
-        args = self.metric, self.exclude_self, self.block_size
+        args = self.metric, self.exclude_self, self.block_size, self.mesh, self.ring
         return rowstats.moments(self.x, self.queries, *args), points
 
     def shifted(self, shift: Float[Array, " n"], k: int | None = None) -> topk.Ranked:
         """The k points of greatest score + shift."""
-        args = k or self.k, self.metric, self.exclude_self, self.block_size
+        args = k or self.k, self.metric, self.exclude_self, self.block_size, self.mesh
         return _shifted(self.x, self.q, shift, *args)
 
     def keyed(self, key, states, *, coarse=None, spare: int = topk.SPARE) -> topk.Ranked:
         args = self.k, self.metric, key, coarse, spare, self.exclude_self, self.block_size
-        return _keyed(self.x, self.q, states, *args)
+        return _keyed(self.x, self.q, states, *args, self.mesh, self.ring)
 
     def penalised(self, penalty: Float[Array, " n"]) -> Neighbors:
-        if self.metric == "euclidean":
+        if self.metric == "euclidean" or self.ring:
             return Neighbors(*self.keyed(_plus, (None, penalty)))
         scale = 0.5 if self.metric == "sqeuclidean" else 1.0  # the cost of a pair is ‖q − x‖²/2
         cost, index = self.shifted(-scale * penalty)
@@ -152,24 +163,42 @@ def _plus(d, _, penalty):
     return d + penalty
 
 
-@jax.jit(static_argnames=("k", "metric", "exclude_self", "block_size"))
-def _shifted(x, q, shift, k, metric, exclude_self, block_size):
-    space = pairwise.make_space(q, x, metric, shift)
-    return topk.nearest(space, k, own=0 if exclude_self else None, block_rows=block_size)
+_STATIC = ("k", "metric", "exclude_self", "block_size", "mesh")
 
 
-@jax.jit(static_argnames=("k", "metric", "key", "coarse", "spare", "exclude_self", "block_size"))
-def _keyed(x, q, states, k, metric, key, coarse, spare, exclude_self, block_size):
-    return topk.nearest_by_key(
-        pairwise.make_space(q, x, metric),
-        k,
-        key,
-        states,
-        coarse=coarse,
-        spare=spare,
-        exclude_self=exclude_self,
-        block_rows=block_size,
-    )
+@jax.jit(static_argnames=_STATIC)
+def _shifted(x, q, shift, k, metric, exclude_self, block_size, mesh):
+    def run(q, points, first):
+        space = pairwise.make_space(q, points[0], metric, points[1])
+        return topk.nearest(space, k, own=first if exclude_self else None, block_rows=block_size)
+
+    return shards.over_queries(run, mesh, q, (x, shift))
+
+
+@jax.jit(static_argnames=(*_STATIC, "key", "coarse", "spare", "ring"))
+def _keyed(x, q, states, k, metric, key, coarse, spare, exclude_self, block_size, mesh, ring):
+    def around(queries, held, first):
+        own, keys = shards.own_numbers(queries[0], first, exclude_self), (key, coarse or key)
+        args = own, keys, queries[1], spare, block_size
+        return shards.nearest_by_key(queries[0], held, k, metric, *args)
+
+    if ring:
+        return shards.around(around, mesh, (q, states[0]), x, states[1])
+
+    def run(queries, points, first):
+        return topk.nearest_by_key(
+            pairwise.make_space(queries[0], points[0], metric),
+            k,
+            key,
+            (queries[1], points[1]),
+            coarse=coarse,
+            spare=spare,
+            exclude_self=exclude_self,
+            first=first,
+            block_rows=block_size,
+        )
+
+    return shards.over_queries(run, mesh, (q, states[0]), (x, states[1]))
 
 
 def check_counts(**values: Any) -> None:

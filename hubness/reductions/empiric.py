@@ -12,9 +12,10 @@ fetched once for many comparisons.
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from hubness.search import blocks, pairwise, topk
+from hubness.search import blocks, pairwise, shards, topk
 
 SLOTS = 32
 OWNER_ROWS = 64
@@ -24,15 +25,25 @@ TIE = 4  # units of rounding by which two stored distances of one pair may diffe
 TILE_COSTS = 2**23  # costs of all points to a tile: 32 MB
 
 
-@jax.jit(static_argnames=("metric",))
+@jax.jit(static_argnames=("metric", "mesh"))
 def farther_from_both(
-    x: Float[Array, "n d"], q: Float[Array, "m d"], near: topk.Ranked, metric: str
+    x: Float[Array, "n d"],
+    q: Float[Array, "m d"],
+    near: topk.Ranked,
+    metric: str,
+    mesh: Mesh | None = None,
 ) -> Int[Array, "m c"]:
     """#{j : d_qj > t and d_xj > t} with t = d_qx for each listed neighbour x of each query q.
 
     A point is never farther from itself; points that tie with the end of a list but are not on it
-    count as farther from q. Costs that differ by a few rounding errors count as equal.
+    count as farther from q. Costs that differ by a few rounding errors count as equal. `mesh`
+    shares the comparisons out with the queries; products of the points are taken on every device.
     """
+    run = lambda asked, x, first: _farther_from_both(x, *asked, metric)
+    return shards.over_queries(run, mesh, (q, near), x)
+
+
+def _farther_from_both(x, q, near, metric):
     points, queries = pairwise.make_space(x, x, metric), pairwise.make_space(q, x, metric)
     half_x = pairwise.half_squares(pairwise.point_operand(points))
     half_q = pairwise.half_squares(pairwise.query_operand(queries, jnp.arange(q.shape[0])))

@@ -32,6 +32,7 @@ class LocalScaling(Reduction):
 
     local_k: int = 10
     metrics = DISTANCES
+    ring = True
 
     def __post_init__(self):
         check_counts(local_k=self.local_k)
@@ -58,6 +59,7 @@ class NICDM(Reduction):
     local_k: int = 10
     metrics = DISTANCES
     invertible = True
+    ring = True
 
     def __post_init__(self):
         check_counts(local_k=self.local_k)
@@ -83,6 +85,7 @@ class CSLS(Reduction):
 
     local_k: int = 10
     signed = True
+    ring = True
 
     def __post_init__(self):
         check_counts(local_k=self.local_k)

@@ -15,7 +15,7 @@ from hubness.reductions import bivariate, empiric
 from hubness.reductions.base import DISTANCES, Pairs, Reduction, Search, check_counts
 from hubness.reductions.graph import Graph
 from hubness.reductions.survival import log_gamma_sf, quick_log_normal_sf
-from hubness.search import topk
+from hubness.search import rowstats, topk
 from hubness.search.knn import Neighbors
 
 SPARE = 20  # candidates beyond k; the quick key is off by less than 0.5 %
@@ -28,6 +28,11 @@ class MPGauss(Reduction):
     Ranked by −log SF − log SF, which does not saturate where 1 − MP rounds to 0 or 1. An
     approximation within 0.5 % proposes k + 20 candidates, which are ranked exactly.
     """
+
+    ring = True
+
+    def by_sample(self) -> "SampledMoments":
+        return SampledMoments()
 
     def nearest(self, pairs: Pairs) -> Neighbors:
         states = tuple((mean, bivariate.spread(mean, sd)) for mean, sd in pairs.moments())
@@ -48,6 +53,23 @@ def quick_gauss_key(d, query, point):
 
 
 @dataclass(frozen=True)
+class SampledMoments:
+    """`MPGauss` with the moments of each point over r sampled rows: off by σ/√r and σ/√2r."""
+
+    spare: int = SPARE
+
+    def states(self, reference, points, metric, exclude_self, block_size):
+        mean, sd = rowstats.moments(reference, points, metric, exclude_self, block_size)
+        return mean, bivariate.spread(mean, sd)
+
+    key = staticmethod(gauss_key)
+    coarse = staticmethod(quick_gauss_key)
+
+    def value(self, key):
+        return -jnp.expm1(-key)
+
+
+@dataclass(frozen=True)
 class MPGamma(Reduction):
     """1 − SF_q(d) · SF_x(d) for rows of independent gamma distances, a = μ²/σ², scale σ²/μ.
 
@@ -57,6 +79,7 @@ class MPGamma(Reduction):
 
     num_candidates: int = 100
     metrics = DISTANCES
+    ring = True
 
     def __post_init__(self):
         check_counts(num_candidates=self.num_candidates)
@@ -111,7 +134,7 @@ class MPEmpiric(Reduction):
         n = len(search.x)
         c = max(min(self.num_candidates, n - search.exclude_self), search.k)
         near = search.shifted(jnp.zeros(n, search.x.dtype), k=c)
-        counts = empiric.farther_from_both(search.x, search.q, near, search.metric)
+        counts = empiric.farther_from_both(search.x, search.q, near, search.metric, search.mesh)
         value = (1 - counts / n).astype(near.cost.dtype)
         distance, _, index = topk.sort_rows((value, near.cost), near.index, search.k)
         return Neighbors(distance, index)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 from hubness.reductions.base import Pairs, Reduction, Search, check_counts, check_positive
 from hubness.reductions.graph import Graph
-from hubness.search import rowstats
+from hubness.search import rowstats, topk
 from hubness.search.checked import Given
 from hubness.search.knn import Neighbors, search
 
@@ -36,6 +36,9 @@ class InvertedSoftmax(Reduction):
 
     def __post_init__(self):
         check_positive(beta=self.beta)
+
+    def by_sample(self) -> "SampledBank | None":
+        return None if self.bank is not None else SampledBank(self.beta, self.beta)
 
     def nearest(self, search: Search) -> Neighbors:
         return _scored(
@@ -60,6 +63,10 @@ class DualBank(Reduction):
     def __post_init__(self):
         check_positive(beta=self.beta)
 
+    def by_sample(self) -> "SampledBank | None":
+        given = self.bank is not None or self.gallery_bank is not None
+        return None if given else SampledBank(self.beta, 2 * self.beta, times=2)
+
     def nearest(self, search: Search) -> Neighbors:
         of_queries = _log_popularity(search, _bank(search, self.bank), self.beta)
         of_gallery = _log_popularity(search, self.gallery_bank, self.beta)
@@ -69,7 +76,8 @@ class DualBank(Reduction):
 def _log_popularity(s: Search, bank: Float[Array, "b d"] | None, beta) -> Float[Array, " n"]:
     """log Σ_b e^{βs(b,x)} of each point."""
     members = s.x if bank is None else bank
-    return rowstats.log_sum_exp(members, s.x, beta, s.metric, bank is None, s.block_size)
+    args = beta, s.metric, bank is None, s.block_size, s.mesh
+    return rowstats.log_sum_exp(members, s.x, *args)
 
 
 def _bank(s: Search, bank: Float[Array, "b d"] | None) -> Float[Array, "b d"] | None:
@@ -81,6 +89,32 @@ def _scored(pairs: Pairs, log_popularity: Float[Array, " n"], scale: float) -> N
     """Neighbours at distance scale · d + log_popularity."""
     distance, index = pairs.penalised(log_popularity / scale)
     return Neighbors(scale * distance, index)
+
+
+@dataclass(frozen=True)
+class SampledBank:
+    """scale · d + times · log Σ_b e^{−βd(b,x)} with sampled rows as the bank, as any bank is one.
+
+    The rows that are asked are the bank, so that every first neighbour is popular and `QueryBank`
+    rescales every list.
+    """
+
+    beta: float
+    scale: float
+    times: int = 1
+    spare: int = topk.KEY_SPARE
+
+    def states(self, reference, points, metric, exclude_self, block_size):
+        args = self.beta, metric, exclude_self, block_size
+        return self.times * rowstats.log_sum_exp(reference, points, *args)
+
+    def key(self, d, query, point):
+        return self.scale * d + point
+
+    coarse = key
+
+    def value(self, key):
+        return key
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +136,9 @@ class QueryBank(Reduction):
         check_positive(beta=self.beta)
         check_counts(bank_k=self.bank_k)
 
+    def by_sample(self) -> SampledBank | None:
+        return InvertedSoftmax(self.beta, self.bank).by_sample()
+
     def nearest(self, search: Search) -> Neighbors:
         rescaled = InvertedSoftmax(self.beta, self.bank).nearest(search)
         plain = search.neighbors(search.k)
@@ -113,7 +150,7 @@ class QueryBank(Reduction):
         bank = _bank(s, self.bank)
         k = min(self.bank_k, len(s.x) - (bank is None))
         members = s.x if bank is None else bank
-        found = search(s.x, members, k, s.metric, bank is None, s.block_size)
+        found = search(s.x, members, k, s.metric, bank is None, s.block_size, s.mesh)
         return jnp.zeros(len(s.x), bool).at[found.index].set(True)
 
 
@@ -136,6 +173,9 @@ class NNN(Reduction):
         if not math.isfinite(self.weight):
             raise ValueError(f"weight={self.weight}; accepted are finite numbers.")
 
+    def by_sample(self) -> "SampledNearest | None":
+        return None if self.bank is not None else SampledNearest(self.bank_k, self.weight)
+
     def nearest(self, search: Search) -> Neighbors:
         return self._normalised(search, self._near(search))
 
@@ -148,7 +188,29 @@ class NNN(Reduction):
         bank = _bank(s, self.bank)
         members = s.x if bank is None else bank
         k = min(self.bank_k, len(members) - (bank is None))
-        return search(members, s.x, k, s.metric, bank is None, s.block_size)
+        return search(members, s.x, k, s.metric, bank is None, s.block_size, s.mesh)
 
     def _normalised(self, pairs: Pairs, near: Neighbors) -> Neighbors:
         return pairs.penalised(-self.weight * near.distance.mean(axis=1))
+
+
+@dataclass(frozen=True)
+class SampledNearest:
+    """`NNN` with sampled rows as the bank, as any bank is one."""
+
+    bank_k: int
+    weight: float
+    spare: int = topk.KEY_SPARE
+
+    def states(self, reference, points, metric, exclude_self, block_size):
+        k = min(self.bank_k, len(reference) - 1)
+        near = search(reference, points, k, metric, exclude_self, block_size)
+        return -self.weight * near.distance.mean(axis=1)
+
+    def key(self, d, query, point):
+        return d + point
+
+    coarse = key
+
+    def value(self, key):
+        return key

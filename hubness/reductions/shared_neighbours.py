@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from hubness import occurrence
 from hubness.reductions.base import Reduction, Search, check_counts
 from hubness.reductions.graph import Graph
-from hubness.search import blocks, pairwise, rowstats, topk
+from hubness.search import blocks, pairwise, rowstats, shards, topk
 from hubness.search.knn import Neighbors
 
 LIST_ROWS = 64
@@ -69,7 +70,7 @@ class SimHub(Reduction):
 
 
 def _least(s: Search, of_queries, of_points, weight) -> Neighbors:
-    args = s.k, s.metric, s.exclude_self, s.block_size
+    args = s.k, s.metric, s.exclude_self, s.block_size, s.mesh
     return _most_shared(s.x, s.q, of_queries, of_points, weight.astype(s.x.dtype), *args)
 
 
@@ -86,7 +87,7 @@ def _stored_least(graph: Graph, near: Int[Array, "n s"], weight) -> Neighbors:
     return Neighbors(*graph.ranked(1 - shared.astype(graph.distance.dtype)))
 
 
-@jax.jit(static_argnames=("k", "metric", "exclude_self", "block_size"))
+@jax.jit(static_argnames=("k", "metric", "exclude_self", "block_size", "mesh"))
 def _most_shared(
     x: Float[Array, "n d"],
     q: Float[Array, "m d"],
@@ -97,8 +98,17 @@ def _most_shared(
     metric: str,
     exclude_self: bool,
     block_size: int | None,
+    mesh: Mesh | None,
 ) -> Neighbors:
     """The k points of greatest weight of shared neighbours; O(m n s) look-ups, no n × n array."""
+
+    def run(queries, points, first):
+        return _share_most(*queries, *points, k, metric, exclude_self, block_size, first)
+
+    return shards.over_queries(run, mesh, (q, of_queries), (x, of_points, weight))
+
+
+def _share_most(q, of_queries, x, of_points, weight, k, metric, exclude_self, block_size, first):
     space = pairwise.make_space(q, x, metric)
     m, n, lowest = q.shape[0], x.shape[0], -jnp.inf
 
@@ -113,7 +123,7 @@ def _most_shared(
         add = lambda j, share: share + member[tile.extra[:, j]]
         share = jnp.zeros((tile.ids.size, tile.rows.size), weight.dtype)
         share = jax.lax.fori_loop(0, of_points.shape[1], add, share).T
-        return jnp.where(rowstats.pair_mask(tile, exclude_self), share, lowest)
+        return jnp.where(rowstats.pair_mask(tile, exclude_self, first), share, lowest)
 
     def fold(step, c):
         init = lambda m: topk.no_candidates(m, c, weight.dtype)

@@ -57,7 +57,7 @@ def precisely(run: Callable[..., T], *arrays: Checked | None, ranged: bool = Tru
     """
     given = [a for a in arrays if a is not None]
     double = jnp.result_type(float) == np.float64
-    if double or inputs.is_traced(*given) or not any(map(_needs_double, given)):
+    if double or inputs.is_traced(*given) or not any(map(needs_double, given)):
         return run(*_alike(arrays))
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         found = run(*_alike(arrays, np.float64))
@@ -71,7 +71,7 @@ def _alike(arrays: tuple[Checked | None, ...], dtype=None) -> list[Array | None]
     return [None if a is None else a.astype(dtype) for a in found]
 
 
-def _needs_double(x: Checked) -> bool:
+def needs_double(x: Checked) -> bool:
     with jax.ensure_compile_time_eval():  # known, though something else may be traced
         top = float(abs(x).max())
     if top > MOST or 0 < top < LEAST:

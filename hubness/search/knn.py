@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import jax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from hubness.search import checked, pairwise, topk
+from hubness.search import checked, pairwise, shards, topk
 from hubness.search.checked import Given
 from repgeo import inputs
 
@@ -27,6 +27,7 @@ def knn(
     exclude_self: bool | None = None,
     block_size: int | None = None,
     mesh: Mesh | None = None,
+    ring: bool = False,
 ) -> Neighbors:
     """The k nearest rows of x to each query, exactly; ties go to the lowest index.
 
@@ -37,12 +38,13 @@ def knn(
 
     Without `queries`, x is searched for its own rows, each left out of its own list by index;
     `exclude_self=True` does the same for queries that are the rows of x. `block_size` is the
-    number of queries handled at once (memory: block × 16,384 scores). `mesh` shards the
-    queries over all devices of a mesh.
+    number of queries handled at once (memory: block × 16,384 scores). `mesh` shares
+    the queries out over all devices of a mesh, and with `ring` the rows of x too, which then move
+    round: n·d/P numbers a device.
 
     Raises:
         ValueError: k outside 1..n (n − 1 without self), rows not finite, zero rows under
-            cosine, an unknown metric, or widths that differ.
+            cosine, an unknown metric, widths that differ, or a ring without a mesh.
     """
     x = checked.rows(x)
     q = None if queries is None else checked.queries(queries, x)
@@ -50,7 +52,11 @@ def knn(
     excluded = checked.exclude_self(exclude_self, len(x), None if q is None else len(q))
     k = inputs.count("k", k, len(x) - excluded)
     checked.block_size(block_size)
-    find = lambda x, q: search(x, x if q is None else q, k, metric, excluded, block_size, mesh)
+    if ring and mesh is None:
+        raise ValueError("ring=True needs a mesh of the devices that hold the rows: pass mesh=…")
+    find = lambda x, q: search(
+        x, x if q is None else q, k, metric, excluded, block_size, mesh, ring
+    )
     return checked.precisely(find, x, q)
 
 
@@ -62,33 +68,25 @@ def search(
     exclude_self: bool = False,
     block_size: int | None = None,
     mesh: Mesh | None = None,
+    ring: bool = False,
 ) -> Neighbors:
     """`knn` of checked arrays."""
-    if mesh is None or mesh.size == 1:
-        return _search(x, q, k, metric, exclude_self, block_size)
-    return _search_sharded(x, q, k, metric, exclude_self, block_size, mesh)
+    return _search(x, q, k, metric, exclude_self, block_size, mesh, ring)
 
 
-@jax.jit(static_argnames=("k", "metric", "exclude_self", "block_size"))
-def _search(x, q, k, metric, exclude_self, block_size, first_row=0):
-    space = pairwise.make_space(q, x, metric)
-    own = first_row if exclude_self else None
-    ranked = topk.nearest(space, k, own=own, block_rows=block_size)
+@jax.jit(static_argnames=("k", "metric", "exclude_self", "block_size", "mesh", "ring"))
+def _search(x, q, k, metric, exclude_self, block_size, mesh=None, ring=False):
+    def run(q, x, first):
+        space = pairwise.make_space(q, x, metric)
+        own = first if exclude_self else None
+        return topk.nearest(space, k, own=own, block_rows=block_size)
+
+    def in_ring(q, held, first):
+        own = shards.own_numbers(q, first, exclude_self)
+        return shards.nearest(q, held, k, metric, own, exclude_self, block_size)
+
+    if ring and mesh is not None:
+        ranked = shards.around(in_ring, mesh, q, x)
+    else:
+        ranked = shards.over_queries(run, mesh, q, x)
     return Neighbors(pairwise.distance(ranked.cost, metric), ranked.index)
-
-
-@jax.jit(static_argnames=("k", "metric", "exclude_self", "block_size", "mesh"))
-def _search_sharded(x, q, k, metric, exclude_self, block_size, mesh):
-    """Queries over the devices of the mesh, padded to a multiple; x on each of them."""
-    axes = mesh.axis_names
-    m = q.shape[0]
-    share = -(-m // mesh.size)
-    q = jax.numpy.pad(q, ((0, share * mesh.size - m), (0, 0)), mode="edge")
-
-    def local(x, q):
-        first = jax.lax.axis_index(axes) * share
-        return _search(x, q, k, metric, exclude_self, block_size, first)
-
-    rows, whole = PartitionSpec(axes), PartitionSpec()
-    run = jax.shard_map(local, mesh=mesh, in_specs=(whole, rows), out_specs=rows, check_vma=False)
-    return jax.tree.map(lambda a: a[:m], run(x, q))

@@ -54,18 +54,20 @@ def make_space(
     points: Float[Array, "n d"],
     metric: str,
     shift: Float[Array, " n"] | None = None,
+    centre: Float[Array, " d"] | None = None,
 ) -> Space:
     """The inner-product form of a metric; `shift` is added to the score of each point.
 
     The score is −‖q−p‖²/2 (euclidean, sqeuclidean; on unit rows for cosine) or q·p (dot), plus
-    shift and up to a constant of the query.
+    shift and up to a constant of the query. `centre` is that of all points, where these are some.
     """
     (m, d), n, dtype = queries.shape, points.shape[0], points.dtype
     scales = jnp.ones(m, dtype), jnp.ones(n, dtype)
     if metric == "cosine":
         scales = inverse_norms(queries), inverse_norms(points)
     euclidean = metric in ("euclidean", "sqeuclidean")
-    centre = points.mean(axis=0) if euclidean else jnp.zeros(d, dtype)
+    if centre is None:
+        centre = points.mean(axis=0) if euclidean else jnp.zeros(d, dtype)
     shift = jnp.zeros(n, dtype) if shift is None else shift
     space = Space(queries, points, centre, *scales, shift, shift, metric)
     if metric == "dot":

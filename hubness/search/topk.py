@@ -23,7 +23,7 @@ KEY_SPARE = 8  # where nothing proves that no other belongs
 REPAIR_ROWS = 8
 RECOMPUTE_ROWS = 128
 KEY_ROWS = 128  # keys hold five tiles of intermediate values at once
-_STABLE = {"is_stable": True} if "is_stable" in inspect.signature(lax.top_k).parameters else {}
+STABLE = {"is_stable": True} if "is_stable" in inspect.signature(lax.top_k).parameters else {}
 Elementwise = Callable[[Array, Any, Any], Array]
 
 
@@ -49,9 +49,8 @@ def no_candidates(rows: int, c: int, dtype) -> Best:
 def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
     """The largest keys of a list and of a tile of higher, consecutive ids; ties to the lowest.
 
-    In wide tiles the c chunks with the largest maxima hold them all, ties included; their maxima
-    cost one vectorised pass, and the slow selection sees a small part of the row.
-    """
+    In wide tiles the c chunks of largest maxima hold them all, ties included; the maxima cost one
+    vectorised pass, and the slow selection sees a small part of the row."""
     (rows, c), width = best.key.shape, key.shape[1]
     chunk = 1 << round(math.log2(max(1, width / c)) / 2)  # fewest maxima and members to search
     cut = width - width % chunk
@@ -62,7 +61,7 @@ def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
         top = chunks.max(axis=2)
         # The search for the largest is slow where many are tried and dropped, so what is
         # already known to be too small is made so small that it is never tried.
-        top, taken = lax.top_k(jnp.where(top > best.key[:, -1:], top, -jnp.inf), c, **_STABLE)
+        top, taken = lax.top_k(jnp.where(top > best.key[:, -1:], top, -jnp.inf), c, **STABLE)
         taken = jnp.sort(taken, axis=1)
         inside = jnp.take_along_axis(chunks, taken[:, :, None], axis=1).reshape(rows, -1)
         # min, not top[:, -1]: XLA sorts whole rows if a slice of a slice reads its top k.
@@ -73,7 +72,7 @@ def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
         tail = jnp.broadcast_to(ids[None, cut:], (rows, width - cut))
         index = jnp.concatenate([ids[0] + place, tail], axis=1)
     key, index = (jnp.concatenate(pair, axis=1) for pair in zip(best, (key, index), strict=True))
-    key, at = lax.top_k(key, c, **_STABLE)
+    key, at = lax.top_k(key, c, **STABLE)
     return Best(key, jnp.take_along_axis(index, at, axis=1))
 
 
@@ -100,6 +99,13 @@ def _block_costs(space, rows, index, own):
     q = jnp.broadcast_to(pairwise.exact_queries(space, rows)[:, None], p.shape)
     cost = pairwise.cost(space, q, p, pairwise.take(space.shift, index))
     return cost if own is None else jnp.where(index == rows[:, None] + own, jnp.inf, cost)
+
+
+class Extent(NamedTuple):
+    """Mean and largest ‖p‖²/2 of the operands of all points, where a space holds some of them."""
+
+    mean: Float[Array, ""]
+    most: Float[Array, ""]
 
 
 class Fold(NamedTuple):
@@ -139,7 +145,7 @@ def nearest_and(
 ) -> tuple[Ranked, Any]:
     """`nearest`, and another fold over the same matrix products."""
     c = min(k + SPARE + (own is not None), space.points.shape[0])
-    optimistic, limit = _optimistic(space)
+    optimistic, limit = optimist(space)
 
     def step(carry, tile):
         best, other = carry
@@ -152,16 +158,30 @@ def nearest_and(
     cost, index = sort_rows((pair_costs(space, best.index, own),), best.index, k)
     if c == space.points.shape[0]:
         return Ranked(cost, index), other
-    last, shift = cost[:, -1], jnp.abs(pairwise.take(space.shift, index[:, -1]))
-    proved = last + _epsilon(space) * (jnp.abs(last) + 2 * shift) < limit - best.key[:, -1]
-    return _repair(space, Ranked(cost, index), ~proved, c, own), other
+    shift = pairwise.take(space.shift, index[:, -1])
+    sure = proved(space, limit, cost[:, -1], shift, best.key[:, -1])
+    return _repair(space, Ranked(cost, index), ~sure, c, own), other
+
+
+def proved(
+    space: pairwise.Space,
+    limit: Float[Array, " m"],
+    last: Float[Array, " m"],
+    shift: Float[Array, " m"],
+    least: Float[Array, " m"],
+) -> Bool[Array, " m"]:
+    """Whether no point but the candidates can cost as little as `last`, the k-th of a query, of
+    that `shift`; `least` is the least score among the candidates (`optimist`)."""
+    return last + _epsilon(space) * (jnp.abs(last) + 2 * jnp.abs(shift)) < limit - least
 
 
 def _epsilon(space: pairwise.Space) -> float:
     return (space.queries.shape[1] + 16) * float(jnp.finfo(space.operand_dtype).eps) / 2
 
 
-def _optimistic(space: pairwise.Space) -> tuple[pairwise.Space, Float[Array, " m"]]:
+def optimist(
+    space: pairwise.Space, extent: Extent | None = None
+) -> tuple[pairwise.Space, Float[Array, " m"]]:
     """The space with each point's rounding error added to its score, and the cost of score 0.
 
     A point outside the candidates costs at least limit(q) − the least score among them, since
@@ -171,14 +191,14 @@ def _optimistic(space: pairwise.Space) -> tuple[pairwise.Space, Float[Array, " m
     """
     eps = _epsilon(space)
     half_q, half_p = pairwise.query_half_squares(space), pairwise.point_half_squares(space)
-    mean_q, mean_p = half_q.mean(), half_p.mean()
+    mean_q, (mean_p, most) = half_q.mean(), extent or Extent(half_p.mean(), half_p.max())
     a = jnp.where((mean_q > 0) & (mean_p > 0), jnp.sqrt(mean_q / mean_p), 1)
     bias = space.bias + eps * ((a + 1) * half_p + jnp.abs(space.bias))
     limit = -eps * half_q / a
     if space.by_difference:
         limit += half_q - 3 * eps * half_q
     else:
-        limit -= 2 * eps * jnp.sqrt(half_q * half_p.max())
+        limit -= 2 * eps * jnp.sqrt(half_q * most)
     limit -= space.queries.shape[1] * float(jnp.finfo(space.operand_dtype).tiny)  # of underflow
     return dataclasses.replace(space, bias=bias), limit
 
@@ -203,18 +223,25 @@ def _repair(
     return lax.while_loop(lambda state: state[1].any(), search, (ranked, unproved))[0]
 
 
-def _search_by_difference(space, rows, k, c, own):
+def fold_by_difference(
+    space: pairwise.Space, rows: Int[Array, " r"], best: Best, first: int | Int[Array, ""] = 0
+) -> Best:
+    """The candidates of some queries with the points of the space: number first + i, key −cost."""
     q = pairwise.exact_queries(space, rows)[:, None]
 
     def step(best, tile, ids, valid):
         points, scale, shift = tile
         p = points * scale[:, None] if space.metric == "cosine" else points
         cost = pairwise.cost(space, q, p[None], shift[None])
-        return merge(best, jnp.where(valid[None], -cost, -jnp.inf), ids)
+        return merge(best, jnp.where(valid[None], -cost, -jnp.inf), first + ids)
 
-    init = no_candidates(rows.shape[0], c, q.dtype)
     operands = space.points, space.point_scale, space.shift
-    best = blocks.fold_points(step, init, operands, space.points.shape[0])
+    return blocks.fold_points(step, best, operands, space.points.shape[0])
+
+
+def _search_by_difference(space, rows, k, c, own):
+    init = no_candidates(rows.shape[0], c, space.points.dtype)
+    best = fold_by_difference(space, rows, init)
     asked = dataclasses.replace(
         space,
         queries=pairwise.take(space.queries, rows),
@@ -235,13 +262,15 @@ def nearest_by_key(
     coarse: Elementwise | None = None,
     spare: int = KEY_SPARE,
     exclude_self: bool = False,
+    first: int | Int[Array, ""] = 0,
     block_rows: int | None = None,
 ) -> Ranked:
     """The k points of least key(distance, state of query, state of point) of each query.
 
     `key` is elementwise and finite; states are trees of vectors over queries and over points. Keys
     of k + spare candidates, found by `coarse` (default `key`) on distances from products, are
-    recomputed from the rows; ties go to the nearer, then the lowest index.
+    recomputed from the rows; ties go to the nearer, then the lowest index. exclude_self leaves
+    point first + i out of the list of query i.
     """
     c = min(k + spare + exclude_self, space.points.shape[0])
     of_rows = lambda rows: jax.tree.map(lambda a: pairwise.take(a, rows)[:, None], states[0])
@@ -258,7 +287,7 @@ def nearest_by_key(
 
     def rank(rows, asked):
         index, state = asked
-        cost = _block_costs(space, rows, index, 0 if exclude_self else None)
+        cost = _block_costs(space, rows, index, first if exclude_self else None)
         own = jnp.isinf(cost)
         d = pairwise.distance(jnp.where(own, 0, cost), space.metric)
         of_points = jax.tree.map(lambda a: pairwise.take(a, index), states[1])

@@ -12,13 +12,11 @@ from experiments.diffenc import sample as sampling
 from experiments.diffenc.evaluate import evaluate
 from experiments.diffenc.run import load_trained
 from experiments.diffenc.sample import sample
-from experiments.diffenc.train import STUDY, prepare, trained
-from experiments.runtime import files, settings, store
+from experiments.diffenc.train import STUDY, trained
+from experiments.runtime import files, store
 from experiments.runtime.errors import UserError
-from experiments.runtime.loop import Window, saved_with
-from experiments.runtime.preemption import StopSignal
-from experiments.runtime.workspace import opened
 from tests.experiments.data.test_sources import write_idx
+from tests.experiments.diffenc.untrained import untrained
 
 PROTECTED = ("config.json", "manifest.json", "metrics.jsonl")
 
@@ -32,23 +30,7 @@ def run(tmp_path_factory):
         write_idx(folder / names[0], r.integers(0, 256, (n, 28, 28)).astype(np.uint8))
         write_idx(folder / names[1], (np.arange(n) % 10).astype(np.uint8))
     workdir = tmp_path_factory.mktemp("run")
-    prepared = prepare(fashion(folder))
-    facts = {"data": prepared.facts, **prepared.stated}
-    with (
-        opened(
-            workdir,
-            settings.plain(prepared.config),
-            StopSignal(),
-            digests=prepared.digests,
-            facts=facts,
-        ) as space,
-        space.checkpoints() as saved,
-        space.metrics() as writer,
-    ):
-        state = prepared.run.state_factory()()._replace(step=jax.numpy.int32(2))
-        saved.save(2, state, saved_with(Window(), evaluated=True))
-        terms = dict.fromkeys(("bits_per_dim", "diffusion", "prior", "reconstruction"), 8.0)
-        writer.write(2, "train", terms)
+    untrained(workdir, fashion(folder))
     return workdir, folder
 
 

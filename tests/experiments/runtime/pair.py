@@ -4,7 +4,7 @@ python -m tests.experiments.runtime.pair PORT INDEX FOLDER
 
 Trains FOLDER/whole to its end, FOLDER/sharded likewise with FSDP, and FOLDER/stopped until process
 1 alone is signalled at step 7, then resumes that; writes what it read and reached to
-FOLDER/INDEX.json, and the lead the final states to FOLDER/*.npz.
+FOLDER/INDEX.json, and the lead the final states to FOLDER/*.npz. Then both look for neighbours.
 """
 
 import json
@@ -18,6 +18,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+import hubness
 from experiments.runtime import distributed, mesh
 from tests.experiments.runtime import toy
 
@@ -50,9 +51,24 @@ def main(port: str, index: str, folder: pathlib.Path) -> None:
         leaves = multihost_utils.process_allgather(jax.tree.leaves(state), tiled=True)
         if index == "0":
             np.savez(folder / f"{name}.npz", *leaves)
+    nearest(folder, index)
     facts = {"read": read, "reached": reached, "saved": saved, "devices": jax.device_count()}
     (folder / f"{index}.json").write_text(json.dumps(facts))
 
+
+def nearest(folder: pathlib.Path, index: str) -> None:
+    """Neighbours over the devices of both processes, points in a ring and queries shared out."""
+    over = mesh.make_mesh()
+    found = {
+        "ring": hubness.knn(POINTS, 10, mesh=over, ring=True),
+        "mp_gauss": hubness.reduced_knn(POINTS, 10, "mp_gauss", mesh=over),
+    }
+    whole = {n: multihost_utils.process_allgather(f.index, tiled=True) for n, f in found.items()}
+    if index == "0":
+        np.savez(folder / "nearest.npz", **whole)
+
+
+POINTS = np.random.default_rng(0).normal(size=(203, 12)).astype(np.float32)
 
 if __name__ == "__main__":
     try:

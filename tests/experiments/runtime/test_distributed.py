@@ -12,11 +12,13 @@ import jax
 import numpy as np
 import pytest
 
+import hubness
 from experiments.runtime import distributed
 from experiments.runtime.batches import batch_indices
 from experiments.runtime.errors import UserError
 from experiments.runtime.metrics import read_metrics
 from tests.experiments.runtime import toy
+from tests.experiments.runtime.pair import POINTS
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,13 @@ def test_a_signal_to_one_process_stops_and_saves_both_at_one_step(pair):
     # Asked at the poll after step 7, answered at the next.
     assert reached == [8, 8]
     assert [facts["saved"] for facts in pair[1]] == [[5, 8], [5, 8]]
+
+
+def test_neighbours_over_two_processes_are_those_of_one(pair):
+    found = np.load(pair[0] / "nearest.npz")
+    np.testing.assert_array_equal(found["ring"], hubness.knn(POINTS, 10).index)
+    want = np.asarray(hubness.reduced_knn(POINTS, 10, "mp_gauss").index)
+    assert (found["mp_gauss"] == want).mean() >= 0.9995
 
 
 @pytest.mark.parametrize(

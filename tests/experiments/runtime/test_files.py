@@ -140,3 +140,16 @@ def test_a_program_whose_output_is_closed_ends_well(tmp_path, how):
         ["bash", "-c", command], cwd=tmp_path, env=os.environ | {"PYTHONPATH": root}
     )
     assert done.returncode == 0 and (tmp_path / "kept").read_text() == "whole"
+
+
+@pytest.mark.parametrize(
+    "given, how",
+    [
+        ("gs://bucket/run", r"\(gcsfuse --implicit-dirs bucket /mnt/bucket\) .*=/mnt/bucket/run"),
+        ("s3:/bucket/a/b", r"\(mount-s3 bucket /mnt/bucket\) and give --workdir=/mnt/bucket/a/b"),
+        ("hdfs://host/run", r"on every host and give --workdir=/mnt/host/run"),
+    ],
+)
+def test_a_remote_folder_is_refused_with_how_to_mount_it(given, how):
+    with pytest.raises(UserError, match=f"remote folders are not supported; mount .*{how}"):
+        files.folder(given)

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from experiments.runtime import peers
+from experiments.runtime.checkpoint import Checkpointer
 
 
 class Store:
@@ -44,6 +45,7 @@ def wait_until(condition, seconds=10):
 
 def test_who_falls_silent_is_named_and_who_has_finished_is_not(ended):
     store = Store()
+    peers.note("in step 7")
     watches = [peers.Watch(store, index, 3) for index in range(3)]
     time.sleep(1)
     assert not ended
@@ -53,6 +55,7 @@ def test_who_falls_silent_is_named_and_who_has_finished_is_not(ended):
     watches[2]._end.set()  # without a word
     wait_until(lambda: ended)
     assert "process 2 has given no sign of life" in ended[0]
+    assert ended[0].endswith("it was last heard of in step 7")
     watches[0].close()
 
 
@@ -68,8 +71,10 @@ def test_a_store_that_does_not_answer_is_process_0(ended):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how, struck", [("SIGKILL", 1), ("SIGSTOP", 0), ("SIGSTOP", 1)])
-def test_a_lost_process_ends_the_other_in_a_stated_time(tmp_path, struck, how):
+@pytest.mark.parametrize("struck", [0, 1])
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
+@pytest.mark.parametrize("doing", ["training", "saving", "evaluation"])
+def test_a_lost_process_ends_the_other_in_a_stated_time(tmp_path, struck, how, doing):
     """Case C21: an abort of C++ after 59 seconds, or nothing ever."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -78,18 +83,21 @@ def test_a_lost_process_ends_the_other_in_a_stated_time(tmp_path, struck, how):
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     files = [(tmp_path / f"{index}.err").open("w") for index in range(2)]
     processes = [
-        subprocess.Popen([*command, str(i), str(tmp_path / "run")], stderr=file, env=environment)
+        subprocess.Popen([*command, str(i), str(tmp_path), doing], stderr=file, env=environment)
         for i, file in enumerate(files)
     ]
     try:
-        wait_until(lambda: (tmp_path / "run/checkpoints/20").exists(), 120)
+        wait_until((tmp_path / doing).exists, 300)
         processes[struck].send_signal(getattr(signal, how))
         begun = time.monotonic()
         code = processes[1 - struck].wait(timeout=60)
         said = (tmp_path / f"{1 - struck}.err").read_text()
         assert code == peers.LOST, said
-        assert f"error: process {struck} has given no sign of life for 4 seconds" in said
+        assert f"error: process {struck} " in said and "last heard of in " in said
+        # 4 seconds, and the time that a busy machine takes to look at the clock.
         assert time.monotonic() - begun < 30
+        saved = [p for p in (tmp_path / "run/checkpoints").iterdir() if p.name.isdigit()]
+        assert saved and all(Checkpointer(p.parent).is_intact(int(p.name)) for p in saved)
     finally:
         for process in processes:
             process.kill()

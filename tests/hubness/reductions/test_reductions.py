@@ -1,7 +1,9 @@
 """Every reduction against its paper's formula on full float64 matrices, and its invariances."""
 
+import jax
 import numpy as np
 import pytest
+from jax.sharding import AxisType
 
 from hubness import CSLS, REDUCTIONS, k_occurrence, reduced_knn
 from tests.hubness import oracles
@@ -102,6 +104,46 @@ def test_queries_that_are_the_points_give_the_self_search(x, method):
 def test_block_size_does_not_change_the_answer(x, method):
     whole, blocks = reduced_knn(x, K, method), reduced_knn(x, K, method, block_size=37)
     np.testing.assert_array_equal(np.asarray(whole.index), np.asarray(blocks.index))
+
+
+# One of each way that statistics are taken; the others differ in formulas alone.
+SHARDED = ["csls", "inverted_softmax", "mp_empiric", "mp_gauss", "snn"]
+SHARDED += [pytest.param(m, marks=pytest.mark.slow) for m in sorted(REDUCTIONS) if m not in SHARDED]
+
+
+@pytest.mark.parametrize("method", SHARDED)
+def test_over_eight_devices_it_is_that_of_one(x, method):
+    """203 rows do not divide by 8, so that the last device repeats some."""
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    one, many = (reduced_knn(x[37:], K, method, mesh=m) for m in (None, mesh))
+    # Sums over points round in the order that the compiler chooses for a device's share.
+    assert (np.asarray(one.index) == np.asarray(many.index)).mean() >= 0.9995
+    np.testing.assert_allclose(one.distance, many.distance, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "method, metric",
+    [
+        ("mp_gauss", "euclidean"),
+        ("csls", "cosine"),
+        *(pytest.param(m, "euclidean", marks=pytest.mark.slow) for m in ("nicdm", "mp_gamma")),
+        pytest.param("local_scaling", "cosine", marks=pytest.mark.slow),
+    ],
+)
+def test_with_points_in_a_ring_it_is_that_of_one_device(x, method, metric):
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    one = reduced_knn(x[37:], K, method, metric=metric)
+    many = reduced_knn(x[37:], K, method, metric=metric, mesh=mesh, ring=True)
+    assert (np.asarray(one.index) == np.asarray(many.index)).mean() >= 0.9995
+    np.testing.assert_allclose(one.distance, many.distance, rtol=1e-5, atol=1e-5)
+
+
+def test_a_ring_is_refused_where_points_are_taken_as_a_whole(x):
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    with pytest.raises(ValueError, match="one of csls, local_scaling, mp_gamma, mp_gauss, nicdm;"):
+        reduced_knn(x, K, "dsl", mesh=mesh, ring=True)
+    with pytest.raises(ValueError, match="ring=True needs a mesh"):
+        reduced_knn(x, K, "csls", ring=True)
 
 
 @pytest.mark.parametrize("method", sorted(REDUCTIONS))

@@ -102,16 +102,31 @@ def test_tiles_of_points_give_the_same_neighbours(x, monkeypatch):
     np.testing.assert_array_equal(np.asarray(tiled.index), np.asarray(knn(x[:211], K).index))
 
 
+@pytest.mark.parametrize("ring", [False, True], ids=["whole", "ring"])
 @pytest.mark.parametrize("own", [True, False])
-def test_sharded_over_eight_devices_equals_one(x, q, own):
+def test_sharded_over_eight_devices_equals_one(x, q, own, ring):
     """n = 240 − 37 = 203 rows and m = 50 queries do not divide by 8."""
     mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
     points = x[37:]
     queries = None if own else q
     one = knn(points, K, queries=queries)
-    many = knn(points, K, queries=queries, mesh=mesh)
+    many = knn(points, K, queries=queries, mesh=mesh, ring=ring)
     np.testing.assert_array_equal(np.asarray(one.index), np.asarray(many.index))
     np.testing.assert_array_equal(np.asarray(one.distance), np.asarray(many.distance))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_a_ring_finds_the_lowest_of_equal_points_and_repairs(metric):
+    """80 points eight times over: ties cross the devices, and the proof holds for no row."""
+    x = np.tile(np.random.default_rng(4).normal(size=(80, 24)), (8, 1)).astype(np.float32)
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    one, many = knn(x, K, metric=metric), knn(x, K, metric=metric, mesh=mesh, ring=True)
+    np.testing.assert_array_equal(np.asarray(one.index), np.asarray(many.index))
+
+
+def test_a_ring_needs_a_mesh(x):
+    with pytest.raises(ValueError, match="ring=True needs a mesh"):
+        knn(x, K, ring=True)
 
 
 def test_memory_is_blocks_not_pairs():

@@ -37,7 +37,7 @@ def test_the_bound_covers_the_rounding_of_products(metric):
     r = np.random.default_rng(0)
     x = (r.normal(size=(300, 48)) * 10 ** r.uniform(-2, 2, (300, 1)) + 3).astype(np.float32)
     space = pairwise.make_space(jnp.asarray(x), jnp.asarray(x), metric)
-    optimistic, limit = topk._optimistic(space)
+    optimistic, limit = topk.optimist(space)
     q = pairwise.query_operand(space, jnp.arange(300))
     points = pairwise.biased(pairwise.point_operand(space), optimistic.bias)
     score = pairwise.scores(q, points)

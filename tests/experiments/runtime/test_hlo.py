@@ -1,0 +1,82 @@
+"""What a program does, counted in its text. Oracles: a program whose figures are plain, and XLA."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from experiments.runtime.hlo import Program
+
+# A scan of 7 products as a TPU program has it: no trip count, slices inside fusions, VMEM as S(1).
+TEXT = """HloModule jit_f, is_scheduled=true
+
+%fused (p.0: f32[7,64,64], p.1: s32[]) -> f32[64,64] {
+  %p.0 = f32[7,64,64]{2,1,0:T(8,128)} parameter(0)
+  %p.1 = s32[]{:T(128)S(6)} parameter(1)
+  %c.0 = s32[]{:T(128)} constant(0)
+  %slice = f32[1,64,64]{2,1,0:T(8,128)} dynamic-slice(%p.0, %p.1, %c.0, %c.0)
+  ROOT %flat = f32[64,64]{1,0:T(8,128)} bitcast(%slice)
+}
+
+%product (q.0: f32[32,64], q.1: f32[7,64,64], q.2: s32[]) -> f32[32,64] {
+  %q.0 = f32[32,64]{1,0:T(8,128)S(1)} parameter(0)
+  %q.1 = f32[7,64,64]{2,1,0:T(8,128)} parameter(1)
+  %q.2 = s32[]{:T(128)S(6)} parameter(2)
+  %w = f32[64,64]{1,0:T(8,128)} fusion(%q.1, %q.2), kind=kLoop, calls=%fused
+  ROOT %conv = f32[32,64]{1,0:T(8,128)S(1)} convolution(%q.0, %w), dim_labels=bf_io->bf
+}
+
+%body (s.0: (s32[], f32[32,64], f32[7,64,64])) -> (s32[], f32[32,64], f32[7,64,64]) {
+  %s.0 = (s32[]{:T(128)}, f32[32,64]{1,0:T(8,128)S(1)}, /*index=2*/f32[7,64,64]{2,1,0}) parameter(0)
+  %i = s32[]{:T(128)} get-tuple-element(%s.0), index=0
+  %h = f32[32,64]{1,0:T(8,128)S(1)} get-tuple-element(%s.0), index=1
+  %ws = f32[7,64,64]{2,1,0:T(8,128)} get-tuple-element(%s.0), index=2
+  %next = f32[32,64]{1,0:T(8,128)S(1)} fusion(%h, %ws, %i), kind=kOutput, calls=%product
+  %sum = f32[32,64]{1,0:T(8,128)S(1)} all-reduce(%next), channel_id=1, to_apply=%add
+  ROOT %t = (s32[], f32[32,64]{1,0}, f32[7,64,64]{2,1,0}) tuple(%i, %sum, %ws)
+}
+
+%until (u.0: (s32[], f32[32,64], f32[7,64,64])) -> pred[] {
+  %end = s32[]{:T(128)} constant(7)
+  %u.0 = (s32[]{:T(128)}, f32[32,64]{1,0}, f32[7,64,64]{2,1,0}) parameter(0)
+  %j = s32[]{:T(128)} get-tuple-element(%u.0), index=0
+  ROOT %lt = pred[]{:T(512)} compare(%j, %end), direction=LT
+}
+
+ENTRY %main (a.0: f32[7,64,64], a.1: f32[32,64]) -> f32[32,64] {
+  %a.0 = f32[7,64,64]{2,1,0:T(8,128)} parameter(0)
+  %a.1 = f32[32,64]{1,0:T(8,128)} parameter(1)
+  %zero = s32[]{:T(128)} constant(0)
+  %near = f32[32,64]{1,0:T(8,128)S(1)} copy(%a.1)
+  %start = (s32[], f32[32,64]{1,0:T(8,128)S(1)}, f32[7,64,64]{2,1,0}) tuple(%zero, %near, %a.0)
+  %loop = (s32[], f32[32,64]{1,0}, f32[7,64,64]{2,1,0}) while(%start), condition=%until, body=%body
+  %found = f32[32,64]{1,0:T(8,128)S(1)} get-tuple-element(%loop), index=1
+  ROOT %out = f32[32,64]{1,0:T(8,128)} copy(%found)
+}
+"""
+
+
+def test_a_loop_counts_as_often_as_it_turns_and_a_slice_for_what_it_holds():
+    work = Program(TEXT).work()
+    assert work.loops and work.calls == 7
+    assert work.flops == 7 * 2 * 32 * 64 * 64
+    assert work.moved == {"all-reduce": 7 * 4 * 32 * 64}
+    # Weights once in all, slice by slice; the rows once in and once out; the compare reads indices.
+    plain = 4 * (7 * 64 * 64 + 2 * 32 * 64)
+    assert plain <= work.read <= plain + 7 * 32
+
+
+def test_a_loop_of_unknown_length_is_said():
+    assert not Program(TEXT.replace("constant(7)", "parameter(7)")).work().loops
+
+
+def test_products_are_those_that_xla_counts():
+    """On the program of a CPU, which has no loop here."""
+
+    def f(x, w, k):
+        image = jax.lax.conv(x.reshape(2, 4, 8, 8), k, (1, 1), "SAME")
+        return (x @ w).sum() + image.sum()
+
+    shapes = ((2, 256), jnp.float32), ((256, 32), jnp.float32), ((3, 4, 3, 3), jnp.float32)
+    compiled = jax.jit(f).lower(*(jax.ShapeDtypeStruct(*s) for s in shapes)).compile()
+    products = 2 * 2 * 256 * 32 + 2 * (2 * 3 * 8 * 8) * (4 * 3 * 3)
+    assert Program(compiled.as_text()).work().flops == pytest.approx(products)
