@@ -103,7 +103,9 @@ def _most_shared(
     """The k points of greatest weight of shared neighbours; O(m n s) look-ups, no n × n array."""
 
     def run(queries, points, first):
-        return _share_most(*queries, *points, k, metric, exclude_self, block_size, first)
+        (q, of_queries), (x, of_points, weight) = queries, points
+        given = q, of_queries, x, of_points, weight
+        return _share_most(*given, k, metric, exclude_self, block_size, first)
 
     return shards.over_queries(run, mesh, (q, of_queries), (x, of_points, weight))
 

@@ -66,7 +66,7 @@ def moments(index: Given, n: int, *, population: int | None = None, level: float
     counts = np.bincount(index.reshape(-1), minlength=n).astype(float)
     factorial = np.array([np.sum(counts * (counts - 1)), _third(counts)])
     mean = k * total / n
-    variance, skew = _of(factorial, m, total, n, mean)
+    variance, skew = map(float, _of(factorial, m, total, n, mean))
     error = _jackknife(index, counts, factorial, total, n, mean)
     low, high = _interval(skew, error, level)
     return Moments(mean, variance, skew, error, low, high, level, 1 / np.sqrt(mean))

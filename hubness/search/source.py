@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -77,7 +76,7 @@ def survey(source: checked.Given, metric: str, rows: int | None = None) -> Point
     """
     shape = getattr(source, "shape", None)
     whole = isinstance(shape, tuple) and len(shape) == 2 and min(shape) > 0
-    if not whole or not hasattr(source, "dtype"):
+    if shape is None or not whole or not hasattr(source, "dtype"):
         raise ValueError(
             f"the source of points is a {type(source).__name__} of shape {shape}; accepted is what "
             "has a shape (rows, width), a dtype and slices of rows, such as "
@@ -100,8 +99,9 @@ def _whole(metric: str, mean: np.ndarray, square: float, most: float) -> Whole:
         mean = np.zeros_like(mean)
     square, most = (1.0, 1.0) if metric == "cosine" else (square - float(mean @ mean), most)
     # Products round, so the largest is not to be below what float32 makes of it.
-    extent = Extent(max(square, 0) / 2, most / 2 * (1 + 1e-5))
-    return jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), Whole(mean, extent))
+    single = lambda a: jnp.asarray(a, jnp.float32)
+    extent = Extent(single(max(square, 0) / 2), single(most / 2 * (1 + 1e-5)))
+    return Whole(single(mean), extent)
 
 
 def _read(source: Source, start: int, stop: int) -> np.ndarray:
