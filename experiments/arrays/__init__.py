@@ -7,10 +7,18 @@ format allows it, and every declared shape is checked against the size of the fi
 from experiments.arrays.formats import SUFFIXES, stored
 from experiments.arrays.lazy import UNNAMED, Stored
 from experiments.arrays.numbers import as_numbers, row_blocks
-from experiments.arrays.references import load, load_one, read_labels, read_matrix, split_reference
+from experiments.arrays.references import (
+    NOT_COORDINATES,
+    load,
+    load_one,
+    read_labels,
+    read_matrix,
+    split_reference,
+)
 from experiments.arrays.trees import flatten, load_like, save
 
 __all__ = [
+    "NOT_COORDINATES",
     "SUFFIXES",
     "UNNAMED",
     "Stored",

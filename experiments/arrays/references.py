@@ -13,7 +13,7 @@ from experiments.arrays.numbers import as_numbers, row_blocks
 from experiments.runtime.errors import UserError, nearest
 
 # Columns of these names are no coordinates of a point.
-_NOT_COORDINATES = ("class", "id", "index", "label", "labels", "target", "y")
+NOT_COORDINATES = ("class", "id", "index", "label", "labels", "target", "y")
 _REFERENCE = re.compile(
     rf"(?P<path>.+?({'|'.join(map(re.escape, SUFFIXES))}))(:(?P<name>.*))?", re.I | re.S
 )
@@ -99,7 +99,7 @@ def _coordinates(
     kept = [i for i, c in enumerate(columns) if (of, name) != (path, c)]
     for i in kept:
         # Beside an x, y is a coordinate.
-        if columns[i].lower() in _NOT_COORDINATES and ("x" not in columns or columns[i] != "y"):
+        if columns[i].lower() in NOT_COORDINATES and ("x" not in columns or columns[i] != "y"):
             raise UserError(
                 f"{path}: column {columns[i]!r} holds no coordinates; give labels as "
                 f"--labels={path}:{columns[i]}, which leaves them out, or remove the column"

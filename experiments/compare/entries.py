@@ -11,6 +11,9 @@ from jaxtyping import Float
 from experiments import arrays
 from experiments.runtime.errors import UserError, nearest
 
+# What names the inputs of a file: an array, a column, or the words of word2vec.
+IDS = ("ids", "words")
+
 
 class Entry(NamedTuple):
     """Embeddings f of the inputs; of a model also unembeddings g and perhaps a bias b.
@@ -120,11 +123,13 @@ def _labels(paths: Iterable[str]) -> dict[str, str]:
 def _read(path: str, name: str, label: str, stacked: bool) -> list[Entry]:
     held = arrays.stored(path)
     get = lambda key: arrays.load_one(f"{path}:{key}")
-    ids = get("ids") if "ids" in held and held["ids"].shape != () else None
+    ids = next((get(n) for n in IDS if n in held and held[n].shape != ()), None)
     if name == "*":
         wanted = [key for key in sorted(held) if len(held[key].shape or ()) >= 2]
         if not wanted:
             raise UserError(f"{path} holds no array of two axes or more, but {', '.join(held)}")
+    elif not name and "f" not in held and held.get(arrays.UNNAMED):
+        return _seeds(label, {"f": _coordinates(path, held[arrays.UNNAMED])}, ids, stacked)
     elif name or (len(held) == 1 and "f" not in held):
         wanted = [name or next(iter(held))]
     else:
@@ -136,6 +141,20 @@ def _read(path: str, name: str, label: str, stacked: bool) -> list[Entry]:
         one = label if len(held) == 1 and not name else f"{label}:{key}"
         found += _seeds(one, {"f": get(key)}, ids, stacked)
     return found
+
+
+def _coordinates(path: str, entry: arrays.Stored) -> np.ndarray:
+    """The only array of a file, or a table's numeric columns without its ids."""
+    array = arrays.load_one(f"{path}:{arrays.UNNAMED}")
+    if not entry.columns:
+        return array
+    other = [c for c in entry.columns if c not in IDS and c.lower() in arrays.NOT_COORDINATES]
+    if other and "x" not in entry.columns:
+        raise UserError(
+            f"{path}: column {other[0]!r} holds no coordinates; remove it (a column ids names the "
+            "inputs)"
+        )
+    return array[:, [i for i, c in enumerate(entry.columns) if c not in IDS]]
 
 
 def _model(

@@ -13,9 +13,12 @@ Row = Mapping[str, Any]
 LITTLE = 0.05
 STRONG = 0.2
 SURE = 0.01  # McNemar p, divided by the number of methods tried
+IMPORT = "from repgeo import hubness"
 SPACES = {
-    "centre": "features.unit_rows(features.centre(x))",
-    "f-norm-inductive": "features.rank_normal_apply(features.rank_normal_fit(x), x)",
+    "centre": "hubness.features.unit_rows(hubness.features.centre(x))",
+    "f-norm-inductive": (
+        "hubness.features.rank_normal_apply(hubness.features.rank_normal_fit(x), x)"
+    ),
 }
 
 
@@ -32,7 +35,8 @@ def meaning(found: Row) -> list[str]:
         out.append(_cost(found))
     out.append(_advice(found))
     if name != "none":
-        out.append(f"In code: `{code(name, found['metric'])}`.")
+        call = code(name, found["metric"])
+        out.append(f"In code, x being your rows: `{IMPORT}`, then `{call}`.")
     out += [f"`{left}` was left out: {why}" for left, why in found["left_out"].items()]
     return out
 

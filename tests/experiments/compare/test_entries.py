@@ -42,6 +42,27 @@ def test_pairs_of_npy_files_and_bfloat16(tmp_path):
     assert half.g.dtype == np.float32
 
 
+def test_tables_and_word_vectors_are_entries_matched_by_their_ids(tmp_path):
+    """`compare x.npy moved.csv` was refused: a table also holds each of its columns."""
+    order = np.arange(20)[::-1]
+    np.savetxt(tmp_path / "bare.csv", F, delimiter=",", fmt="%.9g")
+    rows = [f"{i},{','.join(f'{v:.9g}' for v in F[i])}" for i in order]
+    (tmp_path / "named.csv").write_text("\n".join(["ids,a,b,c", *rows]))
+    words = [f"{i} {' '.join(f'{v:.9g}' for v in F[i])}" for i in range(20)]
+    (tmp_path / "words.vec").write_text("\n".join(["20 3", *words]))
+    bare, named, by_word = read_entries(
+        [f"{tmp_path}/{n}" for n in ("bare.csv", "named.csv", "words.vec")]
+    )
+    assert [e.name for e in (bare, named, by_word)] == ["bare", "named", "words"]
+    np.testing.assert_allclose(bare.f, F, rtol=1e-8)
+    np.testing.assert_allclose(named.f, F[order], rtol=1e-8)
+    np.testing.assert_array_equal(named.ids, order)
+    assert list(by_word.ids) == [str(i) for i in range(20)]
+    (tmp_path / "classes.csv").write_text("label,a,b\n0,1.5,2\n1,2.5,3\n")
+    with pytest.raises(UserError, match="column 'label' holds no coordinates; remove it"):
+        read_entries([f"{tmp_path}/classes.csv"])
+
+
 def test_all_of_a_file_leaves_vectors_out(tmp_path):
     save(tmp_path / "x.npz", {"a": F, "b": F.reshape(20, 3, 1), "labels": np.arange(20)})
     assert names(tmp_path, "x.npz:*") == ["x:a", "x:b"]
