@@ -28,7 +28,7 @@ def run_in(config, folder):
 
 
 def judge(embeddings, labels, metric, folder=None):
-    config = {"embeddings": embeddings, "labels": labels, "metric": metric, "max_points": 20_000}
+    config = {"embeddings": embeddings, "labels": labels, "metric": metric, "max_queries": 20_000}
     request = study.Request(folder)
     return study.run(hubspaces.JUDGEMENT, config, request, say=print)
 
