@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= work/digits
 
-.PHONY: train test lint lock report clean
+.PHONY: train test quick compat lint lock report docs clean
 
 train: .venv/ready
 	$(BIN)/python -m experiments.diffenc.suite --workdir=$(RUN) \
@@ -11,6 +11,20 @@ train: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest
+
+# What a change touches, nearest tests first, for two minutes.
+quick: .venv/ready
+	TEST_SECONDS=100 $(BIN)/python -m pytest --dist load -rs $$($(BIN)/python tests/quick.py)
+
+# The quick tests on the newest Python and the newest releases of everything that can be had here.
+NEWEST := $(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.1[3-9]*/bin/python)))
+COMPAT := .venv-compat/bin/python
+compat:
+	$(or $(NEWEST),python3) -m venv .venv-compat
+	$(COMPAT) -m pip install --quiet --upgrade --editable '.[dev]'
+	$(COMPAT) -c 'import sys, jax; print("Python", sys.version.split()[0], "jax", jax.__version__)'
+	JAX_COMPILATION_CACHE_DIR=.venv-compat/cache $(COMPAT) -m pytest tests/repgeo tests/similarity \
+		tests/hubness tests/distill tests/diffenc tests/experiments/runtime
 
 lint: .venv/ready
 	$(BIN)/ruff check
@@ -23,6 +37,10 @@ lock:
 
 report: .venv/ready
 	$(BIN)/python -m experiments.report
+
+# The site, into work/site: nothing is fetched, and a broken link is an error.
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'

@@ -6,12 +6,12 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from diffenc import volatility
 from diffenc.networks.blocks import Settings
 from diffenc.networks.mlp import ScoreMLP
 from diffenc.networks.unet import ScoreUNet
 from diffenc.presets import Options
-from diffenc.process import Counterterm
+from diffenc.process import COUNTERTERMS
+from diffenc.volatility import VOLATILITIES, Form, Volatility
 
 
 def settings(options: Options) -> Settings:
@@ -45,40 +45,27 @@ def score_network(options: Options, shape: tuple[int, ...]) -> nn.Module:
     )
 
 
-COUNTERTERM_WAVES = 8  # cosines in γ of the learned counterterm
-
-
 def init_form(options: Options, key: Key[Array, ""]) -> dict[str, Any]:
     """Parameters of what is learned of the loss's form: at first it is the published one."""
-    params: dict[str, Any] = {}
-    if options.counterterm == "learned":
-        params["counterterm"] = jnp.zeros((COUNTERTERM_WAVES,))
-    if options.volatility == "learned":
-        params["volatility"] = jnp.zeros((volatility.WAVES,))
-    elif options.volatility == "network":
-        params["volatility"] = volatility.init_network(key)
+    forms = _forms(options).items()
+    params: dict[str, Any] = {name: form.init(key) for name, form in forms if form.init}
     if options.step_variance == "learned" and options.depth is not None:
         params["log_ratio"] = jnp.zeros((options.depth,))
     return params
 
 
-def counterterm_of(options: Options, params: dict[str, Any]) -> Counterterm:
-    """The multiplier of σ² x̂: a number, or learned as 1 plus a cosine series in γ."""
-    if options.counterterm != "learned":
-        return float(options.counterterm == "on")
-    weights, ends = params["counterterm"], _ends(options)
-    return lambda gamma: 1.0 + volatility.cosine_series(weights, gamma, *ends)
+def form(options: Options, params: dict[str, Any]) -> dict[str, Volatility]:
+    """The counterterm and the volatility of these parameters."""
+    ends = _ends(options)
+    return {name: form.of(params.get(name), *ends) for name, form in _forms(options).items()}
 
 
-def volatility_of(options: Options, params: dict[str, Any]) -> volatility.Volatility:
-    """u of the model: 1, or learned as a series or as a network of γ."""
-    match options.volatility:
-        case "published":
-            return volatility.PUBLISHED
-        case "learned":
-            return volatility.series(params["volatility"], *_ends(options))
-        case "network":
-            return volatility.network(params["volatility"], *_ends(options))
+def _forms(options: Options) -> dict[str, Form]:
+    assert options.counterterm is not None  # `presets.resolve` has filled it in
+    return {
+        "counterterm": COUNTERTERMS[options.counterterm],
+        "volatility": VOLATILITIES[options.volatility],
+    }
 
 
 def _ends(options: Options) -> tuple[float, float]:

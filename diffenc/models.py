@@ -267,9 +267,8 @@ class Diffusion:
             encoder=self._encoder(params, k_encoder),
             denoiser=denoiser,
             prediction=self.prediction,
-            counterterm=components.counterterm_of(self.options, params),
-            volatility=components.volatility_of(self.options, params),
             conditioning=classes,
+            **components.form(self.options, params),
         )
 
     def _encoder(self, params: Params, key: Key[Array, ""] | None) -> Encoder:

@@ -10,14 +10,14 @@ import jax
 
 from diffenc.encoder import ENCODERS, MLP, Fixed, Identity, MultiRes, NonTrainable, Trainable, UNet
 from diffenc.prediction import EPS, PREDICTIONS, Prediction, V
+from diffenc.process import COUNTERTERMS
 from diffenc.schedules import SCHEDULES, Interior, Monotone, Schedule
+from diffenc.volatility import VOLATILITIES
 
 # Half a grey level's bin in standard deviations of the decoder's noise, at the published end point
 # γ_min = −13.3 for 256 levels.
 HALF_BIN_IN_STDS = 3.0187
 
-CountertermWord = Literal["off", "on", "learned"]
-VolatilityWord = Literal["published", "learned", "network"]
 StepVariance = Literal["posterior", "learned"]
 DtypeWord = Literal["float32", "bfloat16"]
 
@@ -39,8 +39,8 @@ class Options:
     interior: Interior = "variance"  # what the monotone schedule's minimises
     parametrisation: str | Prediction = V
     encoder: str | Fixed | Trainable = Identity()
-    counterterm: CountertermWord | None = None  # on exactly with an encoder
-    volatility: VolatilityWord = "published"  # diffenc.volatility
+    counterterm: str | None = None  # of diffenc.process.COUNTERTERMS; on exactly with an encoder
+    volatility: str = "published"  # of diffenc.volatility.VOLATILITIES
     depth: int | None = None  # T of the bound and of the sampler; None: continuous time
     step_variance: StepVariance = "posterior"  # of the generative steps at depth
     num_classes: int | None = None  # None: unconditional
@@ -219,17 +219,16 @@ def _check_words(options: Options) -> None:
     objects = {"schedule": SCHEDULES, "parametrisation": PREDICTIONS, "encoder": ENCODERS}
     words = {
         "interior": Interior,
-        "counterterm": CountertermWord,
-        "volatility": VolatilityWord,
         "step_variance": StepVariance,
         "dtype": DtypeWord,
         "group_channels": Literal[1, 2],
     }
     accepted = {f: tuple(names) for f, names in objects.items() if _is_word(options, f)}
     accepted |= {field: get_args(word) for field, word in words.items()}
+    accepted |= {"counterterm": (*COUNTERTERMS, None), "volatility": tuple(VOLATILITIES)}
     for field, choices in accepted.items():
         given = getattr(options, field)
-        if given not in choices and not (field == "counterterm" and given is None):
+        if given not in choices:
             listed = ", ".join(map(repr, choices))
             raise ValueError(f"{field}={given!r} is not one of {listed}")
 

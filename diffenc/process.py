@@ -5,7 +5,7 @@
     Process(residual_encoder(y), denoiser, counterterm=1.0)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -14,12 +14,27 @@ from jaxtyping import Array, Float
 from diffenc.encoder import Encoder
 from diffenc.noising import per_example
 from diffenc.prediction import Prediction, V
-from diffenc.volatility import PUBLISHED, Volatility
+from diffenc.volatility import PUBLISHED, Form, Volatility, cosine_series, init_series
 
 # (z, γ [b]) -> the network's output for z, an array like z.
 Denoiser = Callable[[Array, Array], Array]
 # The multiplier of the counterterm σ² x̂: 0 is VDM, 1 is DiffEnc, or a function of γ.
 Counterterm = float | Callable[[Array], Array]
+
+
+def learned_counterterm(
+    weights: Float[Array, " waves"], low: float, high: float
+) -> Callable[[Array], Array]:
+    """1 plus a cosine series in γ: DiffEnc where all weights are 0."""
+    return lambda gamma: 1.0 + cosine_series(weights, gamma, low, high)
+
+
+COUNTERTERMS: Mapping[str, Form] = {
+    "off": Form(lambda *_: 0.0),
+    "on": Form(lambda *_: 1.0),
+    "learned": Form(learned_counterterm, init_series),
+}
+"""The short names of `diffenc.build`."""
 
 
 class Process(NamedTuple):

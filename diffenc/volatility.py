@@ -14,7 +14,9 @@ https://arxiv.org/abs/2404.12940. The closed form of u* is ours, as far as we kn
 in docs/equations.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +26,7 @@ from jaxtyping import Array, Float, Key
 Volatility = float | Callable[[Array], Array]
 PUBLISHED = 1.0
 
-WAVES = 8  # cosines in γ of a learned series
+WAVES = 8  # cosines in γ of a learned series, also of a learned counterterm
 HIDDEN = 32  # units of the network's layer
 _AT_ONE = 0.5413248546129181  # softplus⁻¹(1) = ln(e − 1)
 
@@ -82,3 +84,29 @@ def network(params: dict[str, Array], low: float, high: float) -> Volatility:
 def interpolated(levels: Float[Array, " n"], values: Float[Array, " n"]) -> Volatility:
     """u through `values` > 0 at increasing `levels`, ln u linear between them, constant beyond."""
     return lambda gamma: jnp.exp(jnp.interp(gamma, levels, jnp.log(values)))
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a model has a function of γ that its bound leaves free, as the volatility.
+
+    `of` makes the function of its parameters and of the model's γ_min and γ_max; `init` makes the
+    parameters from a key, and is None where nothing is learned.
+    """
+
+    of: Callable[[Any, float, float], float | Callable[[Array], Array]]
+    init: Callable[[Key[Array, ""]], Any] | None = None
+
+
+def init_series(key: Key[Array, ""]) -> Float[Array, " waves"]:
+    """Weights of a cosine series that is 0 at every level."""
+    del key
+    return jnp.zeros((WAVES,))
+
+
+VOLATILITIES: Mapping[str, Form] = {
+    "published": Form(lambda *_: PUBLISHED),
+    "learned": Form(series, init_series),
+    "network": Form(network, init_network),
+}
+"""The short names of `diffenc.build`."""

@@ -1,11 +1,11 @@
 """Agreement of two models in the order of their labels, for ONE input; vmap for a batch."""
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Real
 
 import similarity
 from repgeo import inputs
+from similarity.ranks import ordered
 
 
 def pairwise_agreement(
@@ -44,7 +44,7 @@ def spearman_rho(
     Raises:
         ValueError: not two vectors of one length k >= 2.
     """
-    return similarity.spearman(*map(_ordered, _pair("spearman_rho", student, teacher)))
+    return similarity.spearman(*_pair("spearman_rho", student, teacher))
 
 
 def ndcg(student: Real[ArrayLike, " k"], teacher: Real[ArrayLike, " k"]) -> Float[Array, ""]:
@@ -61,7 +61,7 @@ def ndcg(student: Real[ArrayLike, " k"], teacher: Real[ArrayLike, " k"]) -> Floa
     gain = inputs.single("teacher", teacher, scale=True)
     if inputs.surely(lambda gain: (gain < 0).any(), gain):
         raise ValueError("ndcg: the teacher's values must not be negative; pass probabilities.")
-    of_student, of_teacher = (_mean_discount(_ordered(x)) for x in (student, teacher))
+    of_student, of_teacher = (_mean_discount(ordered(x)) for x in (student, teacher))
     return (gain * of_student).sum() / (gain * of_teacher).sum()
 
 
@@ -82,15 +82,8 @@ def _positions(values: Float[Array, " k"]) -> tuple[Int[Array, " k"], Int[Array,
 def _pair_signs(
     name: str, student: object, teacher: object
 ) -> tuple[Float[Array, "k k"], Float[Array, "k k"]]:
-    s, t = (_ordered(x) for x in _pair(name, student, teacher))
+    s, t = (ordered(x) for x in _pair(name, student, teacher))
     return jnp.sign(s[:, None] - s[None, :]), jnp.sign(t[:, None] - t[None, :])
-
-
-def _ordered(x: inputs.Checked) -> Float[Array, " k"]:
-    """Values of the same order: of values on the host their ranks, which float32 tells apart."""
-    if isinstance(x, np.ndarray):
-        x = np.unique(x, return_inverse=True)[1].astype(np.float32)
-    return jnp.asarray(x)
 
 
 def _pair(name: str, student: object, teacher: object) -> tuple[inputs.Checked, inputs.Checked]:

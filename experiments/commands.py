@@ -1,7 +1,7 @@
 """All commands, one line each; those that are studies are held to every promise of a run."""
 
 import importlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from experiments.runtime.study import Study
 
@@ -17,7 +17,7 @@ class Command(NamedTuple):
     line: str
     study: str = ""
 
-    def load(self) -> Study:
+    def load(self) -> Study[Any, Any]:
         """The study itself."""
         module, name = self.study.split(":")
         return getattr(importlib.import_module(f"experiments.{module}"), name)

@@ -24,10 +24,12 @@ from experiments.hubness import tables as hubness
 from experiments.label_cosine import tables as label_cosine
 from experiments.prediction_hubs import tables as prediction_hubs
 from experiments.reporting.markdown import Table, block
-from experiments.reporting.record import Record, read, to_json
+from experiments.reporting.record import Record
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.files import as_json
 from experiments.runtime.metrics import read_metrics
+from experiments.runtime.records import read
 from experiments.sbert import tables as sbert
 from experiments.verify_text.tables import verification_table
 
@@ -101,19 +103,17 @@ def pages() -> list[pathlib.Path]:
 
 def write_page(workdir: pathlib.Path) -> pathlib.Path:
     """DIR/report.html of one diffusion run, its training curves drawn anew; returns its path."""
-    config = load_config(workdir).to_dict()
-    if "name" not in config.get("model", {}):
-        raise UserError(f"{workdir} is no diffusion run; its own command writes its page")
+    model = load_config(workdir).model
     history, drawn = read_metrics(workdir / "metrics.jsonl"), {}
     if history:
-        drawn["training"] = figures.training_curves({config["model"]["name"]: history})
+        drawn["training"] = figures.training_curves({model.name: history})
     return page.add_figures(drawn, workdir)
 
 
 def print_record(workdir: pathlib.Path) -> None:
     """The record in DIR as JSON; of a diffusion run, all that was measured of it."""
     is_run = "name" in read(workdir / "config.json").get("model", {})
-    print(to_json(page.read(workdir) if is_run else read(workdir)), end="")
+    print(as_json(page.read(workdir) if is_run else read(workdir)), end="")
 
 
 def main(check: bool, json: bool) -> int:

@@ -18,6 +18,11 @@ __all__ = ["LIBRARIES", "__version__", *LIBRARIES]  # pyright: ignore[reportUnsu
 def __getattr__(name: str) -> ModuleType:
     if name not in LIBRARIES:
         raise AttributeError(f"module 'repgeo' has no attribute {name!r}; it has {LIBRARIES}")
+    return ours(name)
+
+
+def ours(name: str) -> ModuleType:
+    """Our package `name`. Raises ImportError where Python finds another of that name first."""
     ours = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), name)
     spec = importlib.util.find_spec(name)
     found = spec.origin if spec else None

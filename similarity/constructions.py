@@ -167,7 +167,7 @@ def spiral(
     return points.reshape(-1, 2), jnp.repeat(labels, per_arm)
 
 
-# Paper C, https://arxiv.org/abs/2603.29488.
+# The paper on cosines between label representations, https://arxiv.org/abs/2603.29488.
 
 
 def centred_cosines() -> Float[np.ndarray, "5 2"]:

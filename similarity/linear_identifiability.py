@@ -101,9 +101,10 @@ def d_rep_symmetric(
     Both directions use the same label sets when the dimensions are equal. Not a metric.
     """
     options = {"label_sets": label_sets, "key": key, "num_sets": num_sets, "min_ratio": min_ratio}
+    f, g, f2, g2 = checks.pair(f, g, f2, g2)
     forward = d_rep(f, g, f2, g2, **options)
     # One after the other under jit too: see `_per_set`.
-    f2, g2 = (jnp.where(forward.d_sq < 0, jnp.nan, jnp.asarray(x)) for x in (f2, g2))
+    f2, g2 = (jnp.where(forward.d_sq < 0, jnp.nan, x) for x in (f2, g2))
     backward = d_rep(f2, g2, f, g, **options)
     return SymmetricRepDistance(0.5 * (forward.d_sq + backward.d_sq), forward, backward)
 

@@ -1,7 +1,10 @@
 """Ranks that ties share, and Spearman's correlation: the one that this library has."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Real
+
+from repgeo import inputs
 
 
 def average_ranks(values: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -19,6 +22,20 @@ def correlation(a: Float[Array, " n"], b: Float[Array, " n"]) -> Float[Array, ""
     return jnp.clip(jnp.vdot(a, b) / (jnp.linalg.norm(a) * jnp.linalg.norm(b)), -1, 1)
 
 
-def spearman(a: Float[Array, " n"], b: Float[Array, " n"]) -> Float[Array, ""]:
-    """Spearman's ρ, the correlation of average ranks, in [-1, 1]; NaN where a side is constant."""
-    return correlation(average_ranks(a), average_ranks(b))
+def spearman(a: Real[ArrayLike, " n"], b: Real[ArrayLike, " n"]) -> Float[Array, ""]:
+    """Spearman's ρ, the correlation of average ranks, in [-1, 1]; NaN where a side is constant.
+
+    Raises:
+        ValueError: not two vectors of one length of finite real numbers.
+    """
+    a, b = inputs.array("a", a, 1), inputs.array("b", b, 1)
+    if a.shape != b.shape:
+        raise ValueError(f"a has shape {a.shape} and b {b.shape}; accepted are equal lengths")
+    return correlation(*(average_ranks(ordered(x)) for x in (a, b)))
+
+
+def ordered(x: inputs.Checked) -> Float[Array, " n"]:
+    """What has the order and the ties of x, also where float32 would lose them."""
+    if isinstance(x, np.ndarray):
+        x = np.unique(x, return_inverse=True)[1].reshape(x.shape).astype(np.float32)
+    return jnp.asarray(x)

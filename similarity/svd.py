@@ -103,8 +103,8 @@ def d_svd_labels(
 
 @jax.jit
 def _d_svd(z: Array, w: Array) -> Array:
-    sides = (inputs.scaled(centred(inputs.scaled(x, axis=0)[0]), axis=0)[0] for x in (z, w))
-    return _of_centred(*condensed(*sides))
+    few = condensed(*(centred(inputs.scaled(x, axis=0)[0]) for x in (z, w)))
+    return _of_centred(*(inputs.scaled(x, axis=0)[0] for x in few))
 
 
 def _of_centred(z: Array, w: Array) -> Array:

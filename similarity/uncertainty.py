@@ -141,10 +141,16 @@ def calibrated(
 
     Raises:
         ValueError: an unknown name, a measure that is not one of two representations, a function
-            without `closest`, num < 2, level outside (0, 1), or layers over different inputs.
+            without `closest`, fewer draws than any significance at `level` takes (19 at 5 %),
+            level outside (0, 1), or layers over different inputs.
     """
     function, closest = _resolve(measure, closest)
     _check_draws(num, level)
+    if level * (1 + num) < 1:
+        raise ValueError(
+            f"num={num} draws give no p-value below 1/{1 + num}, so nothing is significant at "
+            f"level={level}; accepted is num >= {math.ceil(1 / level) - 1}"
+        )
     layers, layers2 = ([*x] if isinstance(x, list | tuple) else [x] for x in (f, f2))
     rows = _same_rows((*layers, *layers2), warn=False)
     first, second = rows[: len(layers)], rows[len(layers) :]

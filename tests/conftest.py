@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import time
 
 # Before JAX starts. Worker processes and the programs that tests launch inherit all of it.
 ROOT = pathlib.Path(__file__).parents[1]
@@ -20,9 +21,23 @@ import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
+from tests import compilations  # noqa: E402
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Every shape annotation is checked while testing, and costs nothing in production.
 install_import_hook(["repgeo", "diffenc", "similarity", "hubness", "distill"], "beartype.beartype")
+
+
+BEGAN, SECONDS = time.monotonic(), float(os.environ.get("TEST_SECONDS", "inf"))
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(compilations)
+
+
+def pytest_runtest_setup(item):
+    if time.monotonic() - BEGAN > SECONDS:
+        pytest.skip(f"not begun within {SECONDS:.0f} s: `make test` runs it")
 
 
 @pytest.fixture

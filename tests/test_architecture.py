@@ -1,6 +1,7 @@
 """The house rules that can be checked: imports, sizes, hosts, and pages that match their runs."""
 
 import ast
+import graphlib
 import pathlib
 import re
 import subprocess
@@ -57,6 +58,27 @@ def test_libraries_have_no_effects(library):
 def test_runtime_knows_no_paper():
     for path in sources("experiments/runtime"):
         assert not imported(path) & set(LIBRARIES), path
+
+
+def test_no_room_of_experiments_imports_itself_by_way_of_another():
+    arrows: dict[str, set[str]] = {}
+    for path in sources("experiments"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("experiments"):
+                for alias in node.names:
+                    there = room(ROOT.joinpath(*str(node.module).split("."), alias.name))
+                    arrows.setdefault(room(path), set()).add(there)
+    graph = {here: sorted(there - {here}) for here, there in arrows.items()}
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+def room(path: pathlib.Path) -> str:
+    """The folder below experiments that a module or a name in it lies in; else the module."""
+    top = ROOT / "experiments"
+    folders = [p for p in (path, *path.parents) if p.is_dir() and p.is_relative_to(top)]
+    return str(
+        folders[0] if folders[0] != top else top / path.relative_to(top).with_suffix("").parts[0]
+    )
 
 
 def test_core_imports_pull_in_no_heavy_package():

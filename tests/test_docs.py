@@ -15,7 +15,7 @@ import similarity
 from experiments.diffenc import cost
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 NAME = re.compile(r"`((?:diffenc|similarity|hubness|distill|experiments)(?:\.\w+)+)(?:\(|`)")
 PATH = re.compile(r"`((?:docs|tests|results|benchmarks|experiments)/[\w/.]+)`")
 
@@ -40,6 +40,18 @@ def test_every_name_and_file_of_a_page_exists(page):
     for name in NAME.findall(text):
         resolve(name)
     assert [path for path in PATH.findall(text) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("library", ["diffenc", "distill", "hubness", "similarity"])
+def test_a_public_name_that_is_also_a_module_has_an_entry_of_its_own(library):
+    """The generator of the site takes such a name for the module, and leaves the function out."""
+    page = (ROOT / "docs" / "api" / f"{library}.md").read_text()
+    public = importlib.import_module(library)
+    for name in public.__all__:
+        own = ROOT / library / f"{name}.py"
+        if own.exists() and callable(getattr(public, name)):
+            assert f"::: {library}.{name}.{name}\n" in page, name
+    assert f"::: {library}\n" in page
 
 
 def test_a_name_that_is_gone_is_noticed():

@@ -1,63 +1,125 @@
 """The keys of a closeness config, and its smoke form."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from ml_collections import ConfigDict
 
 from experiments.runtime.cli import split_arg
+from experiments.runtime.settings import as_flags
+
+
+@dataclass(frozen=True, kw_only=True)
+class Radial:
+    """Wedges of the plane."""
+
+    name: Literal["radial"] = "radial"
+    num_train: int = 20_000
+    num_test: int = 2_000
+    seed: int = 0
+    smoke: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cifar10:
+    """CIFAR-10 from the TFDS folder `path`, or random images of its form with `smoke`."""
+
+    name: Literal["cifar10"] = "cifar10"
+    path: str = ""
+    smoke: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The classifiers: f by `embedding`, g an MLP of width `g_width`, or of f's where that is 0."""
+
+    embedding: str
+    dim: int = 2
+    depth: int = 3
+    g_width: int = 0
+    f_length: float = 0.0  # lengths to which f or g are scaled; 0 leaves them free
+    g_length: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """How each width is trained."""
+
+    num_steps: int
+    batch_size: int
+    num_seeds: int
+    learning_rate: float = 1e-4
+    together: int = 0  # seeds computed at once; 0: one on CPU, all elsewhere
+    log_every: int = 8
+    eval_every: int = 32
+    save_every: int = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval:
+    """How pairs are measured.
+
+    Models below `min_accuracy` are left out, and a width with fewer than `min_models` as a whole.
+    """
+
+    num_sets: int = 200
+    min_accuracy: float = 0.9
+    min_models: int = 5
+    num_inputs: int = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constructed:
+    """The constructed models of the bound figure and of the KL table."""
+
+    labels: tuple[int, ...] = (4, 5, 6, 10, 18)
+    perturbations: int = 250
+    num_sets: int = 300
+    per_label: int = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A run: every number of labels in every width."""
+
+    seed: int = 0
+    labels: tuple[int, ...] = ()
+    widths: tuple[int, ...]
+    data: Radial | Cifar10
+    model: Model
+    train: Train
+    eval: Eval = Eval()
+    constructed: Constructed = Constructed()
 
 
 def closeness_config(
-    arg: str,
-    labels: Mapping[str, tuple[int, ...]],
-    *,
-    default: str,
-    data: Mapping[str, Any],
-    model: Mapping[str, Any],
-    widths: tuple[int, ...],
-    train: Mapping[str, Any],
-    min_accuracy: float = 0.9,
+    arg: str, config: Config, labels: Mapping[str, tuple[int, ...]], *, default: str
 ) -> ConfigDict:
-    """The config of one data set; `labels` maps each argument to its numbers of labels."""
+    """`config` with the numbers of labels that `labels` has for the argument, or its smoke form."""
     name, smoke = split_arg(arg, models=labels, default=default)
-    config = ConfigDict()
-    config.seed = 0
-    config.labels = labels[name]
-    config.widths = widths
-    config.data = ConfigDict({"smoke": smoke} | dict(data))
-    # Lengths to which f or g are scaled; 0 leaves them free.
-    config.model = ConfigDict({"f_length": 0.0, "g_length": 0.0} | dict(model))
-    config.train = ConfigDict(
-        {
-            "learning_rate": 1e-4,
-            "together": 0,  # seeds computed at once; 0: one on CPU, all elsewhere
-            "log_every": 8,
-            "eval_every": 32,
-            "save_every": 16,
-        }
-        | dict(train)
-    )
-    # Models below min_accuracy are left out, and a width with fewer than min_models as a whole.
-    config.eval = ConfigDict(
-        {"num_sets": 200, "min_accuracy": min_accuracy, "min_models": 5, "num_inputs": 2_000}
-    )
-    # The constructed models of the bound figure and of the KL table.
-    config.constructed = ConfigDict(
-        {"labels": (4, 5, 6, 10, 18), "perturbations": 250, "num_sets": 300, "per_label": 500}
-    )
-    if smoke:
-        _make_smoke(config)
-    return config.lock()
+    config = replace(config, labels=labels[name])
+    return as_flags(_smoke(config) if smoke else config)
 
 
-def _make_smoke(config: ConfigDict) -> None:
-    """Shrinks a config in place to a run of seconds that still logs, measures and saves."""
-    config.labels = config.labels[:1]
-    config.widths = (8, 16) if config.data.name == "radial" else (8,)
-    if config.data.name == "radial":
-        config.data.update({"num_train": 500, "num_test": 200})
-    config.train.update({"num_steps": 12, "batch_size": 64, "num_seeds": 3, "learning_rate": 1e-2})
-    config.train.update({"log_every": 1, "eval_every": 1, "save_every": 1})
-    config.eval.update({"num_sets": 10, "min_accuracy": 0.0, "min_models": 2, "num_inputs": 200})
-    config.constructed.update({"labels": (4,), "perturbations": 3, "num_sets": 20, "per_label": 30})
+def _smoke(config: Config) -> Config:
+    """A run of seconds that still logs, measures and saves."""
+    data = replace(config.data, smoke=True)
+    radial = isinstance(data, Radial)
+    return replace(
+        config,
+        labels=config.labels[:1],
+        widths=(8, 16) if radial else (8,),
+        data=replace(data, num_train=500, num_test=200) if radial else data,
+        train=Train(
+            num_steps=12,
+            batch_size=64,
+            num_seeds=3,
+            learning_rate=1e-2,
+            log_every=1,
+            eval_every=1,
+            save_every=1,
+        ),
+        eval=Eval(num_sets=10, min_accuracy=0.0, min_models=2, num_inputs=200),
+        constructed=Constructed(labels=(4,), perturbations=3, num_sets=20, per_label=30),
+    )

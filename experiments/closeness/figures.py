@@ -159,8 +159,8 @@ def kl_to_zero(summary: Summary) -> Figure:
 def training_data(task: Task) -> Figure:
     """The wedges of the plane, coloured by label."""
     figure, (axis,) = new((4, 4), caption="**Training data**, coloured by label.")
-    shown = task.x[:4000]
-    axis.scatter(shown[:, 0], shown[:, 1], c=task.label[:4000], s=3, cmap="tab20", linewidths=0)
+    points = task.x[:4000]
+    axis.scatter(points[:, 0], points[:, 1], c=task.label[:4000], s=3, cmap="tab20", linewidths=0)
     axis.set_aspect("equal")
     return figure
 

@@ -1,7 +1,7 @@
 """Classifiers p(y|x) ∝ exp(f(x)·g(y)) with learned f and g, as in arXiv:2506.03784."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 import distill
+from experiments.closeness.config import Model
 from experiments.runtime.errors import UserError, nearest
 
 
@@ -66,33 +67,33 @@ class TwoSided(nn.Module):
         return self.unembedding(jnp.eye(self.num_labels)[:, :-1])
 
 
-def _mlp(spec: Mapping[str, Any], width: int) -> nn.Module:
-    return SmallMLP(spec["dim"], (width,) * spec["depth"], spec["f_length"])
+def _mlp(spec: Model, width: int) -> nn.Module:
+    return SmallMLP(spec.dim, (width,) * spec.depth, spec.f_length)
 
 
-def _resnet18(spec: Mapping[str, Any], width: int) -> nn.Module:
-    small = {"stage_sizes": (1, 1)} if width < 64 else {}
-    return distill.ResNet18(dim=spec["dim"], channels=width, **small)
+def _resnet18(spec: Model, width: int) -> nn.Module:
+    sizes = (1, 1) if width < 64 else (2, 2, 2, 2)  # a smoke run's, and those of ResNet-18
+    return distill.ResNet18(dim=spec.dim, channels=width, stage_sizes=sizes)
 
 
-EMBEDDINGS: dict[str, Callable[[Mapping[str, Any], int], nn.Module]] = {
+EMBEDDINGS: dict[str, Callable[[Model, int], nn.Module]] = {
     "mlp": _mlp,
     "resnet18": _resnet18,
 }
 
 
-def make_model(spec: Mapping[str, Any], width: int, num_labels: int, *, images: bool) -> TwoSided:
+def make_model(spec: Model, width: int, num_labels: int, *, images: bool) -> TwoSided:
     """The classifier of a config's `model` at one width. Unknown names are a `UserError`."""
-    if spec["embedding"] not in EMBEDDINGS:
-        raise nearest(spec["embedding"], EMBEDDINGS, "model.embedding")
-    if num_labels < spec["dim"] + 2:
+    if spec.embedding not in EMBEDDINGS:
+        raise nearest(spec.embedding, EMBEDDINGS, "model.embedding")
+    if num_labels < spec.dim + 2:
         raise UserError(
-            f"{num_labels} labels and model.dim={spec['dim']}: d_LLV leaves one label out and "
-            f"needs {spec['dim'] + 2}; lower model.dim or take more labels"
+            f"{num_labels} labels and model.dim={spec.dim}: d_LLV leaves one label out and "
+            f"needs {spec.dim + 2}; lower model.dim or take more labels"
         )
-    g_width = spec["g_width"] or width
-    unembedding = SmallMLP(spec["dim"], (g_width,) * spec["depth"], spec["g_length"])
-    embedding = EMBEDDINGS[spec["embedding"]](spec, width)
+    g_width = spec.g_width or width
+    unembedding = SmallMLP(spec.dim, (g_width,) * spec.depth, spec.g_length)
+    embedding = EMBEDDINGS[spec.embedding](spec, width)
     return TwoSided(embedding, unembedding, num_labels, images)
 
 

@@ -9,22 +9,23 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.closeness import tables
+from experiments.closeness.config import Config
 from experiments.closeness.constructed import kl_table, perturbed_models
 from experiments.closeness.figures import figures
 from experiments.closeness.networks import make_model
 from experiments.closeness.pairs import all_pairs
 from experiments.closeness.task import Task, make_task
 from experiments.closeness.training import Training, train_seeds
-from experiments.runtime import study
+from experiments.runtime import settings, study
 from experiments.runtime.errors import UserError
-from experiments.runtime.study import Config, Record, Study
+from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 
 Cell = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prepared(study.Prepared):
+class Prepared(study.Prepared[Config]):
     """The task of each number of labels, and what is trained in each folder of the run."""
 
     tasks: tuple[Task, ...]
@@ -33,19 +34,17 @@ class Prepared(study.Prepared):
 
 def prepare(config: Config) -> Prepared:
     """Data, networks and plans of every cell. Raises `UserError` for values that cannot be."""
-    train = config["train"]
-    if train["num_seeds"] < 2:
+    train = config.train
+    if train.num_seeds < 2:
         raise UserError("train.num_seeds must be at least 2: distances are between seeds")
-    for name in ("num_steps", "batch_size"):
-        if train[name] < 1:
-            raise UserError(f"train.{name} is {train[name]}; at least 1 is needed")
-    if not train["learning_rate"] > 0:
-        raise UserError(f"train.learning_rate is {train['learning_rate']}; it must be positive")
-    tasks = tuple(make_task(config["data"], k) for k in config["labels"])
+    settings.check_positive(config, "train.num_steps", "train.batch_size")
+    if not train.learning_rate > 0:
+        raise UserError(f"train.learning_rate is {train.learning_rate}; it must be positive")
+    tasks = tuple(make_task(config.data, k) for k in config.labels)
     trainings = {
         f"k{task.num_labels}_w{width}": _training(config, task, width)
         for task in tasks
-        for width in config["widths"]
+        for width in config.widths
     }
     return Prepared(
         config=config,
@@ -58,18 +57,18 @@ def prepare(config: Config) -> Prepared:
 
 
 def _training(config: Config, task: Task, width: int) -> Training:
-    model = make_model(config["model"], width, task.num_labels, images=task.name != "radial")
-    key = jax.random.fold_in(jax.random.key(config["seed"]), task.num_labels)
-    return Training(model, width, task, config["train"], key)
+    model = make_model(config.model, width, task.num_labels, images=task.name != "radial")
+    key = jax.random.fold_in(jax.random.key(config.seed), task.num_labels)
+    return Training(model, width, task, config.train, key)
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     """The record's cells, one for each number of labels and width, and the constructed models."""
     config = prepared.config
     cells = [_cell(config, training, space.at(n)) for n, training in prepared.trainings.items()]
-    plan = config["constructed"]
-    k_table, k_perturbed = jax.random.split(jax.random.key(config["seed"] + 2))
-    inputs = {"plan": plan, "seed": config["seed"]}
+    plan = config.constructed
+    k_table, k_perturbed = jax.random.split(jax.random.key(config.seed + 2))
+    inputs = {"plan": settings.plain(plan), "seed": config.seed}
     return {
         "cells": cells,
         "kl_table": space.part("kl_table", inputs, lambda: kl_table(plan, k_table)),
@@ -79,23 +78,23 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
 
 def _cell(config: Config, training: Training, space: Workspace) -> Cell:
     """Trains the seeds of a cell and measures their pairs."""
-    trained, plan = train_seeds(training, space), config["eval"]
-    kept = np.flatnonzero(trained.accuracy > plan["min_accuracy"])
+    trained, plan = train_seeds(training, space), config.eval
+    passed = np.flatnonzero(trained.accuracy > plan.min_accuracy)
     cell: Cell = {
         "labels": training.task.num_labels,
         "width": training.width,
-        "dim": config["model"]["dim"],
+        "dim": config.model.dim,
         "accuracy": _rounded(trained.accuracy),
         "loss": _rounded(trained.loss),
-        "kept": kept.tolist(),
+        "kept": passed.tolist(),
         "pairs": {},
     }
-    if len(kept) >= max(2, plan["min_models"]):
-        key = jax.random.fold_in(jax.random.key(config["seed"] + 1), training.width)
-        f, g, num_sets = trained.f[kept, : plan["num_inputs"]], trained.g[kept], plan["num_sets"]
-        inputs = {"f": f, "g": g, "num_sets": num_sets, "seed": config["seed"]}
+    if len(passed) >= max(2, plan.min_models):
+        key = jax.random.fold_in(jax.random.key(config.seed + 1), training.width)
+        f, g, num_sets = trained.f[passed, : plan.num_inputs], trained.g[passed], plan.num_sets
+        inputs = {"f": f, "g": g, "num_sets": num_sets, "seed": config.seed}
         pairs = space.part("pairs", inputs, lambda: all_pairs(f, g, key, num_sets))
-        gap = np.abs(trained.loss[kept[pairs["first"]]] - trained.loss[kept[pairs["second"]]])
+        gap = np.abs(trained.loss[passed[pairs["first"]]] - trained.loss[passed[pairs["second"]]])
         cell["pairs"] = {name: _rounded(v) for name, v in (pairs | {"loss_gap": gap}).items()}
     return cell
 
@@ -114,6 +113,7 @@ def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figu
 
 STUDY = Study(
     name="closeness",
+    settings=Config,
     prepare=prepare,
     run=run,
     figures=draw,

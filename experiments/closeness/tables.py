@@ -48,11 +48,11 @@ def width_table(record: Record) -> Table:
     rows: list[list[Cell]] = []
     for cell in record["cells"]:
         accuracy = np.asarray(cell["accuracy"])
-        kept = f"{len(cell['kept'])}/{len(accuracy)}"
+        share = f"{len(cell['kept'])}/{len(accuracy)}"
         ours = [_spread(cell["pairs"].get(n)) for n in ("d_llv", "d_fg", "mcca_f")]
         known = PUBLISHED.get((cell["labels"], cell["width"]))
         theirs = [Value(*known[:2]), Value(*known[2:])] if known else [None, None]
-        sizes = [cell["labels"], cell["width"], kept]
+        sizes = [cell["labels"], cell["width"], share]
         rows.append([*sizes, float(accuracy.mean()), *ours, *theirs])
     header = [Column("labels"), Column("width"), Column("kept")]
     header += [Column("accuracy", format=".3f", better="higher")]
@@ -104,8 +104,8 @@ def caption(record: Record) -> str:
 def verdict(record: Record) -> str:
     """Whether distances fall from the narrowest models to the widest, with 95 % intervals."""
     labels = sorted({cell["labels"] for cell in record["cells"]})
-    said = [_of_labels([c for c in record["cells"] if c["labels"] == k]) for k in labels]
-    text = "; ".join(said).removeprefix("w")
+    sentences = [_of_labels([c for c in record["cells"] if c["labels"] == k]) for k in labels]
+    text = "; ".join(sentences).removeprefix("w")
     return (
         f"W{text} (means over pairs of seeds; in brackets the 95 % jackknife interval of the change"
         " over seeds)."

@@ -1,13 +1,12 @@
 """The data that classifiers are compared on: inputs and labels of two splits, with a digest."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from experiments import data
+from experiments.closeness.config import Cifar10, Radial
 from experiments.data.source import digest_arrays
-from experiments.runtime.errors import nearest
 from similarity.constructions import radial_labels
 
 RADIAL_SPREAD = 3.0
@@ -36,13 +35,11 @@ class Task(NamedTuple):
         }
 
 
-def make_task(config: Mapping[str, Any], num_labels: int) -> Task:
-    """The task of a config's `data` with this many labels. Unknown names are a `UserError`."""
-    if config["name"] == "radial":
-        return radial(num_labels, config["num_train"], config["num_test"], config["seed"])
-    if config["name"] == "cifar10":
-        return images(config)
-    raise nearest(config["name"], ("cifar10", "radial"), "data")
+def make_task(config: Radial | Cifar10, num_labels: int) -> Task:
+    """The task of a config's `data` with this many labels."""
+    if isinstance(config, Radial):
+        return radial(num_labels, config.num_train, config.num_test, config.seed)
+    return images(config)
 
 
 def radial(num_labels: int, num_train: int, num_test: int, seed: int) -> Task:
@@ -56,9 +53,9 @@ def radial(num_labels: int, num_train: int, num_test: int, seed: int) -> Task:
     return Task("radial", x, label, test_x, test_label, num_labels, 1.0, digest)
 
 
-def images(config: Mapping[str, Any]) -> Task:
+def images(config: Cifar10) -> Task:
     """CIFAR-10 from the TFDS folder `path`, or random images of its form with `smoke`."""
-    source = data.load("cifar10", path=config["path"], smoke=config["smoke"])
+    source = data.load("cifar10", path=config.path, smoke=config.smoke)
     train, test = (split.take(np.arange(split.size)) for split in (source.train, source.test))
     return Task(
         "cifar10",

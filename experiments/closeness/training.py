@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.closeness.config import Train
 from experiments.closeness.networks import TwoSided, steps_per_epoch
 from experiments.closeness.task import Task
 from experiments.distill.population import (
@@ -19,6 +20,7 @@ from experiments.distill.population import (
     make_forward,
     members,
 )
+from experiments.runtime import settings
 from experiments.runtime.loop import Loop, Schedule
 from experiments.runtime.progress import Progress
 from experiments.runtime.workspace import Workspace
@@ -43,20 +45,20 @@ class Training:
     model: TwoSided
     width: int
     task: Task
-    train: Mapping[str, Any]
+    train: Train
     key: jax.Array
 
     @property
     def group(self) -> Members:
         train = self.train
-        return members(self.model, self.key, 1, train["num_seeds"], train["together"])
+        return members(self.model, self.key, 1, train.num_seeds, train.together)
 
     @property
     def plan(self) -> Plan:
         """Epochs, the last one full, that hold the steps asked for."""
         train = self.train
-        epochs = -(-train["num_steps"] // steps_per_epoch(len(self.task.x), train["batch_size"]))
-        return Plan(epochs, train["batch_size"], train["learning_rate"], gamma=1.0, held_epochs=0)
+        epochs = -(-train.num_steps // steps_per_epoch(len(self.task.x), train.batch_size))
+        return Plan(epochs, train.batch_size, train.learning_rate, gamma=1.0, held_epochs=0)
 
     def factory(self) -> PopulationFactory:
         return PopulationFactory(self.group, self.task.x)
@@ -70,7 +72,7 @@ def train_seeds(training: Training, space: Workspace) -> Trained:
 
     The loop's steps are epochs.
     """
-    task, train = training.task, dict(training.train)
+    task, train = training.task, settings.plain(training.train)
     for name in ("log_every", "eval_every", "save_every"):
         del train[name]  # they change no model
     inputs = {
@@ -110,13 +112,13 @@ def _run(training: Training, space: Workspace) -> Population:
     epoch = make_epoch(dataclasses.replace(group, keys=order), plan, label_loss, data, task.scale)
 
     def evaluate(population: Population) -> dict[str, float]:
-        scores = trained(group.model, task, population)
+        scores = trained(training.model, task, population)
         return {"accuracy": float(scores.accuracy.mean()), "loss": float(scores.loss.mean())}
 
     with space.metrics() as writer, space.checkpoints() as checkpointer:
         loop = Loop(
             epoch,
-            Schedule(plan.epochs, train["log_every"], train["eval_every"], train["save_every"]),
+            Schedule(plan.epochs, train.log_every, train.eval_every, train.save_every),
             workspace=space,
             writer=writer,
             checkpointer=checkpointer,

@@ -17,7 +17,7 @@ tables.md, figures/ and report.html.
 
 from typing import Any
 
-from experiments.compare.study import DEFAULTS, STUDY
+from experiments.compare.study import STUDY
 from experiments.runtime import cli, study
 from experiments.runtime.errors import UserError
 
@@ -44,9 +44,9 @@ def main(
 ) -> int:
     if not models:
         raise UserError("--models is missing: FILE,FILE or FILE:NAME,FILE:NAME or FILE:*")
-    given = dict(models=models, measures=measures, draws=draws, sets=sets, seed=seed)
+    given = dict(models=models.split(","), measures=measures, draws=draws, sets=sets, seed=seed)
     given |= {"stacked": stacked, "texts": texts}
-    config = DEFAULTS | {name: value for name, value in given.items() if value is not None}
+    config = STUDY.read({name: value for name, value in given.items() if value is not None})
     return study.command(STUDY, config, **publishing)
 
 

@@ -49,7 +49,7 @@ def heat_map(name: str, names: Sequence[str], values: np.ndarray) -> Figure:
     side = max(3.2, 0.55 * len(names))
     figure, (axis,) = new((side + 1.8, side + 0.9), caption=f"**{name}** of every pair.")
     low, high = _range(name, values)
-    shown = axis.imshow(values, cmap="viridis", vmin=low, vmax=high)
+    image = axis.imshow(values, cmap="viridis", vmin=low, vmax=high)
     labels = [_short(label) for label in names]
     axis.set_xticks(range(len(names)), labels, rotation=40, ha="right", fontsize=8)
     axis.set_yticks(range(len(names)), labels, fontsize=8)
@@ -58,7 +58,7 @@ def heat_map(name: str, names: Sequence[str], values: np.ndarray) -> Figure:
             # White on the dark half of the map, black on the bright one.
             colour = "black" if value > 0.5 * (low + high) else "white"
             axis.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=8, color=colour)
-    figure.colorbar(shown, ax=axis, label=name, shrink=0.8)
+    figure.colorbar(image, ax=axis, label=name, shrink=0.8)
     return figure
 
 

@@ -21,7 +21,7 @@ Value = Mapping[str, Any]
 Model = tuple[jax.Array, jax.Array]
 # Above this many pairs of inputs the similarity of dissimilarities is sampled: 16 MB a side.
 _ALL_PAIRS = 2_000_000
-# A table over pairs of labels is made up to this many of them: 100 MB.
+# A table over pairs of labels is computed for up to this many of them: 100 MB.
 _MOST_LABELS = 5_000
 # Inputs that intervals and chance levels are drawn from: of neighbours, whose work is n², fewer.
 _MOST_DRAWN = {"mutual_knn": 1_000}
@@ -62,7 +62,7 @@ def _llv(a: Entry, b: Entry, options: Options) -> Any:
     pair = *model(a), *model(b)
     if len(pair[1]) > _MOST_LABELS:
         raise ValueError(
-            f"left out: {len(pair[1]):,} labels need a table of all pairs, made up to "
+            f"left out: {len(pair[1]):,} labels need a table of all pairs, computed for up to "
             f"{_MOST_LABELS:,}"
         )
     return S.llv_distance(*pair, key=options.key, num_sets=options.num_input_sets)

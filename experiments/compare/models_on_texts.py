@@ -10,6 +10,7 @@ from experiments.models.language import language_model, lm
 from experiments.models.language.language_model import LanguageModel
 from experiments.models.sentence import encoder as sentence
 from experiments.models.sentence import spaces
+from experiments.models.sentence.huggingface import read_json
 from experiments.runtime import row_progress as progress
 from experiments.runtime.errors import UserError
 from experiments.runtime.store import Store
@@ -35,6 +36,8 @@ def is_model(reference: str) -> bool:
     """Whether `reference` is a model to run on texts: a folder, or a name of `lm` or `spaces`."""
     kind = reference.partition(":")[0]
     if kind in ("gguf", "hf", "minilm", "model", *lm.PACKAGED):
+        return True
+    if pathlib.Path(reference).suffix == ".gguf":
         return True
     return pathlib.Path(reference).is_dir() and not _is_run(pathlib.Path(reference))
 
@@ -69,7 +72,7 @@ def pending(references: Sequence[str], texts: sources.Texts) -> tuple[list[Pendi
     last token of each text, and its unembedding where all of them have one vocabulary.
     """
     named = dict(zip(references, _names(references), strict=True))
-    loaded = {r: lm.load(r) for r in references if _is_causal(r)}
+    loaded = {r: lm.load(_spec(r)) for r in references if _is_causal(r)}
     vocabularies = [model.tokenizer.get_vocab() for model in loaded.values()]
     shared = len(loaded) == len(references) and all(v == vocabularies[0] for v in vocabularies)
     made = [
@@ -87,7 +90,20 @@ def pending(references: Sequence[str], texts: sources.Texts) -> tuple[list[Pendi
 
 
 def _is_causal(reference: str) -> bool:
-    return reference.partition(":")[0] in ("gguf", "hf", *lm.PACKAGED)
+    """Whether `reference` is a causal language model, by its name or its folder's config.json."""
+    return _spec(reference).partition(":")[0] in ("gguf", "hf", *lm.PACKAGED)
+
+
+def _spec(reference: str) -> str:
+    """A path of a causal language model as `lm.load` names it; others as they are."""
+    path = pathlib.Path(reference)
+    if path.suffix == ".gguf" and path.is_file():
+        return f"gguf:{reference}"
+    if not (path / "config.json").is_file():
+        return reference
+    made_for = read_json(path / "config.json").get("architectures") or [""]
+    causal = made_for[0].endswith(("ForCausalLM", "LMHeadModel"))
+    return f"hf:{reference}" if causal else reference
 
 
 def _names(references: Sequence[str]) -> list[str]:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 
 from experiments.compare import models_on_texts, tables
+from experiments.compare.config import Config
 from experiments.compare.entries import Entry, align, read_entries, shared_labels
 from experiments.compare.figures import figures
 from experiments.compare.measures import (
@@ -16,6 +17,7 @@ from experiments.compare.measures import (
     MEASURES,
     REPRESENTATIONS,
     Options,
+    Value,
     bounds,
     matrix,
     measure,
@@ -27,17 +29,17 @@ from experiments.data.texts.digests import text_digest
 from experiments.runtime import study
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.files import digest_of
+from experiments.runtime.settings import plain
 from experiments.runtime.store import Store
-from experiments.runtime.study import Config, Study
+from experiments.runtime.study import Study
 from experiments.runtime.workspace import Workspace
 
 LEAST_DRAWS = 20
-DEFAULTS = {"measures": "mcca,cka", "draws": 200, "sets": 200, "seed": 0}
-DEFAULTS |= {"stacked": False, "texts": None}
+_NOT_INPUTS = ("models", "measures", "every")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prepared(study.Prepared):
+class Prepared(study.Prepared[Config]):
     """Entries, computed or pending, notes on them, and how their measures are estimated."""
 
     made: tuple[Entry | Pending, ...]
@@ -54,18 +56,18 @@ class Prepared(study.Prepared):
 
 def prepare(config: Config) -> Prepared:
     """Reads the entries of `models`, and checks that they have the `measures`."""
-    for name in config["measures"].split(","):
+    for name in config.measures.split(","):
         if name not in MEASURES:
             raise nearest(name, MEASURES, "measure")
-    if config["draws"] and config["draws"] < LEAST_DRAWS:
+    if config.draws and config.draws < LEAST_DRAWS:
         raise UserError(
-            f"--draws={config['draws']}; accepted: 0 for none, or {LEAST_DRAWS} or more, of "
+            f"--draws={config.draws}; accepted: 0 for none, or {LEAST_DRAWS} or more, of "
             "which one in twenty can be"
         )
-    if config["sets"] < 1:
-        raise UserError(f"--sets={config['sets']}; accepted: 1 or more")
-    key = jax.random.key(config["seed"])
-    options = Options(key, num_input_sets=config["sets"], draws=config["draws"])
+    if config.sets < 1:
+        raise UserError(f"--sets={config.sets}; accepted: 1 or more")
+    key = jax.random.key(config.seed)
+    options = Options(key, num_input_sets=config.sets, draws=config.draws)
     made, notes, digests = _made(config)
     prepared = Prepared(
         config=config, digests=digests, made=tuple(made), notes=tuple(notes), options=options
@@ -78,31 +80,32 @@ def prepare(config: Config) -> Prepared:
 def check_measures(config: Config, entries: Sequence[Entry]) -> None:
     """UserError where the entries do not have the measures asked for."""
     shared_labels(entries)
-    for name in config["measures"].split(","):
+    for name in config.measures.split(","):
         if name not in REPRESENTATIONS and any(entry.g is None for entry in entries):
             raise UserError(f"{name} needs models with f and g; some entries have f alone")
 
 
 def _made(config: Config) -> tuple[list[Entry | Pending], list[str], dict[str, str]]:
     """The entries of files, then of models to run; notes, and a digest of each."""
-    references = config["models"].split(",")
+    references = config.models
     run = [r for r in references if models_on_texts.is_model(r)]
-    if bool(run) != bool(config["texts"]):
+    texts = config.texts or ""
+    if bool(run) != bool(texts):
         raise UserError(
             f"{run[0]} is a model to run: give --texts=text:FILE, one text a line"
             if run
             else "--texts goes with models to run; files of arrays hold their inputs already"
         )
     files = [models_on_texts.kept_by_run(r) for r in references if r not in run]
-    found: list[Entry | Pending] = [*read_entries(files, stacked=config["stacked"])]
-    notes, texts = [], ""
+    found: list[Entry | Pending] = [*read_entries(files, stacked=config.stacked)]
+    notes, digest_of_texts = [], ""
     if run:
-        read = sources.load(config["texts"])
-        texts = text_digest(read.texts)
+        read = sources.load(texts)
+        digest_of_texts = text_digest(read.texts)
         made, notes = models_on_texts.pending(run, read)
         found += made
     digests = {
-        e.name: e.digest + texts if isinstance(e, Pending) else digest_of([e.f, e.g, e.b])
+        e.name: e.digest + digest_of_texts if isinstance(e, Pending) else digest_of([e.f, e.g, e.b])
         for e in found
     }
     return found, notes, digests
@@ -116,12 +119,12 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     found: dict[str, Any] = {"entries": facts, "alignment": notes}
     found |= {"matrices": {}, "notes": {}}
     if len(entries) == 2:
-        return found | _pair(prepared, entries, parts)
-    for name in prepared.config["measures"].split(","):
+        return found | _pair(prepared, entries, space)
+    for name in prepared.config.measures.split(","):
 
         def compute(name: str = name) -> dict[str, Any]:
-            values, said = matrix(name, entries, prepared.options)
-            return {"values": values.tolist(), "notes": said}
+            values, notes = matrix(name, entries, prepared.options)
+            return {"values": values.tolist(), "notes": notes}
 
         part = parts.part(f"matrix-{name}", _inputs(prepared), compute)
         found["matrices"][name], found["notes"][name] = part["values"], part["notes"]
@@ -129,30 +132,36 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
 
 
 def _inputs(prepared: Prepared) -> dict[str, Any]:
-    options = {k: v for k, v in prepared.config.items() if k not in ("models", "measures")}
+    options = {k: v for k, v in plain(prepared.config).items() if k not in _NOT_INPUTS}
     return {"entries": list(prepared.digests.values()), "options": options}
 
 
-def _pair(prepared: Prepared, entries: Sequence[Entry], parts: Store) -> dict[str, Any]:
-    a, b = entries
+def _pair(prepared: Prepared, entries: Sequence[Entry], space: Workspace) -> dict[str, Any]:
+    (a, b), parts = entries, space.at("parts").store
     options, inputs = prepared.options, _inputs(prepared)
     models = a.g is not None and b.g is not None
-    names = list(MEASURES if models else REPRESENTATIONS)
-    drawn = (FIRST if models else FIRST_OF_REPRESENTATIONS) if options.draws else ()
-    one = lambda kind, make, name: parts.part(
-        f"{kind}-{name}", inputs, lambda: make(name, a, b, options)
-    )
+    first = FIRST if models else FIRST_OF_REPRESENTATIONS
+    names = [*dict.fromkeys((*first, *FIRST_OF_REPRESENTATIONS))]
+    if prepared.config.every:
+        names = [*(MEASURES if models else REPRESENTATIONS)]
+    drawn = first if options.draws else ()
+
+    def one(kind: str, make: Callable[..., Value], name: str) -> dict[str, Any]:
+        space.say(f"{name} {'beside chance ' if make is resample else ''}...")
+        return parts.part(f"{kind}-{name}", inputs, lambda: make(name, a, b, options))
+
     found = {
         "measures": {name: one("measure", measure, name) for name in names},
         "resampled": {name: one("resampled", resample, name) for name in drawn},
     }
-    if not models:
+    if not models or not prepared.config.every:
         return found
     return found | {"bounds": parts.part("bounds", inputs, lambda: bounds(a, b, options))}
 
 
 STUDY = Study(
     name="compare",
+    settings=Config,
     prepare=prepare,
     run=run,
     figures=lambda record, prepared, space: figures(

@@ -98,7 +98,7 @@ def _relation(value: Mapping[str, float | None], drawn: Record) -> str:
 
 
 def _of_matrices(record: Record) -> str:
-    names, said = list(record["entries"]), []
+    names, sentences = list(record["entries"]), []
     for measure, rows in record["matrices"].items():
         pairs = {
             (names[i], names[j]): _finite(rows[i][j]) for j in range(len(names)) for i in range(j)
@@ -107,11 +107,10 @@ def _of_matrices(record: Record) -> str:
         if known:
             low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
             ends = " to ".join(f"{known[p]:.4g} ({code(p[0])}, {code(p[1])})" for p in (low, high))
-            said.append(f"{measure} goes from {ends}")
+            sentences.append(f"{measure} goes from {ends}")
     lead = f"Over the pairs of {len(names)} entries"
-    return (
-        f"{lead}, {'; '.join(said) or 'no measure is defined'} (no intervals: one draw of inputs)."
-    )
+    found = "; ".join(sentences) or "no measure is defined"
+    return f"{lead}, {found} (no intervals: one draw of inputs)."
 
 
 def _finite(value: float | str | None) -> float | None:
@@ -131,9 +130,9 @@ def _entries(record: Record) -> Table:
 def _first(record: Record) -> Table:
     """The measures that matter: value, what equal entries have, and what chance reaches."""
     rows: list[list[Cell]] = []
-    shown = record["resampled"] or LABELS
+    measures = record["resampled"] or LABELS
     for name, label in LABELS.items():
-        if name not in shown or name not in record["measures"]:
+        if name not in measures or name not in record["measures"]:
             continue
         found, known = record["measures"][name], S.MEASURES[name]
         drawn = record["resampled"].get(name, {})
@@ -185,12 +184,12 @@ def _bounds(bounds: Record) -> Table:
     """Both sides of every bound."""
     rows: list[list[Cell]] = []
     for name, found in bounds.items():
-        said = "not defined"
+        outcome = "not defined"
         if "holds" in found:
-            said = "holds" if found["holds"] else "**broken**"
-            said = said if found["exact"] else f"estimate: {said}"
+            outcome = "holds" if found["holds"] else "**broken**"
+            outcome = outcome if found["exact"] else f"estimate: {outcome}"
         notes = "; ".join(found.get("notes", ()))
-        rows.append([name, found.get("lhs"), found.get("rhs"), said, notes])
+        rows.append([name, found.get("lhs"), found.get("rhs"), outcome, notes])
     text = (
         "A bound given for each input shows its tightest one. An estimate is over sampled label "
         "sets, of which some may break it."

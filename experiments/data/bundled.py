@@ -12,8 +12,8 @@ def digits() -> Source:
     """
     from sklearn.datasets import load_digits
 
-    data = load_digits()
-    codes, label = data.images.astype(np.uint8)[..., None], data.target.astype(np.int32)
+    rows, target = load_digits(return_X_y=True)
+    codes, label = rows.astype(np.uint8).reshape(-1, 8, 8, 1), target.astype(np.int32)
     rng = np.random.default_rng(0)
     is_test = np.zeros(len(label), bool)
     for c in range(10):

@@ -58,16 +58,20 @@ def fashion_mnist(path: str, size: int = 28) -> Source:
         raise UserError(f"fashion_mnist: data.path={path!r} is not a folder of idx files. {HOW}")
     splits = {}
     for split, names in FILES.items():
-        paths = [_find(folder, name) for name in names]
-        images, labels = map(read_idx, paths)
-        _check_split(*paths, images, labels, size)
+        at_images, at_labels = (_find(folder, name) for name in names)
+        images, labels = read_idx(at_images), read_idx(at_labels)
+        _check_split(at_images, at_labels, images, labels, size)
         images = halve(images) if size == 14 else images
         splits[split] = (images[..., None], labels.astype(np.int32))
     return from_arrays("fashion_mnist", 256, splits["train"], splits["test"])
 
 
 def _check_split(
-    at_images: pathlib.Path, at_labels: pathlib.Path, images: np.ndarray, labels: np.ndarray, size
+    at_images: pathlib.Path,
+    at_labels: pathlib.Path,
+    images: np.ndarray,
+    labels: np.ndarray,
+    size: int,
 ) -> None:
     """Raises `UserError` for images and labels that do not belong together, or are too few."""
     if images.ndim != 3 or labels.ndim != 1:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.data.prepared import INFO, builder_of, record_files
 from experiments.data.source import Arrays, Source, Split, digest_files
 from experiments.runtime.errors import UserError
 
@@ -43,19 +44,12 @@ def tfds_source(name: str, path: str) -> Source:
         f"Prepare it once, where TensorFlow is installed: tfds build {entry.builder} "
         "--file_format=array_record --data_dir=DIR; then pass --config.data.path=DIR"
     )
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise UserError(f"{name} needs the extra `data`: pip install 'repgeo[data]'") from error
-    versions = sorted(pathlib.Path(path or ".").glob(f"{entry.builder}/*/dataset_info.json"))
+    versions = sorted(pathlib.Path(path or ".").glob(f"{entry.builder}/*/{INFO}"))
     if not path or not versions:
         raise UserError(f"{name}: no prepared {entry.builder} in data.path={path!r}. {how}")
     folder = versions[-1].parent
-    builder = tfds.builder_from_directory(str(folder))
-    if builder.info.file_format.value != "array_record":
-        found = builder.info.file_format.value
-        raise UserError(f"{name}: {folder} is prepared as {found}, not array_record. {how}")
-    splits = []
+    builder = builder_of(folder, how)
+    splits: list[Split] = []
     for split, size in ((entry.train_split, entry.train_size), (entry.test_split, entry.test_size)):
         records = builder.as_data_source(split=split)
         if len(records) != size:
@@ -64,8 +58,9 @@ def tfds_source(name: str, path: str) -> Source:
                 f"{size:,}; another version gives incomparable bits/dim. {how}"
             )
         splits.append(_split(records, entry))
-    files = (p for p in folder.iterdir() if "array_record" in p.name)
-    return Source(name, entry.shape, 256, entry.num_classes, *splits, digest_files(files))
+    digest = digest_files(record_files(folder))
+    train, test = splits
+    return Source(name, entry.shape, 256, entry.num_classes, train, test, digest)
 
 
 def _split(records: Any, entry: Registered) -> Split:

@@ -67,7 +67,7 @@ def draw(summary: Summary, runs: Runs) -> dict[str, Figure]:
     names = {key: f"{key[0]} seed {key[1]}" for key in runs}
     curves = {names[(r["model"], r["seed"])]: r["by_time"] for r in summary["rows"]}
     history = {names[k]: read_metrics(w / "metrics.jsonl") for k, w in runs.items()}
-    first = {model: w for (model, _), w in reversed(runs.items())}
+    first = {model: w for (model, _), w in reversed(list(runs.items()))}
     codes = {m: store.load(first[m] / "samples.npz")["codes"][:32] for m in reversed(first)}
     return {
         "loss_by_time": figures.loss_by_time(curves),

@@ -10,20 +10,20 @@ state, and at last a smaller batch. The data are not read. DIR receives compile.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 import diffenc
 from experiments import data
-from experiments.diffenc.checks import check_values
+from experiments.diffenc.config import Config
 from experiments.diffenc.run import Run, draw_noise, elbo_loss, make_run
 from experiments.reporting.markdown import Table, columns, render
-from experiments.runtime import cli
+from experiments.runtime import cli, settings
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import write_json
 from experiments.runtime.manifest import environment
@@ -68,34 +68,33 @@ def lowered(run: Run) -> Any:
     return step.lower(state, {"codes": codes, "label": label})  # pyright: ignore
 
 
-def compiled(config: ConfigDict, mesh: Mesh) -> Report:
+def compiled(config: Config, mesh: Mesh) -> Report:
     """What the compiler makes of the training step of a config."""
-    where = config.data
-    source = data.load(where.name, size=where.size, smoke=True)  # of its form: the data stay away
+    source = data.read(replace(config.data, smoke=True))  # of its form: the data stay away
     run = make_run(config, source, mesh)
     flops = diffenc.model_flops(run.model.options, run.model.shape).training
     return measured(lambda: lowered(run), mesh, flops * config.train.batch_size)
 
 
-def changed(config: ConfigDict, change: Mapping[str, Any]) -> ConfigDict:
-    """The config with some keys of others' values."""
-    made = config.copy_and_resolve_references()
-    made.update_from_flattened_dict(dict(change))
-    return made
+def changed(config: Config, change: Mapping[str, Any]) -> Config:
+    """The config with other values of some dotted keys."""
+    flags = settings.as_flags(config)
+    flags.update_from_flattened_dict(dict(change))
+    return settings.read(Config, flags.to_dict())
 
 
-def search(config: ConfigDict, mesh: Mesh) -> Iterator[tuple[Mapping[str, Any], Report]]:
+def search(config: Config, mesh: Mesh) -> Iterator[tuple[Mapping[str, Any], Report]]:
     """Changes of the config and what came of each, up to the first that fits."""
     size = config.train.batch_size
     smaller = [_LESS | {"train.batch_size": size // parts} for parts in (2, 4, 8)]
-    seen: list[dict[str, Any]] = []
+    seen: list[Config] = []
     for change in (*CHANGES, *smaller):
         made = changed(config, change)
         if made.train.batch_size % (mesh.size * made.train.accumulate) or not made.train.batch_size:
             continue
-        if made.to_dict() in seen:  # the config asks for it already
+        if made in seen:  # the config asks for it already
             continue
-        seen.append(made.to_dict())
+        seen.append(made)
         report = compiled(made, mesh)
         yield change, report
         if report.fits:
@@ -115,8 +114,8 @@ def verdict(tried: list[tuple[Mapping[str, Any], Report]]) -> str:
 
 
 def main(topology: str | None) -> None:
-    config = cli.config()
-    check_values(config)
+    config = settings.read(Config, cli.config())
+    config.check()
     name = topology or DEFAULT
     print(f"{config.model.name}, batch {config.train.batch_size}, on {name}")
     tried = []

@@ -1,37 +1,130 @@
 """The keys of a DiffEnc config, at their published values, its variants and its smoke form."""
 
+import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
 
 import diffenc
+from experiments.data.wanted import Wanted
 from experiments.runtime.cli import split_arg
-from experiments.runtime.errors import nearest
+from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.loop import Schedule
+from experiments.runtime.optimizers import check_training
+from experiments.runtime.settings import as_flags, check_positive
 
 Options = Mapping[str, Any]
 
 PUBLISHED_RANGE = (-13.3, 5.0)
-UNSET = {
-    "learn_endpoints": bool,
-    "interior": str,
-    "parametrisation": str,
-    "encoder": str,
-    "counterterm": str,
-    "volatility": str,
-    "depth": int,
-    "step_variance": str,
-    "width": int,
-    "num_layers": int,
-    "encoder_width": int,
-    "encoder_layers": int,
-    "dropout": float,
-    "fourier": tuple,
-    "dtype": str,
-    "remat": bool,
-    "group_channels": int,
-}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Options of `diffenc.build`; those left None follow from the model's name and the data."""
+
+    learn_endpoints: bool | None = None
+    interior: str | None = None
+    parametrisation: str | None = None
+    encoder: str | None = None
+    counterterm: str | None = None
+    volatility: str | None = None
+    depth: int | None = None
+    step_variance: str | None = None
+    width: int | None = None
+    num_layers: int | None = None
+    encoder_width: int | None = None
+    encoder_layers: int | None = None
+    dropout: float | None = None
+    fourier: tuple[int, ...] | None = None
+    dtype: str | None = None
+    remat: bool | None = None
+    group_channels: int | None = None
+    gamma_min: float = PUBLISHED_RANGE[0]
+    gamma_max: float = PUBLISHED_RANGE[1]
+    schedule: str = "fixed"
+    conditional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A name of `diffenc.NAMES`, and what is other than it says."""
+
+    name: str
+    options: ModelOptions = ModelOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """How a model is trained, as published."""
+
+    batch_size: int = 128
+    num_steps: int = 2_000_000
+    learning_rate: float = 2e-4
+    warmup_steps: int = 100
+    decay: str = "constant"  # or cosine
+    weight_decay: float = 0.01
+    grad_clip: float = 0.0  # a global norm; 0 leaves gradients as they are
+    ema_decay: float = 0.9999
+    accumulate: int = 1
+    sharding: str = "replicated"  # or "fsdp"
+    log_every: int = 500
+    eval_every: int = 20_000
+    save_every: int = 2_000
+    keep: int = 3
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.num_steps, self.log_every, self.eval_every, self.save_every)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval:
+    """How the test split is evaluated.
+
+    `volatility` "optimal" adds the bound at u* of training images.
+    """
+
+    seed: int = 0
+    batch_size: int = 128
+    times_per_image_in_training: int = 2
+    times_per_image: int = 32
+    volatility: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """How many samples are drawn, and how."""
+
+    seed: int = 0
+    num: int = 64
+    num_steps: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A run: one model on one data set, with the published hyper-parameters."""
+
+    seed: int = 0
+    data: Wanted
+    model: Model
+    train: Train = Train()
+    eval: Eval = Eval()
+    sample: Sample = Sample()
+
+    def check(self) -> None:
+        """Raises `UserError` for a number that no run can have."""
+        check_training(self.train)
+        times = ("times_per_image", "times_per_image_in_training")
+        check_positive(self, *(f"eval.{name}" for name in ("batch_size", *times)))
+        check_positive(self, "sample.num", "sample.num_steps")
+        low, high = self.model.options.gamma_min, self.model.options.gamma_max
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise UserError(
+                f"model.options.gamma_min and gamma_max are {low} and {high}; accepted: two finite "
+                "numbers, the first the smaller one"
+            )
 
 
 # Words that change any model of any data set.
@@ -51,52 +144,27 @@ def diffenc_config(
     default: str = "diffenc-8-2",
     options: Options | None = None,
     variants: Mapping[str, Options] | None = None,
+    *,
+    train: Train = Config.train,
+    eval: Eval = Config.eval,
+    sample: Sample = Config.sample,
 ) -> ConfigDict:
-    """The config of one model on one data set, with the published hyper-parameters.
+    """The config of one model on one data set.
 
     `arg` is "<model>", then any words of `VARIANTS`, of the data set's own `variants` and "smoke",
     each after a colon; models are those of `diffenc.NAMES`. `options` are the data set's options of
     every model; a variant's come on top of them. A variant named "<model>:<word>" has one model.
     """
     known = VARIANTS | dict(variants or {})
-    model, chosen, smoke = _words(arg, default, known)
-    config = ConfigDict()
-    config.seed = 0
-    config.data = ConfigDict({"name": data, "path": "", "size": 28, "smoke": smoke})
-    config.model = ConfigDict({"name": model, "options": _options()})
-    for given in (options or {}, *(known[word] for word in chosen)):
-        config.model.options.update(given)
-    config.train = ConfigDict(
-        {
-            "batch_size": 128,
-            "num_steps": 2_000_000,
-            "learning_rate": 2e-4,
-            "warmup_steps": 100,
-            "decay": "constant",
-            "weight_decay": 0.01,
-            "grad_clip": 0.0,  # a global norm; 0 leaves gradients as they are
-            "ema_decay": 0.9999,
-            "accumulate": 1,
-            "sharding": "replicated",  # or "fsdp"
-            "log_every": 500,
-            "eval_every": 20_000,
-            "save_every": 2_000,
-            "keep": 3,
-        }
-    )
-    config.eval = ConfigDict(
-        {
-            "seed": 0,
-            "batch_size": 128,
-            "times_per_image_in_training": 2,
-            "times_per_image": 32,
-            "volatility": placeholder(str),  # "optimal": also the bound at u* of training images
-        }
-    )
-    config.sample = ConfigDict({"seed": 0, "num": 64, "num_steps": 1000})
-    if smoke:
-        make_smoke(config)
-    return config.lock()
+    name, chosen, smoke = _words(arg, default, known)
+    given = dict(options or {})
+    for word in chosen:
+        given |= known[word]
+    model = Model(name=name, options=ModelOptions(**given))
+    config = Config(data=Wanted(name=data, smoke=smoke), model=model)
+    if not smoke:
+        return as_flags(replace(config, train=train, eval=eval, sample=sample))
+    return as_flags(_smoke(config))
 
 
 def _words(arg: str, default: str, known: Iterable[str]) -> tuple[str, list[str], bool]:
@@ -112,21 +180,21 @@ def _words(arg: str, default: str, known: Iterable[str]) -> tuple[str, list[str]
     return model, [accepted[word] for word in chosen], is_smoke
 
 
-def _options() -> ConfigDict:
-    """Options of `diffenc.build`; those left None follow from the model's name and the data."""
-    unset = {name: placeholder(kind) for name, kind in UNSET.items()}
-    low, high = PUBLISHED_RANGE
-    given = {"gamma_min": low, "gamma_max": high, "schedule": "fixed", "conditional": False}
-    return ConfigDict(unset | given)
-
-
-def make_smoke(config: ConfigDict) -> None:
-    """Shrinks a config in place to a run of seconds that still logs, evaluates and saves."""
-    config.train.update(
-        {"batch_size": 8, "num_steps": 6, "log_every": 2, "eval_every": 3, "save_every": 3}
+def _smoke(config: Config) -> Config:
+    """A run of seconds that still logs, evaluates and saves."""
+    small = {"width": 8, "num_layers": 1, "encoder_width": 8, "encoder_layers": 1}
+    return replace(
+        config,
+        model=replace(config.model, options=replace(config.model.options, **small)),
+        train=Train(
+            batch_size=8,
+            num_steps=6,
+            warmup_steps=2,
+            ema_decay=0.5,
+            log_every=2,
+            eval_every=3,
+            save_every=3,
+        ),
+        eval=Eval(batch_size=16, times_per_image=4),
+        sample=Sample(num=4, num_steps=4),
     )
-    config.train.update({"ema_decay": 0.5, "warmup_steps": 2})
-    config.eval.update({"batch_size": 16, "times_per_image": 4})
-    config.sample.update({"num": 4, "num_steps": 4})
-    config.model.options.update({"width": 8, "num_layers": 1})
-    config.model.options.update({"encoder_width": 8, "encoder_layers": 1})

@@ -30,11 +30,11 @@ def heat_maps(images: np.ndarray, rates: np.ndarray, t: Sequence[float], step: f
     for i, time in enumerate(t):
         axes[0, i + 1].set_title(f"t = {time:g}", fontsize=9)
         for j in range(num):
-            shown = axes[j, i + 1].imshow(rates[i, j], cmap=DIFFERENCES, vmin=-limit, vmax=limit)
+            drawn = axes[j, i + 1].imshow(rates[i, j], cmap=DIFFERENCES, vmin=-limit, vmax=limit)
     axes[0, 0].set_title("x", fontsize=9)
     for axis in flat:
         axis.axis("off")
-    figure.colorbar(shown, ax=axes, fraction=0.03, label=f"(x_t − x_s)/(t − s), t − s = {step:g}")
+    figure.colorbar(drawn, ax=axes, fraction=0.03, label=f"(x_t − x_s)/(t − s), t − s = {step:g}")
     return figure
 
 

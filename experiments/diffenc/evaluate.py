@@ -54,7 +54,7 @@ def evaluate(
     times = settings.times_per_image if times_per_image is None else times_per_image
     if times < 1:
         raise UserError(f"--times_per_image={times}; accepted: 1 or more")
-    choice = choice or settings.get("volatility")  # absent from the configs of older runs
+    choice = choice or settings.volatility
     if choice is not None and choice not in volatility.CHOICES:
         raise nearest(choice, volatility.CHOICES, "volatility")
     best = volatility.from_training(run, state.ema) if choice else None
@@ -139,8 +139,8 @@ def table(summary: Mapping[str, float]) -> str:
     lines = []
     for name in ("bits_per_dim", *PARTS):
         error = summary.get(f"{name}_mc_error")
-        shown = "" if error is None else f" ± {error:.6f} (times and noise)"
-        lines.append(f"{name:18s} {summary[name]:.6f}{shown}")
+        margin = "" if error is None else f" ± {error:.6f} (times and noise)"
+        lines.append(f"{name:18s} {summary[name]:.6f}{margin}")
     return "\n".join(lines)
 
 

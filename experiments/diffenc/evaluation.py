@@ -131,8 +131,15 @@ def make_evaluator(
         def one_draw(stratum):
             t, eps, eps_0 = jax.vmap(draw, (0, None))(keys, stratum)
             conditioning = label if model.options.num_classes else None
-            given = dict(conditioning=conditioning, volatility=volatility)
-            terms = model.elbo_terms(params, codes, t=t, eps=eps, eps_0=eps_0, **given)
+            terms = model.elbo_terms(
+                params,
+                codes,
+                t=t,
+                eps=eps,
+                eps_0=eps_0,
+                conditioning=conditioning,
+                volatility=volatility,
+            )
             bits = jax.tree.map(lambda a: diffenc.bits_per_dim(a, model.shape), terms)
             return t, bits.diffusion, bits.prior, bits.reconstruction
 

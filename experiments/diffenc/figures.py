@@ -71,13 +71,13 @@ def encodings(x: np.ndarray, encoded: np.ndarray, t: Sequence[float]) -> Figure:
             canvas = np.clip((canvas + 1) / 2, 0, 1)
         else:
             canvas = canvas.mean(-1)
-        shown = axis.imshow(canvas, cmap=colours, vmin=low, vmax=high)
+        image = axis.imshow(canvas, cmap=colours, vmin=low, vmax=high)
         width = x.shape[2] + 1
         axis.set_xticks([i * width + width / 2 - 1 for i in range(len(t))], [f"{s:.2f}" for s in t])
         axis.set_yticks([])
         axis.set(xlabel="t", title=name)
         axis.spines[:].set_visible(False)
-        figure.colorbar(shown, ax=axis, fraction=0.03)
+        figure.colorbar(image, ax=axis, fraction=0.03)
     return figure
 
 

@@ -30,7 +30,7 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     # The eigenvalues of C_a C_b are squares of the singular values of A B^T for C = A^T A.
     roots = [(f - f.mean(0)).astype(np.float64) / np.sqrt(len(f) - 1) for f in (a, b)]
     # A triangular factor has the same covariance and never more rows than columns.
-    factors = [np.linalg.qr(root, mode="r") for root in roots]
+    factors = [np.asarray(np.linalg.qr(root, mode="r")) for root in roots]
     cross = np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum()
     spread = sum(np.sum(factor**2) for factor in factors)
     return float(max(0.0, mean @ mean + spread - 2 * cross))
@@ -53,7 +53,8 @@ def load_extractor(where: str) -> tuple[Extractor, dict[str, Any]]:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if not callable(extractor := getattr(module, function, None)):
+    extractor: Extractor | None = getattr(module, function, None)
+    if not callable(extractor):
         raise UserError(f"--features={where}: {path.name} has no function {function!r}")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return extractor, {"extractor": f"{path.name}:{function}", "sha256": digest}

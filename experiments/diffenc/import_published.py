@@ -11,22 +11,24 @@ The file's `params` become the weights that training goes on from, its `ema_para
 evaluation, samples and inspection use, as in the papers. --weights=params or --weights=ema_params
 takes one of them for both. The optimiser starts anew, with its warm-up. Learned end points of the
 noise schedule: the config's word `ends-learned`; VDM's monotone network: `schedule-learned` and
---config.model.options.learn_endpoints=True. Without the data at hand, --config.data.smoke=True
+--config.model.options.learn_endpoints=True. Without the data, --config.data.smoke=True
 still lets you draw samples.
 """
 
 import pathlib
 
 import jax
-from ml_collections import ConfigDict
 
 from experiments.diffenc import page, published
+from experiments.diffenc.config import Config
 from experiments.diffenc.run import make_run
+from experiments.diffenc.train import STUDY
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Window, saved_with
 from experiments.runtime.manifest import environment
 from experiments.runtime.preemption import StopSignal
+from experiments.runtime.settings import plain
 from experiments.runtime.state import TrainState
 from experiments.runtime.workspace import CHECKPOINTS, opened
 
@@ -37,7 +39,7 @@ OPTIONS = {
 
 
 def import_checkpoint(
-    config: ConfigDict, workdir: pathlib.Path, checkpoint: pathlib.Path, weights: str | None = None
+    config: Config, workdir: pathlib.Path, checkpoint: pathlib.Path, weights: str | None = None
 ) -> TrainState:
     """Writes the run of `config` with the weights of `checkpoint` to `workdir`; returns its state.
 
@@ -60,7 +62,7 @@ def import_checkpoint(
     data = run.source.facts()
     with opened(
         workdir,
-        config.to_dict(),
+        plain(config),
         StopSignal(),
         digests={run.source.name: run.source.sha256},
         facts={"study": "diffenc", "data": data, "parameters": parameters},
@@ -75,7 +77,7 @@ def import_checkpoint(
 def main(checkpoint: str | None, weights: str | None) -> None:
     if not checkpoint:
         raise UserError("--checkpoint=FILE is missing: the file that the published code saved")
-    config, workdir = cli.config(), cli.workdir()
+    config, workdir = STUDY.read(cli.config()), cli.workdir()
     state = import_checkpoint(config, workdir, pathlib.Path(checkpoint), weights)
     step = int(state.step)
     print(f"imported at step {step:,}: python -m experiments.diffenc.evaluate --workdir={workdir}")

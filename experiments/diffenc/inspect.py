@@ -65,9 +65,9 @@ def inspect(
     }
     write_json(workdir / "inspect.json", result)
     flat = len(run.source.shape) == 1
-    shown = slice(None) if flat else slice(examples)
+    chosen = slice(None) if flat else slice(examples)
     offsets = lambda t: inspection.encoded(
-        run.model, state.ema, x[shown], t, None if label is None else label[shown]
+        run.model, state.ema, x[chosen], t, None if label is None else label[chosen]
     )
     drawn = {
         "encoding_statistics": encoder_figures.statistics(measured),
@@ -77,7 +77,7 @@ def inspect(
     if flat:
         drawn["encodings"] = encoder_figures.moved_points(x, offsets(MAPPED), MAPPED.tolist())
     else:
-        drawn |= _pictures(x[shown], offsets, step)
+        drawn |= _pictures(x[chosen], offsets, step)
     page.add_figures(drawn, workdir)
     return result
 

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 import diffenc
 from diffenc.path import shift
@@ -26,7 +27,7 @@ def encoded(
     return np.asarray(jax.jit(lambda t: jax.lax.map(offset, t))(jnp.asarray(t, jnp.float32)))
 
 
-def changes(offsets: np.ndarray, t: Sequence[float], s: Sequence[float]) -> np.ndarray:
+def changes(offsets: np.ndarray, t: ArrayLike, s: ArrayLike) -> np.ndarray:
     """(x_t − x_s)/(t − s) from x_t − x and then x_s − x in `offsets`, channels summed."""
     at_t, at_s = np.split(offsets, 2)
     steps = (np.asarray(t) - np.asarray(s)).reshape(-1, *(1,) * (at_t.ndim - 1))

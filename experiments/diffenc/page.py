@@ -81,18 +81,18 @@ def verdict(run: Mapping[str, Record]) -> str:
     record = run["eval"]
     total, error = (record["summary"][n] for n in ("bits_per_dim", "bits_per_dim_mc_error"))
     data = record["data"]
-    said = (
+    summary = (
         f"{record['model']} reaches {total:.4f} ± {error:.4f} bits/dim on all "
         f"{data['test_size']:,} test examples of {data['name']} (lower is better; ± one standard "
         f"error from times and noise) after {record['step']:,} steps of one seed"
     )
     if "against" in run:
         other = run["against"]["differences"]["bits_per_dim"]
-        said += (
+        summary += (
             f", which is {other['difference']:+.4f} ± {other['image_error']:.4f} against "
             f"{code(run['against']['other'])} (± one standard error over examples)"
         )
-    return f"{said}."
+    return f"{summary}."
 
 
 def _title(run: Mapping[str, Record]) -> str:
@@ -155,13 +155,13 @@ def _bits(title: str, form: str = ".6f") -> Column:
 def _against(record: Record) -> Table:
     rows = [{"term": _term(name), **row} for name, row in record["differences"].items()]
     text = f"This run less {code(record['other'])}, on the same images, times and noise."
-    shown = {
+    columns = {
         "term": Column("term"),
         "difference": _bits("bits/dim", "+.6f"),
         "image_error": Column("± images", format=".6f"),
         "mc_error": Column("± MC", format=".6f"),
     }
-    return of_records(rows, shown, "Against another run", text)
+    return of_records(rows, columns, "Against another run", text)
 
 
 def _path_cost(record: Record) -> Table:
@@ -201,8 +201,8 @@ def _steps(record: Record) -> Table:
         f"chosen on one half of {record['num']:,} training examples and priced on the other."
     )
     ways = {f"{way}_bits_per_dim": _bits(label, ".4f") for way, label in WAYS.items()}
-    shown = {"num_steps": Column("steps")} | ways
-    return of_records(record["rows"], shown, "Few sampling steps", text)
+    columns = {"num_steps": Column("steps")} | ways
+    return of_records(record["rows"], columns, "Few sampling steps", text)
 
 
 def _frechet(record: Record) -> Table:
@@ -212,6 +212,6 @@ def _frechet(record: Record) -> Table:
         f"(SHA-256 {features['sha256'][:12]}…). This is not FID, whose features are those of one "
         "particular Inception network."
     )
-    shown = {"frechet_distance": _bits("distance", ".4f"), "dimensions": Column("dimensions")}
-    shown |= {f"num_{name}": Column(name, format=",") for name in ("samples", "images")}
-    return of_records([{**features, **record}], shown, "Fréchet distance", text)
+    columns = {"frechet_distance": _bits("distance", ".4f"), "dimensions": Column("dimensions")}
+    columns |= {f"num_{name}": Column(name, format=",") for name in ("samples", "images")}
+    return of_records([{**features, **record}], columns, "Fréchet distance", text)

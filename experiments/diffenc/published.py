@@ -52,7 +52,7 @@ def read(path: pathlib.Path, weights: str | None = None) -> Published:
         bad = [leaf for leaf, value in tree.items() if not np.isfinite(value).all()]
         if bad:
             raise UserError(f"{path}: {name} holds values that are not finite: {_shorten(bad)}")
-    if np.ndim(state.get("step")) != 0 or "step" not in state:
+    if "step" not in state or np.ndim(state["step"]) != 0:
         raise UserError(f"{path} does not say at which step it was saved")
     return Published(params, ema, int(state["step"]), hashlib.sha256(data).hexdigest())
 

@@ -1,17 +1,17 @@
 """A config as live objects: data, model, optimiser, and the trained state of a work directory."""
 
+import dataclasses
 import pathlib
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import optax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 import diffenc
 from experiments import data
-from experiments.diffenc.config import diffenc_config
+from experiments.diffenc.config import Config, Train
+from experiments.runtime import settings
 from experiments.runtime.batches import check_batch_size
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import CheckpointError, UserError
@@ -26,7 +26,7 @@ from experiments.runtime.workspace import CHECKPOINTS
 class Run(NamedTuple):
     """Everything that a config determines."""
 
-    config: ConfigDict
+    config: Config
     source: data.Source
     model: diffenc.Diffusion
     optimizer: optax.GradientTransformation
@@ -40,9 +40,7 @@ class Run(NamedTuple):
         return StateFactory(self.model.init, self.optimizer, init_key, self.mesh, sharding)
 
 
-def make_run(
-    config: ConfigDict, source: data.Source | None = None, mesh: Mesh | None = None
-) -> Run:
+def make_run(config: Config, source: data.Source | None = None, mesh: Mesh | None = None) -> Run:
     """Builds data (unless `source` is given), model and optimiser.
 
     `mesh` may be of devices that are not here, to compile for them; default: all that are.
@@ -53,11 +51,8 @@ def make_run(
     mesh = make_mesh() if mesh is None else mesh
     check_batch_size(config.train.batch_size, mesh, config.train.accumulate)
     if source is None:
-        where = config.data
-        source = data.load(where.name, path=where.path, size=where.size, smoke=where.smoke)
-    given = {k: v for k, v in config.model.options.to_dict().items() if v is not None}
-    # JSON, which a trained run's config comes from, has no tuples.
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        source = data.read(config.data)
+    options = {k: v for k, v in settings.plain(config.model.options).items() if v is not None}
     if options.pop("conditional", False):
         options["num_classes"] = source.num_classes
     if mesh.devices.flat[0].platform != "cpu":
@@ -70,7 +65,7 @@ def make_run(
     return Run(config, source, model, make_optimizer(config.train), mesh, key)
 
 
-def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
+def make_optimizer(train: Train) -> optax.GradientTransformation:
     """AdamW as published: β 0.9, 0.99; decay on all but biases; linear warm-up.
 
     After the warm-up the rate is constant (published), or falls to zero as a cosine.
@@ -125,7 +120,7 @@ def elbo_loss(model: diffenc.Diffusion):
     return loss
 
 
-def load_config(workdir: pathlib.Path) -> ConfigDict:
+def load_config(workdir: pathlib.Path) -> Config:
     """The config of the run in `workdir`; keys that were added since have their defaults.
 
     Raises:
@@ -136,14 +131,7 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
     stored = read_json(workdir / CONFIG)
     if "name" not in stored.get("model", {}):
         raise UserError(f"{workdir} is no diffusion run; its own command writes its page")
-    defaults = diffenc_config(stored["model"]["name"], stored["data"]["name"]).to_dict()
-    return ConfigDict(_filled(defaults, stored))
-
-
-def _filled(defaults: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """`stored`, with what it lacks of `defaults`."""
-    both = {k: v for k, v in defaults.items() if isinstance(v, Mapping) and k in stored}
-    return {**defaults, **stored, **{k: _filled(v, stored[k]) for k, v in both.items()}}
+    return settings.read(Config, stored)
 
 
 def load_source(workdir: pathlib.Path, path: str | None = None) -> data.Source:
@@ -153,12 +141,11 @@ def load_source(workdir: pathlib.Path, path: str | None = None) -> data.Source:
       UserError: they cannot be read, or are not those that the run was trained on.
     """
     where = load_config(workdir).data
-    place = where.path if path is None else path
     try:
-        source = data.load(where.name, path=place, size=where.size, smoke=where.smoke)
+        source = data.read(where if path is None else dataclasses.replace(where, path=path))
     except UserError as error:
-        said = str(error).replace("--config.data.path=", "--data=")
-        raise UserError(f"{said} (--data=PATH says where the data lie now)") from error
+        message = str(error).replace("--config.data.path=", "--data=")
+        raise UserError(f"{message} (--data=PATH says where the data lie now)") from error
     check_data(workdir, {source.name: source.sha256})
     return source
 

@@ -76,8 +76,8 @@ def sample(
     if not distributed.is_lead():
         return codes
     store.save(workdir / "samples.npz", {"codes": codes})
-    shown = {f"{run.config.model.name}, {num_steps} steps": codes[:SHOWN]}
-    page.add_figures({"samples": figures.samples(shown, run.source.levels)}, workdir)
+    picture = {f"{run.config.model.name}, {num_steps} steps": codes[:SHOWN]}
+    page.add_figures({"samples": figures.samples(picture, run.source.levels)}, workdir)
     shutil.rmtree(workdir / PARTS, ignore_errors=True)
     return codes
 

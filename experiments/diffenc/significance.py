@@ -28,9 +28,10 @@ def welch_less(a: Sequence[float], b: Sequence[float]) -> float | None:
 
 def paired_less(differences: Sequence[float]) -> float | None:
     """One-sided p that the differences' mean is below 0, by Student's test; None as above."""
-    if len(differences) < 2 or np.ptp(differences) == 0:
+    error = standard_error(differences)
+    if error is None or np.ptp(differences) == 0:
         return None
-    statistic = np.mean(differences) / standard_error(differences)
+    statistic = np.mean(differences) / error
     return float(stats.t.cdf(statistic, len(differences) - 1))
 
 

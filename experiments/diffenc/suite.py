@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+import experiments
 from experiments.diffenc.compare import compare
 from experiments.runtime import cli, files, trackers
 from experiments.runtime.errors import UserError
@@ -37,6 +38,7 @@ OPTIONS = {
     "record": (str, "Also write the summary to this file."),
     "contrasts": (str, "Pairs to compare in the tables, as second/first,…; default: all pairs."),
 }
+PATHS = (str(pathlib.Path(experiments.__file__).parents[1]), os.environ.get("PYTHONPATH"))
 FINISHED = "finished.json"
 LAST = "samples.npz"  # what a run writes last
 
@@ -106,9 +108,11 @@ class Pool:
         if job.is_finished(arguments):
             return 0
         (job.workdir / LAST).unlink(missing_ok=True)
-        module = (sys.executable, "-u", "-m", "experiments.diffenc.train", "--then_evaluate")
+        # Of this very package: where the command was started may have an experiments/ of its own.
+        module = (sys.executable, "-P", "-u", "-m", "experiments.diffenc.train", "--then_evaluate")
         process = subprocess.Popen(
             [*module, f"--workdir={job.workdir}", *self.shared, *arguments],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, PATHS))},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -186,7 +190,7 @@ def main(
     contrasts: str | None,
 ) -> int:
     workdir = cli.workdir()
-    config_file, _, word = flags.FLAGS["config"].config_filename.partition(":")
+    config_file, _, word = cli.config_name().partition(":")
     if word:
         raise UserError(
             f"--config=…:{word}: a suite has its models from --models, each with its words; give "
@@ -217,8 +221,8 @@ def main(
             print("unfinished: stopped by a signal; the same command continues")
             return INTERRUPTED if pool.stopped == signal.SIGINT else 0
         if failed:
-            said = ", ".join(job.name for job in failed)
-            raise UserError(f"these runs failed, see above: {said}")
+            failures = ", ".join(job.name for job in failed)
+            raise UserError(f"these runs failed, see above: {failures}")
         print(suite.compare(todo))
     return 0
 

@@ -146,12 +146,12 @@ def verdict(record: Record) -> str:
         return (
             f"On {data}, in bits/dim (lower is better), {', '.join(values)}; nothing is compared."
         )
-    said = [_compared(entry) for entry in found]
+    sentences = [_compared(entry) for entry in found]
     seeds = found[0]["seeds"]
     errors = f"95 % intervals over {seeds} seeds and the test images"
     if seeds < 2:
         errors = "one seed each, so no interval"
-    return f"On {data}, in total bits/dim (lower is better; {errors}): {'; '.join(said)}."
+    return f"On {data}, in total bits/dim (lower is better; {errors}): {'; '.join(sentences)}."
 
 
 def _reached(model: str, total: Mapping[str, Any]) -> str:
@@ -167,11 +167,11 @@ def _compared(entry: Record) -> str:
     if low is None or high is None:
         errors = f"± {entry['image_error']:.4f} over images"
         return f"{second} less {first} is {difference:+.4f} ({errors}), for this one pair of runs"
-    shown = f"{difference:+.4f} [{low:+.4f}, {high:+.4f}]"
-    said = {"lower": "better", "higher": "worse"}.get(direction(low, high))
-    if said is None:
-        return f"no difference between {second} and {first} is established ({shown})"
-    return f"{second} is {said} than {first} ({shown})"
+    span = f"{difference:+.4f} [{low:+.4f}, {high:+.4f}]"
+    word = {"lower": "better", "higher": "worse"}.get(direction(low, high))
+    if word is None:
+        return f"no difference between {second} and {first} is established ({span})"
+    return f"{second} is {word} than {first} ({span})"
 
 
 def interval(entry: Record) -> tuple[float | None, float | None]:

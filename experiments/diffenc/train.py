@@ -15,14 +15,14 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import jax
 from matplotlib.figure import Figure
-from ml_collections import ConfigDict
 
 import diffenc
 from experiments.diffenc import figures, page, training
-from experiments.diffenc.checks import check_values
+from experiments.diffenc.config import Config
 from experiments.diffenc.evaluate import evaluate, table
 from experiments.diffenc.evaluation import make_evaluator
 from experiments.diffenc.run import Run, draw_noise, elbo_loss, load_trained, make_run
@@ -30,13 +30,13 @@ from experiments.diffenc.sample import sample
 from experiments.runtime import cli, distributed, study
 from experiments.runtime.batches import batch_indices, batches
 from experiments.runtime.checkpoint import Checkpointer
-from experiments.runtime.loop import SCHEDULE, Loop, Schedule
+from experiments.runtime.loop import Loop
 from experiments.runtime.metrics import MetricsWriter, read_metrics
 from experiments.runtime.profiling import profiled
 from experiments.runtime.progress import Progress
 from experiments.runtime.state import TrainState
 from experiments.runtime.step import make_step
-from experiments.runtime.study import Config, Record, Request, Study
+from experiments.runtime.study import Record, Request, Study
 from experiments.runtime.utilisation import peak_flops
 from experiments.runtime.workspace import METRICS, Workspace
 
@@ -49,7 +49,7 @@ OPTIONS = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prepared(study.Prepared):
+class Prepared(study.Prepared[Config]):
     """Everything that a config determines."""
 
     run: Run
@@ -57,9 +57,8 @@ class Prepared(study.Prepared):
 
 def prepare(config: Config) -> Prepared:
     """Data, model and optimiser. Raises `UserError` for names and values that cannot be."""
-    given = ConfigDict(config)
-    check_values(given)
-    run = make_run(given)
+    config.check()
+    run = make_run(config)
     factory = run.state_factory()
     factory.abstract()  # refuses what shapes and shardings rule out
     return Prepared(
@@ -127,7 +126,7 @@ def _make_loop(
     size, seed = run.source.train.size, run.config.seed
     return Loop(
         train_step,
-        Schedule(*(plan[name] for name in SCHEDULE)),
+        plan.schedule,
         workspace=space,
         writer=writer,
         checkpointer=checkpointer,
@@ -168,6 +167,7 @@ def draw(record: Record, prepared: Prepared, space: Workspace) -> Mapping[str, F
 
 STUDY = Study(
     name="diffenc",
+    settings=Config,
     prepare=prepare,
     run=functools.partial(train, profile=False, peak=None),
     figures=draw,
@@ -183,13 +183,13 @@ STUDY = Study(
 
 
 def trained(
-    config: ConfigDict,
+    config: Config,
     workdir: pathlib.Path,
     *,
     allowed_changes: Iterable[str] = (),
     trackers: Iterable[str] = (),
 ) -> TrainState:
-    """Trains, or goes on training, the run of `config` in `workdir`; returns the last state."""
+    """Trains, or continues to train, the run of `config` in `workdir`; returns the last state."""
     study.run(STUDY, config, Request(workdir, tuple(allowed_changes), tuple(trackers)))
     return load_trained(workdir)[1]
 
@@ -201,14 +201,14 @@ def main(
     record: str | None,
     json: bool,
     init_from: str | None,
-    **cluster,
+    **cluster: Any,
 ) -> int:
     workdir = cli.workdir()
     distributed.start(**cluster)
     run = functools.partial(train, profile=profile, peak=peak_tflops)
     made = STUDY._replace(run=run)
     publishing = {"record": record, "json": json, "init_from": init_from}
-    done, code = study.finished(made, cli.config(), **publishing)
+    done, code = study.finished(made, STUDY.read(cli.config()), **publishing)
     if then_evaluate and done:
         result = evaluate(workdir)
         sample(workdir)
@@ -220,4 +220,4 @@ def main(
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS | study.OPTIONS)
+    cli.run(main, options={**OPTIONS, **study.OPTIONS})

@@ -1,71 +1,164 @@
 """The keys of a distillation config, and its smoke form."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from ml_collections import ConfigDict
 
-from experiments.distill.setup import OBJECTIVES
 from experiments.runtime.cli import split_arg
+from experiments.runtime.settings import as_flags
+
+OBJECTIVES = ("kl", "l1", "l2")
 
 
-def network(embedding: str, dim: int, **options: Any) -> dict[str, Any]:
-    """Keys of `model.teacher` and `model.student`."""
-    given = {"embedding": embedding, "dim": dim, "widths": (512,), "dropout": 0.1, "head": "xavier"}
-    return given | {"tiny": False} | options
+@dataclass(frozen=True, kw_only=True)
+class Spiral:
+    """28 spiral arms of seven labels; `split` hides radii from students."""
+
+    name: Literal["spiral"] = "spiral"
+    path: str = ""
+    smoke: bool = False
+    seed: int = 0
+    per_arm: int = 1000
+    split: str = "standard"  # or interpolation, extrapolation
 
 
-def plan(epochs: int, learning_rate: float, batch_size: int, held_epochs: int) -> dict[str, Any]:
-    """Keys of `teacher` and `student` that say how they are trained; Adam, as published."""
-    return {
-        "num": 5,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "batch_size": batch_size,
-        "gamma": 0.995,
-        "held_epochs": held_epochs,
-    }
+@dataclass(frozen=True, kw_only=True)
+class Attributes:
+    """Images of `source` with one of five attributes; `size` is that of fashion_mnist."""
+
+    name: Literal["attributes"] = "attributes"
+    path: str = ""
+    smoke: bool = False
+    source: str = "digits"
+    size: int = 14
 
 
-def distill_config(
-    arg: str,
-    data: Mapping[str, Any],
-    *,
-    models: tuple[Mapping[str, Any], Mapping[str, Any]],
-    plans: tuple[Mapping[str, Any], Mapping[str, Any]],
-    num_sets: int = 0,
-) -> ConfigDict:
-    """The config of one data set; `models` and `plans` are those of teacher and student.
+@dataclass(frozen=True, kw_only=True)
+class Cifar100:
+    """CIFAR-100 from the TFDS folder `path`."""
 
-    `arg` is an objective (kl, l1, l2) or "all", and may end in ":smoke".
+    name: Literal["cifar100"] = "cifar100"
+    path: str = ""
+    smoke: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sub:
+    """SUB: `path` is an .npz file with `features` [n, d], `label` [n] and `attribute` [n]."""
+
+    name: Literal["sub"] = "sub"
+    path: str = ""
+    smoke: bool = False
+
+
+Data = Spiral | Attributes | Cifar100 | Sub
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A classifier: its embedding, and how its head starts."""
+
+    embedding: str
+    dim: int
+    widths: tuple[int, ...] = (512,)
+    dropout: float = 0.1
+    head: str = "xavier"  # or fan_in
+    tiny: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """The networks of a run."""
+
+    teacher: Network
+    student: Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How teachers or students are trained; Adam, as published."""
+
+    num: int = 5
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    gamma: float = 0.995
+    held_epochs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teachers(Training):
+    """`run` is the --workdir of a run whose teachers to use instead of training some."""
+
+    run: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Students(Training):
+    """`num` students for each teacher.
+
+    `start_from` is the --workdir of a run whose students, of the same objective, to continue;
+    with loss.label_weight=1 this is finetuning on labels.
     """
+
+    start_from: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """Options of the objectives."""
+
+    temperature: float = 1.0
+    centre: bool = False
+    label_weight: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval:
+    """When measures are taken, and over how many label sets; 0 for all."""
+
+    every: int = 10
+    num_sets: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A run: teachers, and students by each objective."""
+
+    seed: int = 0
+    objectives: tuple[str, ...] = OBJECTIVES
+    data: Data
+    model: Models
+    teacher: Teachers
+    student: Students
+    loss: Loss = Loss()
+    eval: Eval = Eval()
+    log_every: int = 10
+    save_every: int = 50
+    together: int = 0  # models computed at once; 0: one on CPU, all elsewhere
+
+
+def distill_config(arg: str, config: Config) -> ConfigDict:
+    """`config` as the argument changes it: an objective or "all", perhaps ":smoke" after it."""
     objective, smoke = split_arg(arg, models=(*OBJECTIVES, "all"), default="all")
-    config = ConfigDict()
-    config.seed = 0
-    config.objectives = OBJECTIVES if objective == "all" else (objective,)
-    config.data = ConfigDict({"path": "", "smoke": smoke} | dict(data))
-    config.model = ConfigDict({"teacher": dict(models[0]), "student": dict(models[1])})
-    # teacher.run: the --workdir of a run whose teachers to use instead of training some.
-    config.teacher = ConfigDict({"run": ""} | dict(plans[0]))
-    # student.start_from: the --workdir of a run whose students, of the same objective, to go on
-    # from; with loss.label_weight=1 this is finetuning on labels.
-    config.student = ConfigDict({"start_from": ""} | dict(plans[1]))
-    config.loss = ConfigDict({"temperature": 1.0, "centre": False, "label_weight": 0.0})
-    config.eval = ConfigDict({"every": 10, "num_sets": num_sets, "seed": 0})
-    config.log_every, config.save_every = 10, 50
-    config.together = 0  # models computed at once; 0: one on CPU, all elsewhere
-    if smoke:
-        make_smoke(config)
-    return config.lock()
+    if objective != "all":
+        config = replace(config, objectives=(objective,))
+    return as_flags(_smoke(config) if smoke else config)
 
 
-def make_smoke(config: ConfigDict) -> None:
-    """Shrinks a config in place to a run of seconds that still logs, measures and saves."""
-    config.teacher.update({"num": 2, "epochs": 2, "batch_size": 64, "held_epochs": 0})
-    config.student.update({"num": 2, "epochs": 2, "batch_size": 64, "held_epochs": 0})
-    for model in (config.model.teacher, config.model.student):
-        model.update({"dim": 2, "widths": (16,), "tiny": True})
-    config.eval.update({"every": 1, "num_sets": 20})
-    config.log_every = config.save_every = 1
-    if "per_arm" in config.data:
-        config.data.per_arm = 20
+def _smoke(config: Config) -> Config:
+    """A run of seconds that still logs, measures and saves."""
+    data = replace(config.data, smoke=True)
+    tiny = lambda network: replace(network, dim=2, widths=(16,), tiny=True)
+    return replace(
+        config,
+        data=replace(data, per_arm=20) if isinstance(data, Spiral) else data,
+        model=Models(teacher=tiny(config.model.teacher), student=tiny(config.model.student)),
+        teacher=replace(config.teacher, num=2, epochs=2, batch_size=64, held_epochs=0),
+        student=replace(config.student, num=2, epochs=2, batch_size=64, held_epochs=0),
+        eval=replace(config.eval, every=1, num_sets=20),
+        log_every=1,
+        save_every=1,
+    )

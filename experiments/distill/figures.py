@@ -116,11 +116,15 @@ def concept_figure(summary: Mapping[str, Any]) -> Figure:
 
 
 def _bar(axis: Axes, x: int, interval: Interval, colour: str) -> None:
-    """A bar with its interval, where there is one, and its height in figures above both."""
+    """A bar with its interval, where there is one, and its height in figures above both.
+
+    An interval of few teachers can leave [0, 1], where no accuracy is: it is drawn as far as that.
+    """
     mean, low, high = interval
     top = mean
     axis.bar(x, mean, color=colour, width=0.7)
     if low is not None and high is not None and np.isfinite([low, high]).all():
+        low, high = np.clip([low, high], 0, 1)
         axis.errorbar(x, mean, [[mean - low], [high - mean]], color="0.2", capsize=3, lw=1)
         top = max(top, high)
     axis.text(x, top + 0.015, f"{mean:.2f}", ha="center", va="bottom", fontsize=9)

@@ -90,7 +90,7 @@ def make_measures(task: Task, label_sets: np.ndarray) -> Measure:
         if unseen is not None:
             right = (student.f @ student.g.T).argmax(1) == label
             values["unseen_accuracy"] = (right * unseen).sum() / unseen.sum()
-        return values | (probe(student.f) if probe else {})
+        return values | (probe(jnp.asarray(student.f)) if probe else {})
 
     def measure(students: Models, teachers: Models, owner: np.ndarray) -> dict[str, np.ndarray]:
         host = jax.local_devices(backend="cpu")[0]

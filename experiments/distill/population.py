@@ -16,6 +16,7 @@ from experiments.runtime.mesh import AXIS, make_mesh
 from experiments.runtime.step import all_finite
 
 Example = Mapping[str, jax.Array]
+Data = Mapping[str, np.ndarray]  # every example, on the leading axis
 ExampleLoss = Callable[[tuple[jax.Array, ...], Example], jax.Array]
 
 _ADAM = optax.scale_by_adam()
@@ -120,7 +121,7 @@ def population_sharding(group: Members) -> NamedSharding:
 
 
 def make_epoch(
-    group: Members, plan: Plan, loss: ExampleLoss, data: Example, scale: float
+    group: Members, plan: Plan, loss: ExampleLoss, data: Data, scale: float
 ) -> Callable[[Population, int], tuple[Population, dict[str, jax.Array]]]:
     """A compiled `epoch(population, index) -> (population, metrics)`; the population is donated.
 
@@ -141,8 +142,8 @@ def make_epoch(
 
     sharding = population_sharding(group)
     compiled = jax.jit(epoch, donate_argnums=0, out_shardings=(sharding, None))
-    data = jax.device_put(dict(data), NamedSharding(sharding.mesh, PartitionSpec()))
-    return lambda population, index: compiled(population, data, jnp.int32(index))
+    placed = jax.device_put(dict(data), NamedSharding(sharding.mesh, PartitionSpec()))
+    return lambda population, index: compiled(population, placed, jnp.int32(index))
 
 
 def _train_epoch(model, plan, loss, scale, population, key, teacher, data, index):
@@ -173,7 +174,7 @@ def _train_epoch(model, plan, loss, scale, population, key, teacher, data, index
 def _epoch_order(key: jax.Array, num_examples: int, batch_size: int) -> jax.Array:
     steps = -(-num_examples // batch_size)
     order = jax.random.permutation(key, num_examples)
-    return jnp.resize(order, steps * batch_size).reshape(steps, batch_size)
+    return jnp.resize(order, (steps, batch_size))
 
 
 def _mean_loss(model, loss, scale, example, key, params, state):

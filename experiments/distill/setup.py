@@ -12,16 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 
 import distill
+from distill.objectives import Objective
+from experiments.distill.config import Config, Eval, Loss, Training
 from experiments.distill.networks import make_classifier
 from experiments.distill.population import ExampleLoss, Members, Plan, members
 from experiments.distill.task import Task, check_task
-from experiments.distill.tasks import TASKS
+from experiments.distill.tasks import make_task
+from experiments.runtime import settings
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.files import plain, read_json
 from experiments.runtime.manifest import CONFIG, MANIFEST, flatten
 from similarity.sets import all_label_sets, sample_label_sets
-
-OBJECTIVES = ("kl", "l1", "l2")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,50 +40,48 @@ class Setup:
     label_sets: np.ndarray
 
 
-def make_setup(config: Mapping[str, Any]) -> Setup:
-    """The `Setup` of a config, as a plain mapping.
+def make_setup(config: Config) -> Setup:
+    """The `Setup` of a config.
 
     Raises:
       UserError: for a name that is unknown, data that lack a label or concept where one is
         needed, or models that do not fit the labels.
     """
     _check_positive(config)
-    if config["data"]["name"] not in TASKS:
-        raise nearest(config["data"]["name"], TASKS, "data")
-    task = TASKS[config["data"]["name"]](config["data"])
+    task = make_task(config.data)
     check_task(task)
     num_labels = len(task.label_names)
     concepts = len(task.concept_names) if task.teach_concept else 0
-    teacher_model = make_classifier(config["model"]["teacher"], num_labels, concepts)
-    student_model = make_classifier(config["model"]["student"], num_labels)
-    key = jax.random.key(config["seed"])
-    num_teachers, each = config["teacher"]["num"], config["student"]["num"]
-    group = functools.partial(members, together=config["together"])
+    teacher_model = make_classifier(config.model.teacher, num_labels, concepts)
+    student_model = make_classifier(config.model.student, num_labels)
+    key = jax.random.key(config.seed)
+    num_teachers, each = config.teacher.num, config.student.num
+    group = functools.partial(members, together=config.together)
     return Setup(
         task=task,
-        objectives={name: make_objective(name, config["loss"]) for name in config["objectives"]},
+        objectives={name: make_objective(name, config.loss) for name in config.objectives},
         teacher_model=teacher_model,
         student_model=student_model,
         teachers=group(teacher_model, jax.random.fold_in(key, 0), num_teachers, 1),
         students=group(student_model, jax.random.fold_in(key, 1), num_teachers, each),
-        teacher_plan=_plan(config["teacher"]),
-        student_plan=_plan(config["student"]),
-        label_sets=_label_sets(num_labels, config["model"]["teacher"]["dim"], config["eval"]),
+        teacher_plan=_plan(config.teacher),
+        student_plan=_plan(config.student),
+        label_sets=_label_sets(num_labels, config.model.teacher.dim, config.eval),
     )
 
 
-def make_objective(name: str, loss: Mapping[str, Any]) -> ExampleLoss:
+def make_objective(name: str, loss: Loss) -> ExampleLoss:
     """A loss of (outputs, example) from an objective's name and `temperature`, `centre`,
     `label_weight`."""
-    table: dict[str, distill.Objective] = {
-        "kl": functools.partial(distill.kl_loss, temperature=loss["temperature"]),
-        "l1": functools.partial(distill.l1_logit_loss, centre=loss["centre"]),
-        "l2": functools.partial(distill.l2_logit_loss, centre=loss["centre"]),
+    table: dict[str, Objective] = {
+        "kl": functools.partial(distill.kl_loss, temperature=loss.temperature),
+        "l1": functools.partial(distill.l1_logit_loss, centre=loss.centre),
+        "l2": functools.partial(distill.l2_logit_loss, centre=loss.centre),
     }
     if name not in table:
         raise nearest(name, table, "objective")
     try:
-        mixed = distill.with_label_loss(table[name], loss["label_weight"])
+        mixed = distill.with_label_loss(table[name], loss.label_weight)
         # Options are checked when a loss is traced; better here than after the teachers' training.
         jax.eval_shape(mixed, jnp.zeros(2), jnp.zeros(2), jnp.zeros((), int))
     except ValueError as error:
@@ -102,16 +101,19 @@ def teacher_loss(teach_concept: bool) -> ExampleLoss:
     return loss
 
 
-def check_finished_run(role: str, config: Mapping[str, Any], task: Task) -> pathlib.Path | None:
+def check_finished_run(role: str, config: Config, task: Task) -> pathlib.Path | None:
     """The run whose teachers or students (`role`) the config builds on, or None if it names none.
 
     Raises:
       UserError: it is no finished run, or one with other labels, networks or numbers of models.
     """
-    key = {"teacher": "run", "student": "start_from"}[role]
-    if not config[role][key]:
+    if role == "teacher":
+        key, where = "run", config.teacher.run
+    else:
+        key, where = "start_from", config.student.start_from
+    if not where:
         return None
-    run = pathlib.Path(config[role][key])
+    run = pathlib.Path(where)
     try:
         theirs, data = read_json(run / CONFIG), read_json(run / MANIFEST)["data"]
         labels = data["labels"]
@@ -134,7 +136,7 @@ def check_finished_run(role: str, config: Mapping[str, Any], task: Task) -> path
                 f"is {facts[what]!r}: use the same data for both"
             )
     _check_same_models(role, run, theirs, config)
-    for stage in ["teacher"] if role == "teacher" else config["objectives"]:
+    for stage in ["teacher"] if role == "teacher" else config.objectives:
         last = run / stage / "checkpoints" / str(theirs[role]["epochs"])
         if not last.is_dir():
             raise UserError(
@@ -145,7 +147,7 @@ def check_finished_run(role: str, config: Mapping[str, Any], task: Task) -> path
 
 
 def _check_same_models(
-    role: str, run: pathlib.Path, theirs: Mapping[str, Any], config: Mapping[str, Any]
+    role: str, run: pathlib.Path, theirs: Mapping[str, Any], config: Config
 ) -> None:
     here, there = (
         flatten(
@@ -155,7 +157,7 @@ def _check_same_models(
                 role: {"num": run_config[role]["num"]},
             }
         )
-        for run_config in (plain(config), theirs)
+        for run_config in (plain(settings.plain(config)), theirs)
     )
     differing = [
         f"{key} is {there.get(key)} there and {value} here"
@@ -168,34 +170,29 @@ def _check_same_models(
         )
 
 
-def _check_positive(config: Mapping[str, Any]) -> None:
-    values = flatten(dict(config))
-    names = [
-        f"{role}.{key}"
-        for role in ("teacher", "student")
-        for key in ("num", "epochs", "batch_size")
-    ]
-    for name in (*names, "eval.every"):
-        if values[name] < 1:
-            raise UserError(f"{name} is {values[name]}; at least 1 is needed")
-    for role in ("teacher", "student"):
-        if not 0 <= (rate := config[role]["learning_rate"]) < float("inf"):
-            raise UserError(f"{role}.learning_rate is {rate}; it must be finite and not negative")
+def _check_positive(config: Config) -> None:
+    for role, plan in (("teacher", config.teacher), ("student", config.student)):
+        if not 0 <= plan.learning_rate < float("inf"):
+            raise UserError(
+                f"{role}.learning_rate is {plan.learning_rate}; it must be finite and not negative"
+            )
+        settings.check_positive(
+            config, "eval.every", *(f"{role}.{key}" for key in ("num", "epochs", "batch_size"))
+        )
 
 
-def _plan(part: Mapping[str, Any]) -> Plan:
-    names = ("epochs", "batch_size", "learning_rate", "gamma", "held_epochs")
-    return Plan(**{name: part[name] for name in names})
+def _plan(part: Training) -> Plan:
+    return Plan(part.epochs, part.batch_size, part.learning_rate, part.gamma, part.held_epochs)
 
 
-def _label_sets(k: int, m: int, evaluation: Mapping[str, Any]) -> np.ndarray:
-    num = evaluation["num_sets"]
-    if not num:
+def _label_sets(k: int, m: int, evaluation: Eval) -> np.ndarray:
+    if not evaluation.num_sets:
         try:
             return np.asarray(all_label_sets(k, m))
         except ValueError as error:
             raise UserError(f"{error}: set --config.eval.num_sets") from error
-    return np.asarray(sample_label_sets(jax.random.key(evaluation["seed"]), k, m, num))
+    key = jax.random.key(evaluation.seed)
+    return np.asarray(sample_label_sets(key, k, m, evaluation.num_sets))
 
 
 def _shown(names) -> str:

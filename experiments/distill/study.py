@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments.distill import tables
 from experiments.distill.aggregate import Course, read_course, summarise
+from experiments.distill.config import Config
 from experiments.distill.figures import figures
 from experiments.distill.measures import make_measures
 from experiments.distill.population import Members, PopulationFactory
@@ -24,14 +25,14 @@ from experiments.distill.stages import (
 )
 from experiments.runtime import study
 from experiments.runtime.loop import Schedule
-from experiments.runtime.study import Config, Record, Study
+from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 
 ORDER = "the order of the data would change within a run"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prepared(study.Prepared):
+class Prepared(study.Prepared[Config]):
     """Everything that a config determines, and the weights it takes from other runs.
 
     Attributes:
@@ -54,7 +55,7 @@ def prepare(config: Config) -> Prepared:
     groups = {"teacher": setup.teachers} | dict.fromkeys(setup.objectives, setup.students)
     return Prepared(
         config=config,
-        digests={setup.task.name: facts["sha256"]},
+        digests={setup.task.name: setup.task.sha256},
         facts=facts,
         layouts={name: functools.partial(_abstract, setup, g) for name, g in groups.items()},
         setup=setup,
@@ -73,13 +74,13 @@ def _abstract(setup: Setup, group: Members) -> Any:
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     """Trains what is left, and summarises every objective."""
     setup, config, variables = prepared.setup, prepared.config, prepared.variables
-    every = (config["log_every"], config["eval"]["every"], config["save_every"])
+    every = (config.log_every, config.eval.every, config.save_every)
     if variables is None:
-        plan = Schedule(config["teacher"]["epochs"], *every)
+        plan = Schedule(config.teacher.epochs, *every)
         variables = run_stage(teacher_stage(setup), plan, space.at("teacher")).variables
     taught = teach(setup, variables, space)
     measure = make_measures(setup.task, setup.label_sets)
-    plan = Schedule(config["student"]["epochs"], *every)
+    plan = Schedule(config.student.epochs, *every)
     for objective, start in prepared.starts.items():
         stage = student_stage(setup, objective, taught, measure, start)
         run_stage(stage, plan, space.at(objective))
@@ -108,6 +109,7 @@ def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figu
 
 STUDY = Study(
     name="distill",
+    settings=Config,
     prepare=prepare,
     run=run,
     figures=draw,

@@ -123,11 +123,12 @@ def caption(record: Record) -> str:
 def verdict(record: Record) -> str:
     """What logit students keep of their teachers that KL students do not, where it is certain."""
     if not record["claims"]:
-        said = [_alone(o, found["final"]) for o, found in record["objectives"].items()]
-        return f"{'; '.join(said)} (95 % intervals over teachers); nothing is compared."
-    said = [_compared(o.upper(), claim) for o, claim in record["claims"].items()]
+        sentences = [_alone(o, found["final"]) for o, found in record["objectives"].items()]
+        return f"{'; '.join(sentences)} (95 % intervals over teachers); nothing is compared."
+    sentences = [_compared(o.upper(), claim) for o, claim in record["claims"].items()]
     errors = f"95 % intervals over {record['seeds']['teachers']} teachers"
-    return f"Against KL students of label accuracy within one point, {'; '.join(said)} ({errors})."
+    found = "; ".join(sentences)
+    return f"Against KL students of label accuracy within one point, {found} ({errors})."
 
 
 def _alone(objective: str, final: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """What a distillation run is about: inputs, labels, perhaps a concept beside the label, splits."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,9 +47,13 @@ class Task:
     distilled: np.ndarray | None = None
     unseen: np.ndarray | None = None
 
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Digest of inputs and labels of both splits."""
+        return digest_arrays(a for e in (self.train, self.test) for a in (e.x, e.label))
+
     def facts(self) -> dict[str, object]:
         """What goes into a run's manifest."""
-        arrays = [a for e in (self.train, self.test) for a in (e.x, e.label)]
         return {
             "name": self.name,
             "example_shape": list(self.train.x.shape[1:]),
@@ -57,7 +62,7 @@ class Task:
             "test_size": len(self.test),
             "labels": list(self.label_names),
             "concepts": list(self.concept_names),
-            "sha256": digest_arrays(arrays),
+            "sha256": self.sha256,
         }
 
 
@@ -110,8 +115,8 @@ def _check_counts(
     counts = np.bincount(values, minlength=len(names))
     empty = [name for name, count in zip(names, counts, strict=True) if not count]
     if empty:
-        shown = ", ".join(empty[:10])
+        listed = ", ".join(empty[:10])
         raise UserError(
-            f"{task.name}: no example of {kind} {shown} in the {where}; use more examples or "
+            f"{task.name}: no example of {kind} {listed} in the {where}; use more examples or "
             f"drop the {kind} from the data"
         )

@@ -1,13 +1,13 @@
 """The table of tasks: spiral arms, images with attributes, CIFAR-100, SUB embeddings."""
 
 import pathlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
 from experiments.data.sources import load
+from experiments.distill.config import Attributes, Cifar100, Data, Spiral, Sub
 from experiments.distill.task import SPLIT_SEED, Examples, Task, stratified_split
 from experiments.runtime.errors import UserError, nearest
 from similarity.constructions import spiral
@@ -17,18 +17,18 @@ UNSEEN = {"interpolation": (4.0, 7.0), "extrapolation": (3.0, 7.0)}
 SUB_SHARES = (0.56, 0.14, 0.30)
 
 
-def spiral_task(data: Mapping[str, Any]) -> Task:
+def spiral_task(data: Spiral) -> Task:
     """28 arms of seven labels, half to train and a quarter to test on; the concept is the arm.
 
     Split "interpolation" hides radii between 4 and 7 from students, "extrapolation" all others
     than those between 3 and 7. Teachers always see everything.
     """
-    points, labels = spiral(jax.random.key(data["seed"]), data["per_arm"])
+    points, labels = spiral(jax.random.key(data.seed), data.per_arm)
     points, labels = np.asarray(points), np.asarray(labels)
-    arms = np.repeat(np.arange(28, dtype=np.int32), data["per_arm"])
+    arms = np.repeat(np.arange(28, dtype=np.int32), data.per_arm)
     train, _, test = stratified_split(labels, (0.5, 0.25, 0.25), SPLIT_SEED)
     everything = Examples(points, labels, arms)
-    hidden = _hidden(np.linalg.norm(points, axis=1), data["split"])
+    hidden = _hidden(np.linalg.norm(points, axis=1), data.split)
     return Task(
         name="spiral",
         train=everything.at(train),
@@ -78,13 +78,13 @@ ATTRIBUTES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
 }
 
 
-def attributes_task(data: Mapping[str, Any]) -> Task:
+def attributes_task(data: Attributes) -> Task:
     """Images with one of five attributes: label the class, concept the attribute.
 
     Every image appears once with each attribute, and all its forms fall into the same split.
     Teachers learn both heads; students see the logits of the label alone.
     """
-    source = load(data["source"], path=data["path"], size=data["size"], smoke=data["smoke"])
+    source = load(data.source, path=data.path, size=data.size, smoke=data.smoke)
     parts = [split.take(np.arange(split.size)) for split in (source.train, source.test)]
     codes, label = (np.concatenate([p[name] for p in parts]) for name in ("codes", "label"))
     train, _, test = stratified_split(label, SUB_SHARES, SPLIT_SEED)
@@ -105,28 +105,28 @@ def attributes_task(data: Mapping[str, Any]) -> Task:
     )
 
 
-def cifar100_task(data: Mapping[str, Any]) -> Task:
+def cifar100_task(data: Cifar100) -> Task:
     """CIFAR-100 from a TFDS folder, in [0, 1] and not augmented, as published."""
-    source = load("cifar100", path=data["path"], smoke=data["smoke"])
+    source = load("cifar100", path=data.path, smoke=data.smoke)
     splits = [split.take(np.arange(split.size)) for split in (source.train, source.test)]
     # A smoke run has too few random images for a hundred classes.
-    num_labels = 6 if data["smoke"] else source.num_classes
+    num_labels = 6 if data.smoke else source.num_classes
     train, test = (Examples(s["codes"], s["label"] % num_labels) for s in splits)
     names = tuple(str(y) for y in range(num_labels))
     return Task(source.name, train, test, names, scale=1 / (source.levels - 1))
 
 
-def sub_task(data: Mapping[str, Any]) -> Task:
+def sub_task(data: Sub) -> Task:
     """SUB: bird classes with substituted attributes, as embeddings of a vision model.
 
     `data.path` is an .npz file with `features` [n, d], `label` [n] and `attribute` [n].
     """
-    if data["smoke"]:
+    if data.smoke:
         rng = np.random.default_rng(0)
         label, concept = np.arange(240) % 6, np.arange(240) // 6 % 4
         arrays = {"features": rng.normal(size=(240, 16)), "label": label, "attribute": concept}
     else:
-        arrays = _read_embeddings(data["path"])
+        arrays = _read_embeddings(data.path)
     concept = arrays["attribute"].astype(np.int32)
     everything = Examples(
         arrays["features"].astype(np.float32), arrays["label"].astype(np.int32), concept
@@ -164,9 +164,14 @@ def _read_embeddings(path: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
-    "spiral": spiral_task,
-    "attributes": attributes_task,
-    "cifar100": cifar100_task,
-    "sub": sub_task,
-}
+def make_task(data: Data) -> Task:
+    """The task of a config's `data`."""
+    match data:
+        case Spiral():
+            return spiral_task(data)
+        case Attributes():
+            return attributes_task(data)
+        case Cifar100():
+            return cifar100_task(data)
+        case Sub():
+            return sub_task(data)

@@ -15,12 +15,16 @@ interval, and what does not is left out. FILE is .npy, .npz[:NAME],
 or column of such a file, or the lines of any other text file.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from experiments.hubness import verdict
+from experiments.hubness.config import Embeddings
 from experiments.hubness.study import JUDGEMENT, STUDY, judge, prepare_judgement
 from experiments.runtime import cli, study
 from experiments.runtime.errors import UserError
 
-OPTIONS = {
+OPTIONS: Mapping[str, tuple[type, str]] = {
     "embeddings": (str, "Judge the rows of this file instead of running a config."),
     "labels": (str, "One label a row, for --embeddings."),
     "metric": (str, "euclidean (l2) or cosine (angular), for --embeddings; default cosine."),
@@ -28,21 +32,27 @@ OPTIONS = {
 }
 
 
-def main(embeddings, labels, metric, max_queries, **publishing) -> int:
+def main(
+    embeddings: str | None,
+    labels: str | None,
+    metric: str | None,
+    max_queries: int | None,
+    **publishing: Any,
+) -> int:
     if not embeddings:
         if labels or metric or max_queries:
             raise UserError("--labels, --metric and --max_queries go with --embeddings=FILE")
-        if cli.config() is None:
+        if not cli.has_config():
             raise UserError("give --config=FILE.py:ARG and --workdir=DIR, or --embeddings=FILE")
-        return study.command(STUDY, cli.config(), **publishing)
-    if cli.config() is not None:
+        return study.command(STUDY, STUDY.read(cli.config()), **publishing)
+    if cli.has_config():
         raise UserError("--embeddings=FILE needs no config")
-    config = {
-        "embeddings": embeddings,
-        "labels": labels,
-        "metric": metric or "cosine",
-        "max_queries": max_queries or 20_000,
-    }
+    config = Embeddings(
+        embeddings=embeddings,
+        labels=labels,
+        metric=metric or "cosine",
+        max_queries=max_queries or 20_000,
+    )
     if cli.has_workdir():
         return study.command(JUDGEMENT, config, **publishing)
     if any(publishing.values()):
@@ -52,4 +62,4 @@ def main(embeddings, labels, metric, max_queries, **publishing) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, options=OPTIONS | study.OPTIONS, needs_config=False)
+    cli.run(main, options={**OPTIONS, **study.OPTIONS}, needs_config=False)

@@ -1,8 +1,11 @@
 """The keys of a hubness config."""
 
+from dataclasses import dataclass, replace
+
 from ml_collections import ConfigDict
 
 from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.settings import as_flags
 
 SPACES = ("minilm", "static", "lsa", "model:FOLDER", "file:FILE")
 REDUCTIONS = (
@@ -33,36 +36,58 @@ def combinations() -> tuple[str, ...]:
     return (*FEATURES, *REDUCTIONS, *both)
 
 
-def hubness_config(arg: str, *, texts: str = "", train_texts: str = "") -> ConfigDict:
-    """The config of one data set.
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A run: every method on every split of one embedded data set.
 
-    Args:
-      arg: an embedding of `experiments.models.sentence.spaces.embedder` (minilm, static, lsa,
-        model:FOLDER or file:FILE), or with ":smoke" after it a run of seconds on a made-up space.
+    Attributes:
+      space: an embedding of `experiments.models.sentence.spaces.embedder` (minilm, static, lsa,
+        model:FOLDER or file:FILE).
+      space_seed: of the truncated SVD of lsa.
       texts: as `experiments.data.texts.sources.load` reads them: the queries, or all rows if
         split here.
       train_texts: the points, where the data set has its own split.
+      seeds: of the split and of the draws of f-norm.
     """
-    space, smoke = arg or "minilm", False
-    if space.endswith(":smoke"):
-        space, smoke = space.removesuffix(":smoke"), True
+
+    smoke: bool = False
+    space: str
+    space_seed: int = 0
+    texts: str = ""
+    train_texts: str = ""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    metric: str = "euclidean"  # or cosine
+    local_k: int = 10
+    methods: tuple[str, ...] = combinations()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embeddings:
+    """Embeddings of your own: a file of rows, and one of their labels."""
+
+    embeddings: str
+    labels: str | None = None
+    metric: str = "cosine"
+    max_queries: int = 20_000  # of more rows so many ask among all
+
+
+def hubness_config(arg: str, *, texts: str = "", train_texts: str = "") -> ConfigDict:
+    """The config of one data set; `arg` is a space, ":smoke" after it a run on a synthetic one."""
+    smoke = arg == "smoke" or arg.endswith(":smoke")
+    space = arg.removesuffix("smoke").removesuffix(":") if smoke else arg
+    config = Config(space=_checked(space or "minilm"), texts=texts, train_texts=train_texts)
+    if smoke:
+        few = ("f-norm", "nicdm", "csls", "mp_gauss", "f-norm+mp_gauss@skhubness-0.30")
+        config = replace(config, smoke=True, seeds=(0, 1), methods=few)
+    return as_flags(config)
+
+
+def _checked(space: str) -> str:
+    """The name of an embedding. Raises `UserError` for another word."""
     kind, _, value = space.partition(":")
     known = [s for s in SPACES if s.partition(":")[0] == kind]
     if not known:
         raise nearest(space, SPACES, "embedding")
     if (":" in known[0]) != bool(value):
         raise UserError(f"embedding {space!r} should be written {known[0]!r}")
-    config = ConfigDict()
-    config.smoke = smoke
-    config.space = space
-    config.space_seed = 0  # of the truncated SVD of lsa
-    config.texts = texts
-    config.train_texts = train_texts
-    config.seeds = (0, 1, 2)  # of the split and of the draws of f-norm
-    config.metric = "euclidean"  # or cosine
-    config.local_k = 10
-    config.methods = combinations()
-    if smoke:
-        config.seeds = (0, 1)
-        config.methods = ("f-norm", "nicdm", "csls", "mp_gauss", "f-norm+mp_gauss@skhubness-0.30")
-    return config.lock()
+    return space

@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 import hubness
-from experiments.hubness.methods import FEATURES, Method, search
+from experiments.hubness.methods import FEATURES, Found, Method, search
 from hubness import significance
 
 K_HUBNESS = 10
 K_VOTES = tuple(range(2, 20))  # as published
+Weigh = Callable[[np.ndarray], np.ndarray]  # votes of neighbours, from their distances
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +82,9 @@ def evaluate(
     """
     moved = FEATURES[method.feature](x, split.train, split.seed)
     points, queries = moved[split.train], moved[split.test]
-    options = dict(metric=metric, local_k=local_k)
     k = min(K_VOTES[-1], len(points) - 1)
-    own = search(method, points, None, k, **options)
-    asked = search(method, points, queries, k, **options)
+    own = search(method, points, None, k, metric=metric, local_k=local_k)
+    asked = search(method, points, queries, k, metric=metric, local_k=local_k)
     row: dict[str, Any] = {"method": method.name, "seed": split.seed}
     row["self"] = hubness_of(own.index, len(points))
     row["query"] = hubness_of(asked.index, len(points))
@@ -102,18 +102,20 @@ def evaluate(
     return Outcome(row, counts, own.index, right)
 
 
-def ways_to_vote(method: Method) -> list[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
+def ways_to_vote(method: Method) -> list[tuple[str, Weigh]]:
     """Names of weights, and weights from distances.
 
     1/distance only of plain distances and where published so: elsewhere it is no scale for votes.
     """
-    found = [("uniform", np.ones_like)]
+    found: list[tuple[str, Weigh]] = [("uniform", lambda d: np.ones_like(d))]
     if method.kind is None or method.kind.invertible:
         found.append(("distance", lambda d: 1 / np.maximum(d, 1e-12)))
     return found
 
 
-def _classify(own, asked, train, weigh) -> tuple[int, np.ndarray]:
+def _classify(
+    own: Found, asked: Found, train: Int[np.ndarray, "t"], weigh: Weigh
+) -> tuple[int, np.ndarray]:
     """Votes chosen by leave-one-out, and the classes of the queries."""
     num_classes = int(train.max()) + 1
     left_out = vote(train[own.index], weigh(own.distance), num_classes)

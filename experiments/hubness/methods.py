@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -30,6 +31,11 @@ class Method:
     def kind(self) -> type[hubness.Reduction] | None:
         """The class of the reduction, None without."""
         return REDUCTIONS.get(self.reduction)
+
+    @property
+    def max_points(self) -> int | None:
+        """The most points that the reduction takes; None for any number."""
+        return None if self.kind is None else self.kind.max_points
 
 
 REDUCTIONS: dict[str, type[hubness.Reduction]] = hubness.REDUCTIONS | {
@@ -87,6 +93,13 @@ def all_methods(words: Sequence[str]) -> list[Method]:
     return list(dict.fromkeys(found))
 
 
+class Found(NamedTuple):
+    """The neighbours of each query, nearest first, on the host."""
+
+    distance: Float[np.ndarray, "m k"]
+    index: Int[np.ndarray, "m k"]
+
+
 def search(
     method: Method,
     points: Rows,
@@ -95,7 +108,7 @@ def search(
     *,
     metric: str,
     local_k: int,
-) -> hubness.Neighbors:
+) -> Found:
     """The k nearest points under the method's distance; of the points themselves without queries.
 
     Vectors are already transformed. CSLS and what else compares similarities follow `metric` too.
@@ -109,4 +122,4 @@ def search(
         taken = {field.name for field in dataclasses.fields(method.kind)}
         reduction = method.kind(**{name: v for name, v in options.items() if name in taken})
         found = hubness.reduced_knn(points, k, reduction, queries=queries, metric=metric)
-    return hubness.Neighbors(*(np.asarray(a) for a in found))
+    return Found(np.asarray(found.distance), np.asarray(found.index))

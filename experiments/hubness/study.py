@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from experiments.arrays import read_labels, read_matrix
 from experiments.data.texts import sources
-from experiments.hubness import advice, made_up, summary, tables, verdict
+from experiments.hubness import advice, summary, synthetic, tables, verdict
+from experiments.hubness.config import Config, Embeddings
 from experiments.hubness.evaluate import Outcome, Split, compare, evaluate, half_split
 from experiments.hubness.figures import figures, occurrence
 from experiments.hubness.methods import Method, all_methods
@@ -19,21 +20,22 @@ from experiments.runtime import row_progress as progress
 from experiments.runtime import study
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.files import digest_of
+from experiments.runtime.settings import plain
 from experiments.runtime.store import Part
-from experiments.runtime.study import Config, Record, Study
+from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 
 # Other libraries' names of the two metrics.
 METRICS = {"angular": "cosine", "cosine": "cosine", "euclidean": "euclidean", "l2": "euclidean"}
 _ACCEPTED = f"accepted are {', '.join(METRICS)}"
-_OTHER_METRICS = dict.fromkeys(
+_OTHER_METRICS: Mapping[str, str] = dict.fromkeys(
     ("ip", "dot", "inner_product"),
     "inner products are no distances; give cosine, which they are of rows of unit length",
 )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prepared(study.Prepared):
+class Prepared(study.Prepared[Config]):
     """Texts with their labels, the space that they are embedded in, splits and methods."""
 
     texts: sources.Texts
@@ -45,16 +47,16 @@ class Prepared(study.Prepared):
 
 def prepare(config: Config) -> Prepared:
     """Texts, space, splits and methods. Raises `UserError` for what is missing or unknown."""
-    if config["metric"] not in ("euclidean", "cosine"):
-        raise nearest(config["metric"], ("euclidean", "cosine"), "metric")
-    if config["local_k"] < 1 or not config["seeds"]:
+    if config.metric not in ("euclidean", "cosine"):
+        raise nearest(config.metric, ("euclidean", "cosine"), "metric")
+    if config.local_k < 1 or not config.seeds:
         raise UserError(
-            f"local_k is {config['local_k']} and seeds are {config['seeds']}: at least 1 and one "
+            f"local_k is {config.local_k} and seeds are {config.seeds}: at least 1 and one "
             "seed are needed"
         )
-    methods = all_methods(config["methods"])
+    methods = all_methods(config.methods)
     texts, embed, splits = _read(config)
-    kept, left_out = possible(methods, splits)
+    allowed, left_out = possible(methods, splits)
     return Prepared(
         config=config,
         digests={"texts": texts.sha256},
@@ -62,26 +64,28 @@ def prepare(config: Config) -> Prepared:
         texts=texts,
         embed=embed,
         splits=tuple(splits),
-        methods=tuple(kept),
+        methods=tuple(allowed),
         left_out=tuple(left_out),
     )
 
 
 def _read(config: Config) -> tuple[sources.Texts, spaces.Embedder, list[Split]]:
     """Texts, the space, and one split a seed, or the published one where train is given."""
-    if config["smoke"]:
-        x, texts = made_up.blobs(seed=0)
-        splits = [half_split(len(x), texts.labels, seed) for seed in config["seeds"]]
+    if config.smoke:
+        x, texts = synthetic.blobs(seed=0)
+        splits = [half_split(len(x), texts.labels, seed) for seed in config.seeds]
         return texts, lambda texts, store=None, say=None: x, splits
-    if not config["texts"]:
+    if not config.texts:
         raise UserError("--config.texts=NAME:FILE is missing, for example ag_news:FILE.csv.gz")
-    texts = sources.load(config["texts"])
-    embed = spaces.embedder(config["space"], seed=config["space_seed"])
-    if not config["train_texts"]:
+    texts = sources.load(config.texts)
+    embed = spaces.embedder(config.space, seed=config.space_seed)
+    if not config.train_texts:
         n = len(texts.texts)
-        return texts, embed, [half_split(n, texts.labels, seed) for seed in config["seeds"]]
-    points = sources.load(config["train_texts"], split="train")
+        return texts, embed, [half_split(n, texts.labels, seed) for seed in config.seeds]
+    points = sources.load(config.train_texts, split="train")
     train, test = np.split(np.arange(len(points.texts) + len(texts.texts)), [len(points.texts)])
+    if points.labels is None or texts.labels is None:
+        raise UserError(f"{points.name} and {texts.name}: texts of two files need labels in both")
     joined = sources.Texts(
         f"{points.name} and {texts.name}",
         (*points.texts, *texts.texts),
@@ -89,7 +93,7 @@ def _read(config: Config) -> tuple[sources.Texts, spaces.Embedder, list[Split]]:
         texts.classes,
         texts.sha256,
     )
-    return joined, embed, [Split(seed, train, test) for seed in config["seeds"]]
+    return joined, embed, [Split(seed, train, test) for seed in config.seeds]
 
 
 def possible(
@@ -97,25 +101,24 @@ def possible(
 ) -> tuple[list[Method], list[Method]]:
     """The methods that these sizes allow, and the others."""
     size = max(max(len(split.train), len(split.test)) for split in splits)
-    most = lambda method: method.kind and method.kind.max_points
-    ruled_out = [m for m in methods if most(m) and size > most(m)]
+    ruled_out = [m for m in methods if m.max_points and size > m.max_points]
     return [m for m in methods if m not in ruled_out], ruled_out
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     """The outcome of every method on every split, and their summary."""
     config, texts = prepared.config, prepared.texts
-    line = progress.line(config["space"])
+    line = progress.line(config.space)
     x = prepared.embed(texts.texts, space.at("embeddings").store, line)
     for method in prepared.left_out:
-        space.say(f"left out: {method.name} is limited to {method.kind.max_points:,} points")
+        space.say(f"left out: {method.name} is limited to {method.max_points:,} points")
     rows, counts = _outcomes(prepared, x, space)
     space.write_arrays("counts.npz", counts)
     null = rows[0]["query"]
     return {
-        "space": config["space"],
-        "metric": config["metric"],
-        "local_k": config["local_k"],
+        "space": config.space,
+        "metric": config.metric,
+        "local_k": config.local_k,
         "seeds": [split.seed for split in prepared.splits],
         "data": _facts(x, texts, prepared.splits[0]),
         "null": {n: null[f"{n}_null"] for n in ("skewness", "robin_hood", "antihub_rate")},
@@ -130,7 +133,7 @@ def _outcomes(
     """The row of every method on every split, and N_10 under each method on the first split."""
     config, labels, store = prepared.config, prepared.texts.labels, space.at("outcomes")
     digest = digest_of([x, labels])
-    options = {name: config[name] for name in ("metric", "local_k")}
+    options = {"metric": config.metric, "local_k": config.local_k}
     rows, counts = [], {}
     for split in prepared.splits:
         base: Outcome | None = None
@@ -139,7 +142,7 @@ def _outcomes(
             inputs = {"data": digest, "method": method.name, "split": split.seed, **options}
             inputs |= {"train": split.train, "test": split.test}
             compute = lambda method=method, split=split: _as_part(
-                evaluate(method, x, labels, split, **options)
+                evaluate(method, x, labels, split, metric=config.metric, local_k=config.local_k)
             )
             outcome = _of_part(store.part(f"{method.name}-{split.seed}", inputs, compute))
             base = base or outcome
@@ -189,26 +192,24 @@ def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figu
     return figures(record, outcomes, None if labels is None else labels[split.train])
 
 
-STUDY = Study("hubness", prepare, run, draw, tables)
+STUDY = Study("hubness", Config, prepare, run, draw, tables)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Judged(study.Prepared):
+class Judged(study.Prepared[Embeddings]):
     """Embeddings with classes, if any, as `advice.advise` takes them."""
 
     x: np.ndarray
     classes: np.ndarray | None
 
 
-def prepare_judgement(config: Config) -> Judged:
+def prepare_judgement(config: Embeddings) -> Judged:
     """Reads the embeddings that `config` names, with `labels`, `metric` and `max_queries`."""
-    if config["metric"] not in METRICS:
-        raise UserError(
-            f"--metric={config['metric']}: {_OTHER_METRICS.get(config['metric'], _ACCEPTED)}"
-        )
-    x = read_matrix(config["embeddings"], labels=config["labels"])
-    classes = None if config["labels"] is None else read_labels(config["labels"])
-    advice.check(x, classes, METRICS[config["metric"]], config["max_queries"])
+    if config.metric not in METRICS:
+        raise UserError(f"--metric={config.metric}: {_OTHER_METRICS.get(config.metric, _ACCEPTED)}")
+    x = read_matrix(config.embeddings, labels=config.labels)
+    classes = None if config.labels is None else read_labels(config.labels)
+    advice.check(x, classes, METRICS[config.metric], config.max_queries)
     return Judged(
         config=config, digests={"embeddings": digest_of([x, classes])}, x=x, classes=classes
     )
@@ -221,20 +222,20 @@ def judge(prepared: Judged, say: study.Say) -> dict[str, Any]:
         return advice.advise(
             prepared.x,
             prepared.classes,
-            metric=METRICS[config["metric"]],
-            max_queries=config["max_queries"],
+            metric=METRICS[config.metric],
+            max_queries=config.max_queries,
             say=say,
         )
     except ValueError as error:
-        raise UserError(f"{config['embeddings']}: {error}") from error
+        raise UserError(f"{config.embeddings}: {error}") from error
 
 
 def run_judgement(prepared: Judged, space: Workspace) -> dict[str, Any]:
     """The answer, kept as a part."""
     compute = lambda: _flat(judge(prepared, space.say))
-    inputs = {**prepared.config, **prepared.digests}
+    inputs = plain(prepared.config) | dict(prepared.digests)
     part = space.part("judgement", inputs, compute)
-    return part["found"] | {"source": prepared.config["embeddings"]}
+    return part["found"] | {"source": prepared.config.embeddings}
 
 
 def _flat(found: dict[str, Any]) -> Part:
@@ -245,8 +246,8 @@ def _flat(found: dict[str, Any]) -> Part:
 def draw_judgement(record: Record, prepared: Judged, space: Workspace) -> dict[str, Figure]:
     """How often points are neighbours, plain and as recommended."""
     part = space.store.read("judgement")
-    shown = dict.fromkeys(("none", record["recommended"]))
-    return {"occurrence": occurrence({name: part[f"counts_{name}"] for name in shown})}
+    names = dict.fromkeys(("none", record["recommended"]))
+    return {"occurrence": occurrence({name: part[f"counts_{name}"] for name in names})}
 
 
-JUDGEMENT = Study("hubness", prepare_judgement, run_judgement, draw_judgement, verdict)
+JUDGEMENT = Study("hubness", Embeddings, prepare_judgement, run_judgement, draw_judgement, verdict)

@@ -65,22 +65,22 @@ def recorded(record: Record, *, most: int = 5) -> list[Table]:
     """
     single = [s["method"] for s in record["summary"] if "+" not in s["method"]]
     combined = [s for s in record["summary"] if "+" in s["method"]]
-    kept = {*single, PUBLISHED}
+    chosen = {*single, PUBLISHED}
     for column in ("error", "robin_hood"):
         known = [s for s in combined if s[column]]
         known.sort(key=lambda s: s[column]["mean"])
-        kept |= {s["method"] for s in known[:most]}
-    hidden = len(record["summary"]) - len([s for s in record["summary"] if s["method"] in kept])
+        chosen |= {s["method"] for s in known[:most]}
+    hidden = len(record["summary"]) - len([s for s in record["summary"] if s["method"] in chosen])
     note = f"{hidden} further combinations are in the record. " if hidden else ""
-    return [main_table(record, kept), chance_table(record, note + caption(record))]
+    return [main_table(record, chosen), chance_table(record, note + caption(record))]
 
 
 def main_table(record: Record, methods: Collection[str] | None = None) -> Table:
     """One row a method (all of them, or those of `methods`): means over seeds ± standard errors."""
     found = [s for s in record["summary"] if methods is None or s["method"] in methods]
-    shown = {n: c for n, c in COLUMNS.items() if any(s[n] is not None for s in found)}
-    rows = [[f"`{s['method']}`", *(_value(s, name) for name in shown)] for s in found]
-    return Table([Column("method"), *shown.values()], rows, "Methods")
+    columns = {n: c for n, c in COLUMNS.items() if any(s[n] is not None for s in found)}
+    rows = [[f"`{s['method']}`", *(_value(s, name) for name in columns)] for s in found]
+    return Table([Column("method"), *columns.values()], rows, "Methods")
 
 
 def _value(row: Record, name: str) -> Cell:
@@ -121,13 +121,13 @@ def verdict(record: Record) -> str:
     rows = {s["method"]: s for s in record["summary"]}
     plain, chance = rows["none"], record["null"]
     fairest = best(record["summary"], "robin_hood")
-    said = (
+    sentence = (
         f"The plain space {code(record['space'])} has a Robin Hood index of "
         f"{_shown(plain, 'robin_hood')} where chance gives {chance['robin_hood']:.3f}"
     )
     if fairest and fairest != "none":
-        said += f", and {code(fairest)} brings it to {_shown(rows[fairest], 'robin_hood')}"
-    return f"{said}; {_of_error(rows)}."
+        sentence += f", and {code(fairest)} brings it to {_shown(rows[fairest], 'robin_hood')}"
+    return f"{sentence}; {_of_error(rows)}."
 
 
 def _of_error(rows: Mapping[str, Record]) -> str:

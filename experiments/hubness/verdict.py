@@ -83,17 +83,25 @@ def is_sampled(found: Row) -> bool:
     return "num_queries" in found
 
 
+def degree(found: Row) -> str:
+    """How hubby the space is, by two measures beside their values by chance."""
+    plain, excess = found["methods"][0], _excess(found["methods"][0])
+    word = "Little" if excess < LITTLE else "Moderate" if excess < STRONG else "Strong"
+    return (
+        f"{word} hubness: Robin Hood {plain['robin_hood']:.3f}, by chance "
+        f"{plain['robin_hood_null']:.3f}; skewness {plain['skewness']:.2f}, by chance "
+        f"{plain['skewness_null']:.2f}"
+    )
+
+
 def verdict(found: Row) -> str:
-    """How hubby the space is."""
+    """How hubby the space is, and which rows are hubs."""
     if is_sampled(found):
         return sampled_verdict.verdict(found)
-    plain, excess = found["methods"][0], _excess(found["methods"][0])
-    degree = "Little" if excess < LITTLE else "Moderate" if excess < STRONG else "Strong"
+    plain = found["methods"][0]
     hubs = ", ".join(f"{row:,} (in {count:,})" for row, count in found["hubs"])
     return (
-        f"{degree} hubness: Robin Hood {plain['robin_hood']:.3f}, by chance "
-        f"{plain['robin_hood_null']:.3f}; skewness {plain['skewness']:.2f}, by chance "
-        f"{plain['skewness_null']:.2f}. {100 * plain['antihub_rate']:.1f} % of rows are among the "
+        f"{degree(found)}. {100 * plain['antihub_rate']:.1f} % of rows are among the "
         f"{K_HUBNESS} nearest of no other; the largest hub is in {plain['largest']:,} of "
         f"{found['num_rows']:,} lists. Rows in most lists, counted from 0: {hubs}."
     )

@@ -5,18 +5,20 @@ from typing import Any
 
 import jax
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.label_cosine import examples, tables
 from experiments.label_cosine.audit import read_matrix, summarise
-from experiments.label_cosine.figures import figures
+from experiments.label_cosine.config import Config
+from experiments.label_cosine.figures import audit, figures
 from experiments.runtime import study
 from experiments.runtime.files import digest_of
-from experiments.runtime.study import Config, Study
+from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prepared(study.Prepared):
+class Prepared(study.Prepared[Config]):
     """The matrix to audit and its bias, where one is given."""
 
     audited: tuple[np.ndarray, np.ndarray] | None = None
@@ -24,47 +26,63 @@ class Prepared(study.Prepared):
 
 def prepare(config: Config) -> Prepared:
     """Reads the matrix, where there is one."""
-    if not config["matrix"]:
+    if not config.matrix:
         return Prepared(config=config)
-    audited = read_matrix(config["matrix"], config["bias"], config["max_labels"], config["seed"])
+    return prepare_audit(config)
+
+
+def prepare_audit(config: Config) -> Prepared:
+    """Reads the matrix and its bias."""
+    audited = read_matrix(config.matrix, config.bias, config.max_labels, config.seed)
     return Prepared(config=config, digests={"matrix and bias": digest_of(audited)}, audited=audited)
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     """The examples, and the audit."""
     config, parts = prepared.config, space.at("parts")
-    keys = jax.random.split(jax.random.key(config["seed"]), 3)
-    seeded = lambda *names: {name: config[name] for name in ("seed", *names)}
-    part = lambda name, inputs, make: parts.part(name, inputs, make)
+    keys = jax.random.split(jax.random.key(config.seed), 3)
+    seeded = lambda *names: {name: getattr(config, name) for name in ("seed", *names)}
     found = {
-        "translations": part(
+        "translations": parts.part(
             "translations",
             seeded("cosines"),
-            lambda: examples.translations(config["cosines"], keys[0]),
+            lambda: examples.translations(config.cosines, keys[0]),
         ),
-        "competing": part("competing", {}, examples.competing_labels),
-        "lengths": part("lengths", {}, examples.lengths),
-        "signs_and_ranks": part(
+        "competing": parts.part("competing", {}, examples.competing_labels),
+        "lengths": parts.part("lengths", {}, examples.lengths),
+        "signs_and_ranks": parts.part(
             "signs_and_ranks",
             seeded("num_inputs"),
-            lambda: examples.signs_and_ranks(keys[1], config["num_inputs"]),
+            lambda: examples.signs_and_ranks(keys[1], config.num_inputs),
         ),
-        "regions": part(
+        "regions": parts.part(
             "regions",
             seeded("cases", "seeds"),
-            lambda: examples.regions_from_cosines(config["cases"], config["seeds"], keys[2]),
+            lambda: examples.regions_from_cosines(config.cases, config.seeds, keys[2]),
         ),
     }
-    if prepared.audited is not None:
-        audited = prepared.audited
-        found["audit"] = part("audit", list(audited), lambda: summarise(*audited))
-    return found
+    return found | run_audit(prepared, space)
+
+
+def run_audit(prepared: Prepared, space: Workspace) -> dict[str, Any]:
+    """The audit of the matrix, where there is one."""
+    audited = prepared.audited
+    if audited is None:
+        return {}
+    return {"audit": space.at("parts").part("audit", list(audited), lambda: summarise(*audited))}
+
+
+def draw_audit(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figure]:
+    """Cosines of all pairs of rows."""
+    return {} if prepared.audited is None else {"audit": audit(prepared.audited[0])}
 
 
 STUDY = Study(
     name="label_cosine",
+    settings=Config,
     prepare=prepare,
     run=run,
     figures=lambda record, prepared, space: figures(prepared.audited and prepared.audited[0]),
     reporting=tables,
 )
+AUDIT = Study("audit", Config, prepare_audit, run_audit, draw_audit, tables)

@@ -1,5 +1,7 @@
 """Tables and the verdict of what cosines between labels tell."""
 
+from collections.abc import Sequence
+
 from experiments.reporting.markdown import Column, Table, columns
 from experiments.reporting.record import Record
 
@@ -24,28 +26,36 @@ def meaning(record: Record) -> tuple[str, ...]:
 
 def tables(record: Record) -> list[Table]:
     """The translations, what cosines settle, and the audit of a matrix where one was given."""
-    found = [_translations(record["translations"]), _regions(record["regions"])]
+    found = []
+    if "translations" in record:
+        found = [_translations(record["translations"]), _regions(record["regions"])]
     return found + ([_audit(record["audit"])] if "audit" in record else [])
 
 
 def verdict(record: Record) -> str:
     """How far cosines moved at equal probabilities, and what that means for a given matrix."""
-    moved = record["translations"]["rows"]
-    low, high = (pick(row["cosine"] for row in moved) for pick in (min, max))
-    change = max(row["largest_change"] for row in moved)
-    said = (
+    said = [_moved(record["translations"]["rows"])] if "translations" in record else []
+    said += [_audited(record["audit"])] if "audit" in record else []
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _moved(rows: Sequence[Record]) -> str:
+    low, high = (pick(row["cosine"] for row in rows) for pick in (min, max))
+    change = max(row["largest_change"] for row in rows)
+    return (
         f"Two labels took cosines from {low:.2f} to {high:.2f} while no probability changed by "
         f"more than {change:.1e}, so a cosine of two rows says nothing about a softmax"
     )
-    if "audit" in record:
-        audit = record["audit"]
-        said += (
-            f"; of your {audit['labels']:,} labels, "
-            f"{audit['nearest_that_survive_every_translation']:,} keep their nearest label under "
-            f"every translation, and {audit['sign_changes_on_centring']:.1%} of all pairs change "
-            "the sign of their cosine when the rows are centred"
-        )
-    return f"{said}."
+
+
+def _audited(audit: Record) -> str:
+    return (
+        f"of your {audit['labels']:,} labels, "
+        f"{audit['nearest_that_survive_every_translation']:,} keep their nearest label under "
+        f"every translation, and {audit['sign_changes_on_centring']:.1%} of all pairs change "
+        "the sign of their cosine when the rows are centred"
+    )
 
 
 def _translations(found: Record) -> Table:

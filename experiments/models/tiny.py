@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.models.language import huggingface
+from experiments.models.sentence import huggingface
 from experiments.models.sentence.bert import Encoder
 
 WORDS = ("the", "a", "man", "woman", "cat", "dog", "child", "sits", "runs", "eats", "plays", "red")

@@ -5,7 +5,7 @@ python -m experiments.prediction_hubs --config=experiments/configs/prediction_hu
 
 DIR receives the hidden states (an interrupted extraction continues), neighbours/, record.json,
 counts.npz, tables.md, figures/ and report.html. The config's argument "all:smoke" runs all of it in
-seconds on a made-up model. --config.model.spec=npz:FILE reads hidden states that were extracted
+seconds on a synthetic model. --config.model.spec=npz:FILE reads hidden states that were extracted
 elsewhere.
 """
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 import hubness
+from experiments.prediction_hubs.config import Config
 from experiments.prediction_hubs.neighbourhoods import Neighbourhood, Sample, Space
 from hubness import tokens
 
@@ -16,11 +17,11 @@ def hub_table(
     space: Space,
     found: Neighbourhood,
     frequencies: Mapping[str, Int[np.ndarray, "v"]],
-    c: Mapping[str, Any],
+    c: Config,
 ) -> dict[str, Any]:
     """How unequal the counts are, which points are hubs, and whether hubs are frequent tokens."""
     counts, hubs = found.counts, hub_mask(found.counts, c)
-    measured = hubness.measures(counts, c["k"], len(found.index))
+    measured = hubness.measures(counts, c.k, len(found.index))
     row = {
         "comparison": found.comparison,
         "distance": found.distance,
@@ -53,21 +54,21 @@ def hub_table(
             "count": int(counts[i]),
             "frequency": {name: int(f[i]) for name, f in frequencies.items()},
         }
-        for i in np.argsort(-counts, kind="stable")[: c["num_top"]]
+        for i in np.argsort(-counts, kind="stable")[: c.num_top]
     ]
     return row
 
 
-def hub_mask(counts: Int[np.ndarray, "n"], c: Mapping[str, Any]) -> Bool[np.ndarray, "n"]:
+def hub_mask(counts: Int[np.ndarray, "n"], c: Config) -> Bool[np.ndarray, "n"]:
     """The points that are hubs under the config's rule."""
-    return np.asarray(tokens.hub_mask(counts, rule=c["hubs"]["rule"], value=c["hubs"]["value"]))
+    return np.asarray(tokens.hub_mask(counts, rule=c.hubs.rule, value=c.hubs.value))
 
 
 def correlation(
     counts: Int[np.ndarray, "v"],
     frequency: Int[np.ndarray, "v"],
     hubs: Bool[np.ndarray, "v"],
-    c: Mapping[str, Any],
+    c: Config,
 ) -> dict[str, Any]:
     """Spearman's ρ of count and frequency: over hubs, with a bootstrap interval, and over all."""
     over_all = finite(tokens.spearman(counts, frequency))
@@ -80,9 +81,7 @@ def correlation(
             "all": over_all,
         }
     x, y = counts[hubs], frequency[hubs]
-    low, high = tokens.spearman_interval(
-        x, y, jax.random.key(c["seed"]), num_samples=c["bootstrap"]
-    )
+    low, high = tokens.spearman_interval(x, y, jax.random.key(c.seed), num_samples=c.bootstrap)
     return {
         "rho": finite(tokens.spearman(x, y)),
         "low": finite(low),
@@ -104,20 +103,18 @@ def answer(index: Int[np.ndarray, "n k"], answers: Int[np.ndarray, "n a"]) -> In
     return answers[np.arange(len(answers)), chosen]
 
 
-def accuracy(found: Neighbourhood, sample: Sample, c: Mapping[str, Any]) -> dict[str, Any]:
+def accuracy(found: Neighbourhood, answers: Int[np.ndarray, "n a"], c: Config) -> dict[str, Any]:
     """How often the first token is right, overall and for hubs and others; and any of the k."""
     first = found.index[:, :1]
-    shares = tokens.hub_accuracy(
-        first[:, 0], answer(first, sample.answers), hub_mask(found.counts, c)
-    )
+    shares = tokens.hub_accuracy(first[:, 0], answer(first, answers), hub_mask(found.counts, c))
     accuracies = {name: finite(getattr(shares, name)) for name in ("all", "hub", "non_hub")}
-    within = tokens.neighbour_hit(found.index, answer(found.index, sample.answers))
+    within = tokens.neighbour_hit(found.index, answer(found.index, answers))
     return {
         "corpus": found.corpus,
         "distance": found.distance,
         **accuracies,
         "hub_share": float(shares.n_hub / len(first)),
-        f"within_{c['k']}": float(within),
+        f"within_{c.k}": float(within),
     }
 
 
@@ -128,6 +125,7 @@ def uniformity(space: Space) -> list[dict[str, Any]]:
         stats = tokens.top_tokens(
             sample.hidden, space.unembedding, 1, bias=space.bias, with_stats=True
         ).stats
+        assert stats is not None, "they were asked for"
         size = len(space.unembedding)
         relative = tokens.probability_relative_variance(stats.l2_uniform, size)
         rows.append(
@@ -146,14 +144,14 @@ def examples(
     space: Space, found: Neighbourhood, sample: Sample, *, hubs: int = 5, contexts: int = 3
 ) -> list[dict[str, Any]]:
     """Contexts, with their true next token, that have one of the largest hubs among neighbours."""
-    rows = []
+    rows, texts = [], sample.texts
+    if texts is None:
+        return rows
     for i in np.argsort(-found.counts, kind="stable")[:hubs]:
         members = np.flatnonzero((found.index == i).any(1))[:contexts]
-        shown = [
-            {"context": sample.texts[m], "next": _next_text(space, sample, m)} for m in members
-        ]
-        rows.append({"id": int(i), "count": int(found.counts[i]), "contexts": shown})
-        rows[-1]["token"] = space.decode(int(i)) if found.comparison == "ct" else sample.texts[i]
+        neighbours = [{"context": texts[m], "next": _next_text(space, sample, m)} for m in members]
+        rows.append({"id": int(i), "count": int(found.counts[i]), "contexts": neighbours})
+        rows[-1]["token"] = space.decode(int(i)) if found.comparison == "ct" else texts[i]
     return rows
 
 
@@ -169,7 +167,7 @@ def pooled(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([s.hidden for s in samples]), labels
 
 
-def mitigation(space: Space, c: Mapping[str, Any], say) -> list[dict[str, Any]]:
+def mitigation(space: Space, c: Config, say) -> list[dict[str, Any]]:
     """What each reduction does to skewness, and what it costs in purity or right answers.
 
     Cosine distances of pooled contexts, of tokens, and of contexts to tokens, where the model's
@@ -177,23 +175,24 @@ def mitigation(space: Space, c: Mapping[str, Any], say) -> list[dict[str, Any]]:
     """
     hidden, labels = pooled(space.samples)
     answers = None
-    if all(s.answers is not None for s in space.samples):
-        width = max(s.answers.shape[1] for s in space.samples)
+    known = [s.answers for s in space.samples if s.answers is not None]
+    if len(known) == len(space.samples):
+        width = max(a.shape[1] for a in known)
         fill = lambda a: np.pad(a, ((0, 0), (0, width - a.shape[1])), constant_values=-1)
-        answers = np.concatenate([fill(s.answers) for s in space.samples])
+        answers = np.concatenate([fill(a) for a in known])
     rows = []
-    for comparison in c["comparisons"]:
+    for comparison in c.comparisons:
         points = hidden if comparison == "cc" else space.unembedding
         queries = hidden if comparison == "ct" else None
-        for method in ("none", *c["reductions"]):
+        for method in ("none", *c.reductions):
             say(f"{space.name}: {comparison} {method}")
             if method == "none":
-                index = hubness.knn(points, c["k"], queries=queries, metric="cosine").index
+                index = hubness.knn(points, c.k, queries=queries, metric="cosine").index
             else:
                 # Contexts and tokens are two domains: a token's rivals are other contexts.
                 index = hubness.reduced_knn(
                     points,
-                    c["k"],
+                    c.k,
                     method,
                     queries=queries,
                     metric="cosine",
@@ -202,7 +201,7 @@ def mitigation(space: Space, c: Mapping[str, Any], say) -> list[dict[str, Any]]:
             rows.append({"comparison": comparison, "distance": "cosine", "method": method})
             rows[-1] |= _cost(np.asarray(index), comparison, len(points), labels, answers, c)
         if comparison == "ct":
-            index = tokens.top_tokens(hidden, points, c["k"], bias=space.bias).index
+            index = tokens.top_tokens(hidden, points, c.k, bias=space.bias).index
             rows.append({"comparison": "ct", "distance": "dot", "method": "none"})
             rows[-1] |= _cost(np.asarray(index), "ct", len(points), labels, answers, c)
     return rows
@@ -210,10 +209,10 @@ def mitigation(space: Space, c: Mapping[str, Any], say) -> list[dict[str, Any]]:
 
 def _cost(index, comparison, num_points, labels, answers, c) -> dict[str, Any]:
     counts = hubness.k_occurrence(index, num_points)
-    measured = hubness.measures(counts, c["k"], len(index))
+    measured = hubness.measures(counts, c.k, len(index))
     row = {"skewness": float(measured.skewness), "largest": int(counts.max())}
     if comparison == "cc" and labels.max() > 0:
         row["purity"] = float(tokens.purity(index, labels))
     if comparison == "ct" and answers is not None:
-        row[f"within_{c['k']}"] = float(tokens.neighbour_hit(index, answer(index, answers)))
+        row[f"within_{c.k}"] = float(tokens.neighbour_hit(index, answer(index, answers)))
     return row

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.prediction_hubs.neighbourhoods import Sample, Space
+from experiments.prediction_hubs.neighbourhoods import Sample, Space, sides
 
 _BLOCK = 256
 _BINS = 100
@@ -21,8 +21,7 @@ def summarise(
     `max_queries` are left out, evenly. The contrast is the median over queries of
     (largest - smallest) / smallest distance.
     """
-    points = space.unembedding if comparison != "cc" else sample.hidden
-    queries = space.unembedding if comparison == "tt" else sample.hidden
+    points, queries = sides(space, comparison, sample)
     chosen = np.unique(np.linspace(0, len(queries) - 1, max_queries).astype(int))
     bias = space.bias if comparison == "ct" and space.bias is not None else np.zeros(len(points))
     args = (jnp.asarray(points), jnp.asarray(bias, jnp.float32), distance, comparison != "ct")
@@ -77,11 +76,11 @@ def _block(queries, rows, points, bias, distance, has_self):
 @jax.jit(static_argnames=("distance", "has_self"))
 def _moments(queries, rows, points, bias, distance, has_self):
     values, counted = _block(queries, rows, points, bias, distance, has_self)
-    kept = jnp.where(counted, values, 0.0)
+    included = jnp.where(counted, values, 0.0)
     least = jnp.where(counted, values, jnp.inf).min(1)
     most = jnp.where(counted, values, -jnp.inf).max(1)
     contrast = (most - least) / jnp.maximum(least, 1e-12)
-    return kept.sum(1), jnp.square(kept).sum(1), least, most, contrast
+    return included.sum(1), jnp.square(included).sum(1), least, most, contrast
 
 
 @jax.jit(static_argnames=("distance", "has_self"))

@@ -79,11 +79,16 @@ def occurrence_curves(found: Sequence[Neighbourhood]) -> Figure:
         for one in (f for f in found if f.comparison == name):
             ordered = np.sort(one.counts)[::-1]
             rank = np.arange(1, len(ordered) + 1)
-            kept = ordered > 0
+            positive = ordered > 0
             label = f"{DISTANCES[one.distance]} {one.corpus}".strip()
             colour = f"C{corpora.index(one.corpus)}"
             axis.plot(
-                rank[kept], ordered[kept], styles[one.distance], c=colour, lw=1.2, label=label
+                rank[positive],
+                ordered[positive],
+                styles[one.distance],
+                c=colour,
+                lw=1.2,
+                label=label,
             )
         axis.set(xscale="log", yscale="log", xlabel="rank of the point", ylabel="N_k")
         axis.set_title(COMPARISONS[name])

@@ -9,26 +9,33 @@ import numpy as np
 
 from experiments.models import tiny
 from experiments.models.language import contexts, language_model, lm, states
-from experiments.prediction_hubs.config import parse_corpora
+from experiments.prediction_hubs.config import Config, parse_corpora
 from experiments.prediction_hubs.neighbourhoods import Sample, Space
 from experiments.runtime import row_progress as progress
 from experiments.runtime.files import digest_of
-from experiments.runtime.study import Config
+from experiments.runtime.settings import plain
 from experiments.runtime.workspace import Workspace
 
 
-class Loaded(NamedTuple):
-    """A language model with contexts, or a space of hidden states extracted elsewhere.
+class Live(NamedTuple):
+    """A language model with contexts, before their hidden states are extracted.
 
     Attributes:
       revision: of the model, "" for its main one.
     """
 
     revision: str
-    model: language_model.LanguageModel | None
+    model: language_model.LanguageModel
     made: tuple[contexts.Contexts, ...]
     facts: Mapping[str, Any]
-    stored: Space | None
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.model.unembedding)
+
+    @property
+    def corpora(self) -> list[str]:
+        return [made.name for made in self.made]
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the model and of the contexts of each corpus, by name."""
@@ -37,14 +44,12 @@ class Loaded(NamedTuple):
 
     def space(self, config: Config, run: Workspace) -> Space:
         """Contexts and vocabulary; hidden states come from the run where they are there."""
-        if self.stored is not None:
-            return self.stored
         model, samples = self.model, []
         for made in self.made:
             store = run.at("states").at(self.revision or "main").at(made.name).store
             line = progress.line(f"{model.name} {made.name}")
             hidden = language_model.extract(
-                model, made.ids, store, batch_size=config["batch_size"], say=line
+                model, made.ids, store, batch_size=config.batch_size, say=line
             )
             texts = [model.decode(ids) for ids in made.ids]
             samples.append(Sample(made.name, hidden, made.answers, made.counts, texts, made.facts))
@@ -53,33 +58,58 @@ class Loaded(NamedTuple):
         return Space(name, samples, model.unembedding, model.bias, decode, self.facts)
 
 
+class Stored(NamedTuple):
+    """A space of hidden states that were extracted elsewhere."""
+
+    revision: str
+    made: Space
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.made.unembedding)
+
+    @property
+    def corpora(self) -> list[str]:
+        return [sample.name for sample in self.made.samples]
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the file."""
+        return {f"model {self.revision}".strip(): self.made.facts["sha256"]}
+
+    def space(self, config: Config, run: Workspace) -> Space:
+        del config, run
+        return self.made
+
+
+Loaded = Live | Stored
+
+
 def load(config: Config, revision: str) -> Loaded:
     """Model and contexts of a config. Raises `UserError` for what is missing or does not fit."""
-    spec, corpora_of = config["model"]["spec"], parse_corpora(config["corpora"])
-    if config["smoke"]:
+    spec, corpora_of = config.model.spec, parse_corpora(config.corpora)
+    if config.smoke:
         with tempfile.TemporaryDirectory() as folder:
             spec, corpora_of = make_smoke(pathlib.Path(folder), corpora_of)
             made = _load(config, spec, corpora_of, revision)
             return made._replace(facts={**made.facts, "spec": "smoke"})
     kind, value = lm.parse(spec)
     if kind in ("npz", "safetensors"):
-        found = states.read(kind, value)
-        return Loaded(revision, None, (), {"sha256": found.sha256}, _stored(found))
+        return Stored(revision, _stored(states.read(kind, value)))
     return _load(config, spec, corpora_of, revision)
 
 
-def _load(config: Config, spec: str, corpora_of: Mapping[str, int], revision: str) -> Loaded:
+def _load(config: Config, spec: str, corpora_of: Mapping[str, int], revision: str) -> Live:
     spec += f"@{revision}" if revision else ""
-    model = lm.load(spec, dtype=config["model"]["dtype"])
+    model = lm.load(spec, dtype=config.model.dtype)
     made = tuple(
-        contexts.make(word, model, n=n, seed=config["seed"], **config["window"])
+        contexts.make(word, model, n=n, seed=config.seed, **plain(config.window))
         for word, n in corpora_of.items()
     )
     ids = made[0].ids
     first = np.array([row for row in ids if len(row) == len(ids[0])][:16])
     error = language_model.check_head(model, first)
     facts = {"sha256": model.sha256, "head_relative_error": error, "spec": spec}
-    return Loaded(revision, model, made, facts, None)
+    return Live(revision, model, made, facts)
 
 
 def _stored(found: states.States) -> Space:
@@ -93,7 +123,7 @@ def _stored(found: states.States) -> Space:
 
 
 def make_smoke(folder: pathlib.Path, sizes: Mapping[str, int]) -> tuple[str, dict[str, int]]:
-    """A made-up model and texts: a model spec, and contexts by corpus."""
+    """A synthetic model and texts: a model spec, and contexts by corpus."""
     path = tiny.write_llama(folder / "tiny.gguf")
     words = {}
     for seed, (name, n) in enumerate(sizes.items()):

@@ -72,6 +72,17 @@ class Neighbourhood:
         return ":".join(part for part in (self.comparison, self.distance, self.corpus) if part)
 
 
+def sides(
+    space: Space, comparison: str, sample: Sample | None
+) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"]]:
+    """The points of a comparison and its queries; among tokens no sample is needed."""
+    if comparison == "tt":
+        return space.unembedding, space.unembedding
+    if sample is None:
+        raise ValueError(f"{comparison} compares contexts, so it needs a sample of them")
+    return (space.unembedding if comparison == "ct" else sample.hidden), sample.hidden
+
+
 def search(
     space: Space, comparison: str, distance: str, sample: Sample | None, *, k: int, with_self: bool
 ) -> Neighbourhood:
@@ -79,15 +90,14 @@ def search(
 
     `with_self` lets a point be its own neighbour in cc and tt.
     """
+    points, queries = sides(space, comparison, sample)
     if comparison == "ct":
         bias = space.bias if distance == "dot" else None
-        points, queries = space.unembedding, sample.hidden
         index = tokens.top_tokens(queries, points, k, metric=distance, bias=bias).index
     else:
-        points = space.unembedding if comparison == "tt" else sample.hidden
-        queries = points if with_self else None
+        others = queries if with_self else None
         exclude = False if with_self else None
-        found = hubness.knn(points, k, queries=queries, metric=distance, exclude_self=exclude)
+        found = hubness.knn(points, k, queries=others, metric=distance, exclude_self=exclude)
         index = found.index
     counts = hubness.k_occurrence(index, len(points))
     name = sample.name if sample else ""

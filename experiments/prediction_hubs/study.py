@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 import hubness
 from experiments.data.texts import corpora
 from experiments.prediction_hubs import analysis, distances, tables
+from experiments.prediction_hubs.config import Config
 from experiments.prediction_hubs.figures import figures
 from experiments.prediction_hubs.models import Loaded, load
 from experiments.prediction_hubs.neighbourhoods import (
@@ -21,9 +22,10 @@ from experiments.prediction_hubs.neighbourhoods import (
     search,
 )
 from experiments.runtime import study
-from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.errors import nearest
 from experiments.runtime.files import digest_of
-from experiments.runtime.study import Config, Record, Study
+from experiments.runtime.settings import check_positive, plain
+from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 
 MEASURED = ("euclidean", "cosine", "probability")  # the distances of the histograms
@@ -33,7 +35,7 @@ ANALYSED = ("k", "seed", "hubs", "num_top", "bootstrap", "comparisons", "reducti
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prepared(study.Prepared):
+class Prepared(study.Prepared[Config]):
     """The first model with its contexts, and token counts of the training set where given."""
 
     first: Loaded
@@ -45,12 +47,11 @@ class Prepared(study.Prepared):
 def prepare(config: Config) -> Prepared:
     """Model, contexts and counts. Raises `UserError` for what is missing or unknown."""
     _check(config)
-    revisions = tuple(config["model"]["revisions"].split(","))
+    revisions = tuple(config.model.revisions.split(","))
     first = load(config, revisions[0])
-    held = first.stored or first.model
     training, omitted = None, 0
-    if config["training_counts"]:
-        training, omitted = corpora.read_counts(config["training_counts"], len(held.unembedding))
+    if config.training_counts:
+        training, omitted = corpora.read_counts(config.training_counts, first.num_tokens)
     digests = first.digests() | ({} if training is None else {"training": digest_of(training)})
     return Prepared(
         config=config,
@@ -69,12 +70,10 @@ def _check(config: Config) -> None:
         ("reductions", hubness.REDUCTIONS),
     )
     for key, accepted in known:
-        for word in config[key]:
+        for word in getattr(config, key):
             if word not in accepted:
                 raise nearest(word, accepted, f"word in {key}")
-    for key in ("k", "batch_size", "max_queries"):
-        if config[key] < 1:
-            raise UserError(f"{key} is {config[key]}; at least 1 is needed")
+    check_positive(config, "k", "batch_size", "max_queries")
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
 
 def _places(config: Config, names: Sequence[str], kinds: Sequence[str]) -> Iterator[Place]:
     """Every search or histogram."""
-    for comparison in config["comparisons"]:
+    for comparison in config.comparisons:
         for distance in kinds:
             for corpus in [""] if comparison == "tt" else names:
                 yield comparison, distance, corpus
@@ -108,7 +107,7 @@ def _model(prepared: Prepared, space: Space, run: Workspace, revision: str) -> d
 
     def neighbours(place: Place) -> Neighbourhood:
         comparison, distance, corpus = place
-        options = {"k": config["k"], "with_self": config["self_included"]}
+        options = {"k": config.k, "with_self": config.self_included}
         run.say(f"{space.name}: {comparison} {distance} {corpus}")
         find = lambda: _arrays(search(space, comparison, distance, samples.get(corpus), **options))
         part = parts.part(_name(place), [base, place, options], find)
@@ -116,26 +115,30 @@ def _model(prepared: Prepared, space: Space, run: Workspace, revision: str) -> d
 
     def histogram(place: Place) -> dict[str, Any]:
         comparison, distance, corpus = place
-        options = {"max_queries": config["max_queries"]}
+        options = {"max_queries": config.max_queries}
         run.say(f"{space.name}: {comparison} {distance} distances")
         measure = lambda: distances.summarise(
             space, comparison, distance, samples.get(corpus), **options
         )
         return parts.part(_name(("histogram", *place)), [base, place, options], measure)
 
-    found = [neighbours(p) for p in _places(config, list(samples), config["distances"])]
+    found = [neighbours(p) for p in _places(config, list(samples), config.distances)]
     histograms = [histogram(p) for p in _places(config, list(samples), MEASURED)]
     frequencies = _frequencies(prepared, space)
     parts.part("frequencies", list(frequencies.items()), lambda: frequencies)
-    inputs = [base, frequencies, {key: config[key] for key in ANALYSED}]
+    inputs = [
+        base,
+        frequencies,
+        {key: value for key, value in plain(config).items() if key in ANALYSED},
+    ]
     made = parts.part("tables", inputs, lambda: _tables(prepared, space, found, frequencies))
     reduced = parts.part(
         "mitigation",
         inputs,
         lambda: {"mitigation": analysis.mitigation(space, config, run.say)},
     )
-    shown = [{k: v for k, v in h.items() if k not in ("edges", "counts")} for h in histograms]
-    return _facts(prepared, space) | made | {"distances": shown} | reduced
+    summaries = [{k: v for k, v in h.items() if k not in ("edges", "counts")} for h in histograms]
+    return _facts(prepared, space) | made | {"distances": summaries} | reduced
 
 
 def _digest(space: Space) -> str:
@@ -157,7 +160,7 @@ def _frequencies(prepared: Prepared, space: Space) -> dict[str, np.ndarray]:
 def _facts(prepared: Prepared, space: Space) -> dict[str, Any]:
     return {
         "name": space.name,
-        "k": prepared.config["k"],
+        "k": prepared.config.k,
         **space.facts,
         "vocabulary": len(space.unembedding),
         "width": space.unembedding.shape[1],
@@ -176,11 +179,12 @@ def _tables(
 ) -> dict[str, Any]:
     config = prepared.config
     samples: dict[str, Sample] = {s.name: s for s in space.samples}
-    scored = [f for f in found if f.comparison == "ct" and samples[f.corpus].answers is not None]
-    shown = [f for f in found if f.corpus and samples[f.corpus].texts and f.distance == "dot"]
+    answered = {s.name: s.answers for s in space.samples if s.answers is not None}
+    scored = [f for f in found if f.comparison == "ct" and f.corpus in answered]
+    exemplified = [f for f in found if f.corpus and samples[f.corpus].texts and f.distance == "dot"]
     return {
         "hubs": [analysis.hub_table(space, f, frequencies, config) for f in found],
-        "accuracy": [analysis.accuracy(f, samples[f.corpus], config) for f in scored],
+        "accuracy": [analysis.accuracy(f, answered[f.corpus], config) for f in scored],
         "uniformity": analysis.uniformity(space),
         "examples": [
             {
@@ -189,7 +193,7 @@ def _tables(
                 "corpus": f.corpus,
                 "hubs": analysis.examples(space, f, samples[f.corpus]),
             }
-            for f in shown
+            for f in exemplified
         ],
     }
 
@@ -197,10 +201,8 @@ def _tables(
 def _found(prepared: Prepared, space: Workspace) -> list[Neighbourhood]:
     """The neighbourhoods of the last model, from its parts."""
     store, config = _parts(prepared, space), prepared.config
-    names = [m.name for m in prepared.first.made]
-    names = names or [s.name for s in prepared.first.stored.samples]
     found = []
-    for place in _places(config, names, config["distances"]):
+    for place in _places(config, prepared.first.corpora, config.distances):
         part = store.read(_name(place))
         found.append(Neighbourhood(*place, part["index"], part["counts"]))
     return found
@@ -221,4 +223,4 @@ def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figu
     return figures(record, found, hubs, store.read("frequencies"), histograms)
 
 
-STUDY = Study("prediction_hubs", prepare, run, draw, tables)
+STUDY = Study("prediction_hubs", Config, prepare, run, draw, tables)

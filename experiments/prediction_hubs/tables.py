@@ -64,7 +64,7 @@ def of_model(record: Record, name: str = "") -> list[Table]:
 
 def hubs(record: Record, name: str = "") -> Table:
     """Skewness, hubs and spread of counts of every neighbourhood."""
-    shown = {
+    columns = {
         "skewness": number("skewness"),
         "skewness_null": number("by chance"),
         "num_hubs": Column("hubs", format=","),
@@ -73,7 +73,7 @@ def hubs(record: Record, name: str = "") -> Table:
         "mean": number("mean"),
         "largest": Column("largest", format=","),
     }
-    return of_records(_named(record["hubs"]), _WHERE | shown, f"{name}Hubs")
+    return of_records(_named(record["hubs"]), _WHERE | columns, f"{name}Hubs")
 
 
 _WHERE = {key: Column(key) for key in ("comparison", "distance", "corpus")}
@@ -121,7 +121,7 @@ def _in_order(record: Record, names: Collection[str]) -> list[str]:
 
 def accuracy(record: Record, name: str = "") -> Table:
     """Share of right predictions, for hubs and other tokens, and of answers among the k nearest."""
-    shown = {
+    columns = {
         "corpus": Column("contexts"),
         "distance": Column("distance"),
         "all": number("all", 3),
@@ -130,36 +130,38 @@ def accuracy(record: Record, name: str = "") -> Table:
         "hub_share": number("share of hubs", 3),
         f"within_{record['k']}": number(f"answer among {record['k']}", 3),
     }
-    return of_records(_named(record["accuracy"]), shown, f"{name}Accuracy")
+    return of_records(_named(record["accuracy"]), columns, f"{name}Accuracy")
 
 
 def uniformity(record: Record, name: str = "") -> Table:
     """Mean ‖p - u‖₂ and entropy of the next-token distributions."""
-    shown = {
+    columns = {
         "corpus": Column("contexts"),
         "l2_uniform": number("mean ‖p − u‖₂", 3),
         "entropy_nats": number("mean entropy (nats)"),
         "relative_variance": Column("RV of 1 − p", format=".2e"),
         "relative_variance_bound": Column("its bound", format=".2e"),
     }
-    return of_records(record["uniformity"], shown, f"{name}Distance from the uniform distribution")
+    return of_records(
+        record["uniformity"], columns, f"{name}Distance from the uniform distribution"
+    )
 
 
 def distances(record: Record, name: str = "") -> Table:
     """Moments and contrast of the distances."""
-    shown = {
+    columns = {
         "mean": Column("mean", format=".6g"),
         "relative_variance": Column("RV", format=".2e"),
         "smallest": Column("smallest", format=".3g"),
         "largest": Column("largest", format=".6g"),
         "contrast": Column("contrast", format=".3g"),
     }
-    return of_records(_named(record["distances"], {}), _WHERE | shown, f"{name}Distances")
+    return of_records(_named(record["distances"], {}), _WHERE | columns, f"{name}Distances")
 
 
 def mitigation(record: Record, name: str = "") -> Table:
     """Skewness after each reduction, and what it costs."""
-    shown = {
+    columns = {
         "comparison": Column("comparison"),
         "distance": Column("distance"),
         "method": Column("reduction"),
@@ -169,7 +171,7 @@ def mitigation(record: Record, name: str = "") -> Table:
         f"within_{record['k']}": number(f"answer among {record['k']}", 3),
     }
     title = f"{name}Reductions and what they cost"
-    return of_records(_named(record["mitigation"]), shown, title)
+    return of_records(_named(record["mitigation"]), columns, title)
 
 
 def top(record: Record, row: Record, size: int = 10) -> Table:
@@ -215,7 +217,7 @@ def verdict(record: Record) -> str:
     own = [r for r in model["hubs"] if (r["comparison"], r["distance"]) == ("ct", "dot")]
     if not own:
         return f"{model['name']}: contexts were not compared with tokens under the model's softmax."
-    said = (
+    sentences = (
         f"Next-token neighbours of {model['name']} have skewness "
         f"{_range([r['skewness'] for r in own])}, by chance "
         f"{_range([r['skewness_null'] for r in own])}"
@@ -223,10 +225,10 @@ def verdict(record: Record) -> str:
     known = [(r["corpus"], r["spearman"].get(r["corpus"])) for r in own if r.get("spearman")]
     follow = [_followed(corpus, s) for corpus, s in known if s is not None]
     if not follow:
-        return f"{said}; frequencies of the contexts' own corpora are not known."
+        return f"{sentences}; frequencies of the contexts' own corpora are not known."
     return (
-        f"{said}; between a hub's count and its frequency in the contexts' own corpus Spearman's ρ "
-        f"is {', '.join(follow)} (95 % bootstrap intervals over hubs)."
+        f"{sentences}; between a hub's count and its frequency in the contexts' own corpus "
+        f"Spearman's ρ is {', '.join(follow)} (95 % bootstrap intervals over hubs)."
     )
 
 

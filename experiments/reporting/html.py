@@ -144,8 +144,8 @@ def publish(
     """Writes figures/, tables.md and report.html by `write(path, data)`; returns the tables."""
     tables = study.tables(record)
     images = figures.save(drawn, folder / "figures", write)
-    said = study.title(record), study.verdict(record)
-    page = Page(*said, record, study.meaning(record), tables, images)
+    words = study.title(record), study.verdict(record)
+    page = Page(*words, record, study.meaning(record), tables, images)
     write(folder / "tables.md", markdown.block(tables, titles=True).encode())
     write(folder / NAME, page.render().encode())
     return tables
@@ -224,10 +224,10 @@ def _figure(name: str, image: Image) -> str:
 def _made_by(known: Mapping[str, str]) -> str:
     if not known:
         return ""
-    shown = {name: html.escape(value) for name, value in known.items()}
-    if "command" in shown:
-        shown["command"] = f"<code>{shown['command']}</code>"
-    rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in shown.items())
+    escaped = {name: html.escape(value) for name, value in known.items()}
+    if "command" in escaped:
+        escaped["command"] = f"<code>{escaped['command']}</code>"
+    rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in escaped.items())
     return f"<h2>How this was made</h2>\n<dl>{rows}</dl>"
 
 

@@ -144,10 +144,10 @@ class Checkpointer:
         try:
             pending.result()
         except Exception as error:
-            said = files.reason(error) if isinstance(error, OSError) else str(error).split("\n")[0]
+            cause = files.reason(error) if isinstance(error, OSError) else str(error).split("\n")[0]
             raise files.StorageError(
-                f"the checkpoint in {self.directory} could not be written: {said}. Those before it "
-                "are kept; the same command continues from the newest"
+                f"the checkpoint in {self.directory} could not be written: {cause}. Those before "
+                "it are kept; the same command continues from the newest"
             ) from error
 
     def is_intact(self, step: int) -> bool:
@@ -226,13 +226,13 @@ class Checkpointer:
         if there is None or there == here:
             return
         differing = sorted(k for k in there.keys() | here.keys() if there.get(k) != here.get(k))
-        shown = "\n".join(
+        lines = "\n".join(
             f"  {k}: {there.get(k, 'absent')} there, {here.get(k, 'absent')} here"
             for k in differing[:5]
         )
         more = f"\n  and {len(differing) - 5} more" if len(differing) > 5 else ""
         raise CheckpointError(
-            f"the arrays saved in {self.directory} are not those of this config:\n{shown}{more}\n"
+            f"the arrays saved in {self.directory} are not those of this config:\n{lines}{more}\n"
             "Shapes cannot change in a resumed run: use another --workdir; --init_from=RUN takes "
             "the weights that fit."
         )

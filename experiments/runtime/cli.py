@@ -10,12 +10,26 @@ from typing import Any, TextIO
 
 import jax
 from absl import app, flags, logging
-from ml_collections import ConfigDict, config_flags
+from ml_collections import config_flags
 
 from experiments.runtime import files, peers
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.preemption import INTERRUPTED
 
+# The configs that come with the package, and how they are called in the clone.
+CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
+PREFIX = "experiments/configs/"
+# Packages that come with an extra of the distribution.
+EXTRAS = {
+    "diffrax": "ode",
+    "gguf": "text",
+    "pyarrow": "tables",
+    "sklearn": "sklearn",
+    "tensorboardX": "track",
+    "tensorflow_datasets": "data",
+    "tokenizers": "text",
+    "wandb": "track",
+}
 SHARED = ("config", "workdir", "allow_config_change", "track", "compile_cache")
 
 _WORKDIR = flags.DEFINE_string(
@@ -50,9 +64,19 @@ def split_arg(arg: str, *, models: Iterable[str], default: str) -> tuple[str, bo
     return model, bool(words)
 
 
-def config() -> ConfigDict:
-    """The config as given by --config and its overrides."""
-    return flags.FLAGS.config
+def config() -> dict[str, Any]:
+    """The config as given by --config and its overrides; a study reads it."""
+    return flags.FLAGS.config.to_dict()
+
+
+def config_name() -> str:
+    """The value of --config: FILE.py, or FILE.py:ARG."""
+    return config_flags.get_config_filename(flags.FLAGS["config"])
+
+
+def has_config() -> bool:
+    """Whether --config is given."""
+    return flags.FLAGS.config is not None
 
 
 def workdir() -> pathlib.Path:
@@ -102,36 +126,46 @@ def run(
         for name, (kind, text) in options.items()
     }
 
-    def guarded(argv: list[str]) -> int:
+    def checked(argv: list[str]) -> int:
         if len(argv) > 1:
             return _fail(f"unexpected argument {argv[1]!r}; options start with --")
-        if needs_config and flags.FLAGS.config is None:
+        if needs_config and not has_config():
             return _fail("--config=FILE.py:ARG is missing; --help explains")
-        if not accepts_config and flags.FLAGS.config is not None:
+        if not accepts_config and has_config():
             return _fail("this command has no --config: it reads that of the run in --workdir")
         logging.set_verbosity(logging.WARNING)
         if _CACHE.value:
             jax.config.update("jax_compilation_cache_dir", os.path.abspath(_CACHE.value))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
-        try:
-            return main(**{name: holder.value for name, holder in holders.items()}) or 0
-        except UserError as error:
-            return _fail(str(error))
-        except OSError as error:
-            return _fail(files.reason(error))
-        except jax.errors.JaxRuntimeError:
-            peers.wait_for_verdict()
-            raise
-        except KeyboardInterrupt:
-            print("interrupted; nothing that was finished is lost", file=sys.stderr)
-            return INTERRUPTED
+        return guarded(lambda: main(**{name: held.value for name, held in holders.items()}))
 
     keep_output_from_stopping_runs()
     try:
         shared = SHARED if accepts_config else ("workdir", "compile_cache")
-        app.run(guarded, flags_parser=lambda argv: _parse(argv, [*options, *shared]))
+        app.run(checked, flags_parser=lambda argv: _parse(argv, [*options, *shared]))
     except UserError as error:
         sys.exit(_fail(str(error)))
+
+
+def guarded(main: Callable[[], int | None]) -> int:
+    """The exit code of `main()`: 2 for what the user can mend, said in one sentence on stderr."""
+    try:
+        return main() or 0
+    except UserError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(files.reason(error))
+    except jax.errors.JaxRuntimeError:
+        peers.wait_for_verdict()
+        raise
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        return _fail(f"this needs {error.name}: pip install 'repgeo[{extra}]'")
+    except KeyboardInterrupt:
+        print("interrupted; nothing that was finished is lost", file=sys.stderr)
+        return INTERRUPTED
 
 
 class _Unbreakable:
@@ -178,9 +212,10 @@ def keep_output_from_stopping_runs() -> None:
 def _parse(argv: list[str], names: list[str]) -> list[str]:
     wants_help = [a for a in argv[1:] if a in ("--help", "-h", "--helpshort", "--helpfull")]
     rest = [a for a in argv if a not in wants_help]
-    for argument in rest[1:]:
-        if argument.lstrip("-").startswith("config="):
-            _check_config_file(argument.split("=", 1)[1])
+    for i, argument in enumerate(rest):
+        name, equals, value = argument.partition("=")
+        if i and name.lstrip("-") == "config" and equals:
+            rest[i] = f"{name}={config_file(value)}"
     try:
         parsed = flags.FLAGS(rest)
     except (AttributeError, KeyError) as error:
@@ -191,29 +226,41 @@ def _parse(argv: list[str], names: list[str]) -> list[str]:
         print(sys.modules["__main__"].__doc__)
         for name in names:
             print(f"  --{name}\n      {flags.FLAGS[name].help}")
-        if flags.FLAGS.config is not None:
+        if has_config():
             print(f"\nKeys of this config, each --config.KEY=VALUE:\n{flags.FLAGS.config}")
         sys.exit(0)
     return parsed
 
 
-def _unknown_key(said: str) -> UserError:
+def _unknown_key(message: str) -> UserError:
     """What ml_collections says of an override whose key the config has not, in a sentence."""
-    found = re.search(r"'(\w+)\\?'(?:.*Did you mean \"(\w+)\")?", said, re.DOTALL)
+    found = re.search(r"'(\w+)\\?'(?:.*Did you mean \"(\w+)\")?", message, re.DOTALL)
     if not found:
-        return UserError(said)
+        return UserError(message)
     key, near = found.groups()
     hint = f' Did you mean "{near}"?' if near else ""
     return UserError(f"--config has no key {key!r}.{hint} --help beside --config lists its keys.")
 
 
-def _check_config_file(value: str) -> None:
-    path = pathlib.Path(value.split(".py", 1)[0] + ".py")
+def config_file(value: str) -> str:
+    """FILE.py:ARG, its file in the package's own configs where there is none of that name here.
+
+    Raises:
+      UserError: there is no such file in either place.
+    """
+    name, _, arg = value.partition(".py")
+    path = pathlib.Path(f"{name}.py")
     if path.exists():
-        return
-    folder = path.parent
-    if not folder.is_dir():
-        raise UserError(f"--config: there is no folder {folder}; run from the project's root")
+        return value
+    own = CONFIGS / f"{name.removeprefix(PREFIX)}.py"
+    if own.exists():
+        return f"{own}{arg}"
+    folder = next((p for p in (path.parent, own.parent) if p.is_dir() and p != CONFIGS), None)
+    if folder is None:
+        ours = sorted(f"{PREFIX}{p.name}" for p in CONFIGS.iterdir() if p.name[0] != "_")
+        raise UserError(
+            f"--config: there is no folder {path.parent}; of ours there are {', '.join(ours)}"
+        )
     names = [p.name for p in folder.glob("*.py") if not p.name.startswith("_")]
     raise nearest(path.name, names, f"config in {folder}")
 

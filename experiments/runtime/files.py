@@ -43,8 +43,8 @@ class StorageError(UserError):
 
 def reason(error: OSError) -> str:
     """One sentence: the path, what is wrong with it, what to change."""
-    said = REASONS.get(error.errno or 0, error.strerror or str(error))
-    return said if error.filename is None else f"{error.filename}: {said}"
+    cause = REASONS.get(error.errno or 0, error.strerror or str(error))
+    return cause if error.filename is None else f"{error.filename}: {cause}"
 
 
 @contextlib.contextmanager

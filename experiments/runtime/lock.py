@@ -40,8 +40,8 @@ def started(pid: int) -> str | None:
     except OSError:
         if pathlib.Path("/proc/self/stat").exists():
             return None
-    said = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True)
-    return said.stdout.strip() or None
+    listed = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True)
+    return listed.stdout.strip() or None
 
 
 def owner() -> dict[str, Any]:

@@ -16,8 +16,6 @@ from experiments.runtime.state import Factory, State
 from experiments.runtime.weights import Borrowed
 from experiments.runtime.workspace import Workspace
 
-SCHEDULE = ("num_steps", "log_every", "eval_every", "save_every")
-
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
@@ -200,8 +198,8 @@ class Loop(Generic[State]):
             self._refuse(step, {name: values[name] for name in bad}, "the evaluation")
         self.evaluated = True
         self.writer.write(step, "test", values)
-        shown = [f"{k} {v:.4g}" for k, v in values.items() if v is not None]
-        self.say(f"step {step:,} test  " + "  ".join(shown))
+        figures = [f"{k} {v:.4g}" for k, v in values.items() if v is not None]
+        self.say(f"step {step:,} test  " + "  ".join(figures))
         self.progress.start(step)
 
     def _save(self, step: int, state: State) -> None:

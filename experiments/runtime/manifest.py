@@ -91,7 +91,7 @@ def check_data(workdir: pathlib.Path, digests: Mapping[str, str]) -> None:
 def environment() -> dict[str, Any]:
     """Command, day (UTC), commit, versions and devices of this process."""
     return {
-        "command": " ".join(["python", *_program(), *sys.argv[1:]]),
+        "command": " ".join([*_program(), *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": _commit(),
         "python": platform.python_version(),
@@ -106,13 +106,16 @@ def portable() -> dict[str, Any]:
     """`environment`, its command without this machine's folders."""
     words = [*_program(), *sys.argv[1:]]
     kept = [w for w in words if not w.startswith(("--workdir", "--record", "--json"))]
-    return environment() | {"command": " ".join(["python", *kept, "--workdir=DIR"])}
+    return environment() | {"command": " ".join([*kept, "--workdir=DIR"])}
 
 
 def _program() -> list[str]:
-    """How this process was started: `-m package.module`, or the file's name."""
+    """How this process was started: as `python -m MODULE`, `python FILE.py` or a command."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return ["-m", spec.name] if spec else [pathlib.Path(sys.argv[0]).name]
+    if spec:
+        return ["python", "-m", spec.name]
+    name = pathlib.Path(sys.argv[0]).name
+    return ["python", name] if not name or name.endswith(".py") else [name]
 
 
 def _version(name: str) -> str | None:

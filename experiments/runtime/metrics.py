@@ -91,13 +91,13 @@ class MetricsWriter:
             return
         self._close_file()
         records = read_metrics(self.path)
-        kept = [r for r in records if r["step"] <= step]
-        text = "".join(_sealed(r) + "\n" for r in kept)
-        if len(kept) < len(records) or (self.path.exists() and self._is_cut()):
+        before = [r for r in records if r["step"] <= step]
+        text = "".join(_sealed(r) + "\n" for r in before)
+        if len(before) < len(records) or (self.path.exists() and self._is_cut()):
             self.guard()
             files.write(self.path, text)
         for sink in self.sinks:
-            sink.rewind(step, dropped=len(kept) < len(records))
+            sink.rewind(step, dropped=len(before) < len(records))
 
     def _is_cut(self) -> bool:
         return not self.path.read_bytes().endswith(b"\n")

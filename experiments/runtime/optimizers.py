@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import optax
 
 from experiments.runtime.errors import UserError
+from experiments.runtime.settings import plain
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def adamw(
@@ -16,7 +20,8 @@ def adamw(
     weight_decay: float,
     undecayed: Collection[str],
     grad_clip: float = 0.0,
-    **options: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
 ) -> optax.GradientTransformation:
     """AdamW with a rate by step; leaves named in `undecayed` have no weight decay.
 
@@ -28,7 +33,7 @@ def adamw(
             lambda path, _: path[-1].key not in undecayed, params
         )
 
-    optimizer = optax.adamw(rate, weight_decay=weight_decay, mask=decayed, **options)
+    optimizer = optax.adamw(rate, b1, b2, weight_decay=weight_decay, mask=decayed)
     if grad_clip <= 0:
         return optimizer
     return optax.chain(optax.clip_by_global_norm(grad_clip), optimizer)
@@ -45,13 +50,17 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "warmup_fraction": (0, 1),
     "keep": (1, math.inf),
     "accumulate": (1, math.inf),
+    "log_every": (0, math.inf),
+    "eval_every": (0, math.inf),
+    "save_every": (0, math.inf),
 }
 
 
-def check_training(train: Mapping[str, Any], where: str = "train") -> None:
+def check_training(train: "DataclassInstance", where: str = "train") -> None:
     """Raises `UserError` for a value of a config's `train` that no training can have."""
+    values = plain(train)
     for name, (low, high) in RANGES.items():
-        value = train.get(name, low)
+        value = values.get(name, low)
         if not low <= value <= high or math.isinf(value):
             ends = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more, and finite"
             raise UserError(f"{where}.{name} is {value}; accepted: {ends}")

@@ -1,7 +1,9 @@
 """Signals as a flag that long work polls, so that a stopped run saves first."""
 
 import signal
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import jax
 
@@ -10,6 +12,8 @@ from experiments.runtime import distributed
 # Slurm warns by SIGUSR1, a closed terminal by SIGHUP.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 INTERRUPTED = 130  # exit code of SIGINT, as shells have it
+
+Handler = Callable[[int, FrameType | None], Any] | int | None  # as `signal.signal` returns it
 
 
 class Stopped(Exception):
@@ -29,7 +33,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.received: str | None = None
-        self._previous: dict[int, object] = {}
+        self._previous: dict[int, Handler] = {}
         self._asked: jax.Array | None = None
         self._agreed = False
 

@@ -4,20 +4,22 @@ import dataclasses
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from matplotlib.figure import Figure
-from ml_collections import ConfigDict
 
 from experiments.reporting.html import NAME, Reporting, publish
-from experiments.reporting.markdown import block
-from experiments.runtime import cli, files, manifest, trackers, weights, workspace
+from experiments.reporting.markdown import Table, block
+from experiments.runtime import cli, files, manifest, settings, trackers, weights, workspace
 from experiments.runtime.distributed import is_lead
 from experiments.runtime.errors import UserError
 from experiments.runtime.preemption import Stopped, StopSignal
 from experiments.runtime.workspace import Say, Workspace
 
-Config = Mapping[str, Any]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 Record = Mapping[str, Any]
 RECORD = "record.json"
 
@@ -29,11 +31,11 @@ OPTIONS: Mapping[str, tuple[type, str]] = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prepared:
+class Prepared(Generic[Config]):
     """A config as live objects, after every check; studies add their own fields.
 
     Attributes:
-      config: what config.json holds.
+      config: as it was given; config.json holds it.
       digests: SHA-256 of the data by name; a resumed run must have the same.
       facts: what manifest.json and the record say of the data.
       stated: what manifest.json says beside that.
@@ -47,10 +49,14 @@ class Prepared:
     layouts: Mapping[str, Callable[[], Any]] = dataclasses.field(default_factory=dict)
 
 
-class Study(NamedTuple):
+Ready = TypeVar("Ready", bound=Prepared[Any])
+
+
+class Study(NamedTuple, Generic[Config, Ready]):
     """What a study is, and what the driver must know beside that.
 
     Attributes:
+      settings: the class of its config.
       prepare: every check, before the folder is taken; writes nothing.
       run: computes what is left, in the workspace; returns the entries of the record.
       figures: of a record, of prepared objects and of finished parts.
@@ -62,29 +68,39 @@ class Study(NamedTuple):
     """
 
     name: str
-    prepare: Callable[[Config], Any]
-    run: Callable[[Any, Workspace], Record]
-    figures: Callable[[Record, Any, Workspace], Mapping[str, Figure]]
+    settings: type[Config]
+    prepare: Callable[[Config], Ready]
+    run: Callable[[Ready, Workspace], Record]
+    figures: Callable[[Record, Ready, Workspace], Mapping[str, Figure]]
     reporting: Reporting
     page: Callable[[Workspace], object] | None = None
     fixed: Mapping[str, str] = {}
     trains: bool = False
     no_weights: str = "it trains nothing"
 
+    def read(self, given: Mapping[str, Any]) -> Config:
+        """The config with these values. Raises `UserError` for a wrong key or type."""
+        return settings.read(self.settings, given)
+
 
 class Request(NamedTuple):
-    """What a command asks for beside its config."""
+    """What a command asks for beside its config.
+
+    Attributes:
+      page: whether tables, figures and the page are written as well as the record.
+    """
 
     workdir: pathlib.Path
     allowed: Sequence[str] = ()
     track: Sequence[str] = ()
     record: pathlib.Path | None = None
     init_from: pathlib.Path | None = None
+    page: bool = True
 
 
 def run(
-    study: Study,
-    config: Config | ConfigDict,
+    study: Study[Config, Ready],
+    config: Config,
     request: Request,
     *,
     stop: StopSignal | None = None,
@@ -97,20 +113,19 @@ def run(
       UserError: something is refused, or the file system gave up.
     """
     stop = StopSignal() if stop is None else stop  # a signal that has not come is false
-    plain = config.to_dict() if isinstance(config, ConfigDict) else config
     _check_request(study, request)
-    prepared = study.prepare(plain)
+    prepared, plain = study.prepare(config), settings.plain(config)
     source = request.init_from
     borrowed = source and weights.read(source, next(iter(prepared.layouts.values()))())
-    said = {"init_from": {"run": str(source), "step": borrowed.step}} if borrowed else {}
+    origin = {"init_from": {"run": str(source), "step": borrowed.step}} if borrowed else {}
     with workspace.opened(
         request.workdir,
-        prepared.config,
+        plain,
         stop,
         allowed=request.allowed,
         fixed=study.fixed,
         digests=prepared.digests,
-        facts={"study": study.name, "data": prepared.facts, **prepared.stated, **said},
+        facts={"study": study.name, "data": prepared.facts, **prepared.stated, **origin},
         layouts=prepared.layouts,
         track=request.track,
         weights=borrowed,
@@ -123,21 +138,24 @@ def run(
         data = {} if prepared.facts is None else {"data": prepared.facts}
         record = files.plain(head | data | dict(found))
         if is_lead():
-            _publish(study, record, prepared, space)
+            space.write_json(RECORD, record)
+            if request.page:
+                _publish(study, record, prepared, space)
             if request.record:
                 files.write_record(request.record, record)
     return record
 
 
-def _publish(study: Study, record: Record, prepared: Any, space: Workspace) -> None:
-    space.write_json(RECORD, record)
+def _publish(
+    study: Study[Config, Ready], record: Record, prepared: Ready, space: Workspace
+) -> None:
     drawn = study.figures(record, prepared, space)
     publish(study.reporting, record, drawn, space.path, space.put)
     if study.page is not None:
         study.page(space)
 
 
-def _check_request(study: Study, request: Request) -> None:
+def _check_request(study: Study[Any, Any], request: Request) -> None:
     """Refuses options that mean nothing here, before anything is read."""
     files.folder(request.workdir)
     if request.track and not study.trains:
@@ -152,8 +170,8 @@ def _check_request(study: Study, request: Request) -> None:
 
 
 def finished(
-    study: Study,
-    config: Config | ConfigDict,
+    study: Study[Config, Ready],
+    config: Config,
     *,
     record: str | None = None,
     json: bool = False,
@@ -167,32 +185,53 @@ def finished(
         pathlib.Path(record) if record else None,
         pathlib.Path(init_from) if init_from else None,
     )
-    out = sys.stderr if json else sys.stdout
-    say = (lambda line: print(line, file=out, flush=True)) if is_lead() else (lambda line: None)
-    with StopSignal() as stop:
-        try:
-            found = run(study, config, request, stop=stop, say=say)
-        except Stopped:
-            say(
-                f"unfinished: {stop.cause}. What is finished is kept in {request.workdir}; the "
-                "same command continues"
-            )
-            return False, stop.exit_code
+    found, code = attempted(study, config, request, aside=json)
+    if found is None:
+        return False, code
     if json:
         print(files.as_json(found), end="", flush=True)
-    # A module with more to show than a terminal takes has `brief`.
-    shown = getattr(study.reporting, "brief", study.reporting.tables)
-    say(block(shown(found), titles=True))
+    say = speaker(json)
+    say(block(brief(study, found), titles=True))
     say(study.reporting.verdict(found))
     say(f"report: {request.workdir / NAME}")
     return True, 0
 
 
-def command(study: Study, config: Config | ConfigDict, **publishing: Any) -> int:
+def attempted(
+    study: Study[Config, Ready], config: Config, request: Request, *, aside: bool = True
+) -> tuple[Record | None, int]:
+    """Runs a study until it ends or a signal comes: its record or None, and the exit code.
+
+    Progress is printed to stderr if `aside`, where stdout is for the answer alone.
+    """
+    say = speaker(aside)
+    with StopSignal() as stop:
+        try:
+            return run(study, config, request, stop=stop, say=say), 0
+        except Stopped:
+            say(
+                f"unfinished: {stop.cause}. What is finished is kept in {request.workdir}; the "
+                "same command continues"
+            )
+            return None, stop.exit_code
+
+
+def speaker(aside: bool) -> Say:
+    """What prints a line at once: to stderr if `aside`, and in the lead process alone."""
+    out = sys.stderr if aside else sys.stdout
+    return (lambda line: print(line, file=out, flush=True)) if is_lead() else (lambda line: None)
+
+
+def brief(study: Study[Any, Any], record: Record) -> list[Table]:
+    """The tables that a terminal takes: a module with more to show than that has `brief`."""
+    return list(getattr(study.reporting, "brief", study.reporting.tables)(record))
+
+
+def command(study: Study[Config, Ready], config: Config, **publishing: Any) -> int:
     """Runs a study as the flags ask; returns the exit code."""
     return finished(study, config, **publishing)[1]
 
 
-def main(study: Study) -> None:
+def main(study: Study[Any, Any]) -> None:
     """The command line of a study that has a config."""
-    cli.run(lambda **given: command(study, cli.config(), **given), options=OPTIONS)
+    cli.run(lambda **given: command(study, study.read(cli.config()), **given), options=OPTIONS)

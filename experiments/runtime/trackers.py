@@ -58,17 +58,19 @@ class _TensorBoard:
 
     def rewind(self, step: int, *, dropped: bool) -> None:
         del dropped
+        self._writer = self._opened(step)
+
+    def _opened(self, step: int) -> Any:
         from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
 
         # TensorBoard hides what was written from this step on.
-        self._writer = SummaryWriter(str(self.folder), purge_step=step + 1)
+        return SummaryWriter(str(self.folder), purge_step=step + 1)
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
-        if self._writer is None:
-            self.rewind(0, dropped=False)
+        self._writer = writer = self._writer or self._opened(0)
         for name, value in values.items():
-            self._writer.add_scalar(f"{split}/{name}", value, step)
-        self._writer.flush()
+            writer.add_scalar(f"{split}/{name}", value, step)
+        writer.flush()
 
     def close(self) -> None:
         if self._writer is not None:
@@ -80,17 +82,19 @@ class _Wandb:
         self.folder, self.config, self.name, self._run = folder, config, run, None
 
     def rewind(self, step: int, *, dropped: bool) -> None:
+        self._run = self._opened(step, dropped=dropped)
+
+    def _opened(self, step: int, *, dropped: bool) -> Any:
         import wandb  # pyright: ignore[reportMissingImports]
 
         where = {"id": self.name, "resume": "allow"}
         if dropped:  # W&B keeps what came before the step and forgets the rest
             where = {"resume_from": f"{self.name}?_step={step}"}
-        self._run = wandb.init(dir=str(self.folder), config=dict(self.config), **where)
+        return wandb.init(dir=str(self.folder), config=dict(self.config), **where)
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
-        if self._run is None:
-            self.rewind(0, dropped=False)
-        self._run.log({f"{split}/{name}": value for name, value in values.items()}, step=step)
+        self._run = run = self._run or self._opened(0, dropped=False)
+        run.log({f"{split}/{name}": value for name, value in values.items()}, step=step)
 
     def close(self) -> None:
         if self._run is not None:

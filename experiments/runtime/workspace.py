@@ -5,6 +5,7 @@ stop signal, and what is printed.
 """
 
 import contextlib
+import functools
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -139,7 +140,7 @@ class Workspace:
         """Writes an .npz file; returns its path."""
         if is_lead():
             self.guard()
-            files.write(self.path / name, lambda file: np.savez_compressed(file, **arrays))
+            files.write(self.path / name, functools.partial(np.savez_compressed, **arrays))
         return self.path / name
 
 
@@ -222,9 +223,9 @@ def _claim(path, config, allowed, fixed, digests, facts, layouts) -> str:
     there = path / manifest.MANIFEST
     before = files.read_json(there) if there.exists() else {}
     name = before.get("run", trackers.run_id(path, config))
-    kept = {k: before[k] for k in ("init_from",) if k in before}
+    origin = {k: before[k] for k in ("init_from",) if k in before}
     digests = before.get("digests", {}) | dict(digests)
     stated = {"run": name, "digests": digests}
-    files.write_json(there, manifest.environment() | kept | stated | facts)
+    files.write_json(there, manifest.environment() | origin | stated | facts)
     files.write_json(path / manifest.CONFIG, files.plain(config))
     return name

@@ -17,30 +17,31 @@ from matplotlib.figure import Figure
 from experiments.arrays import flatten
 from experiments.data.texts import sources
 from experiments.models import tiny
-from experiments.models.language import huggingface
 from experiments.models.sentence import encoder as sentence
-from experiments.models.sentence import spaces
+from experiments.models.sentence import huggingface, spaces
 from experiments.models.sentence.bert import Encoder
 from experiments.models.sentence.pooling import pool
 from experiments.runtime import study
 from experiments.runtime.batches import batch_indices, batches, check_batch_size
 from experiments.runtime.errors import UserError
-from experiments.runtime.loop import SCHEDULE, Loop, Schedule
+from experiments.runtime.loop import Loop
 from experiments.runtime.mesh import make_mesh
 from experiments.runtime.metrics import read_metrics
 from experiments.runtime.optimizers import adamw, check_training
 from experiments.runtime.progress import Progress
+from experiments.runtime.settings import plain
 from experiments.runtime.state import StateFactory, TrainState
 from experiments.runtime.step import make_step
-from experiments.runtime.study import Config, Record, Study
+from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import METRICS, Workspace
 from experiments.sbert import sts, tables
+from experiments.sbert.config import Config, Train
 from experiments.sbert.figures import figures
 from experiments.sbert.objectives import pair_losses
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prepared(study.Prepared):
+class Prepared(study.Prepared[Config]):
     """Everything that a config determines."""
 
     model: sentence.SentenceModel
@@ -55,24 +56,21 @@ class Prepared(study.Prepared):
         # Zeros stand in while the state is laid out: compiled code need not hold the weights.
         shapes = huggingface.param_shapes(self.model.config)
         zeros = lambda _: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        key, train = jax.random.key(self.config["seed"]), self.config["train"]
-        factory = StateFactory(zeros, make_optimizer(train), key, self.mesh, train["sharding"])
+        key, train = jax.random.key(self.config.seed), self.config.train
+        factory = StateFactory(zeros, make_optimizer(train), key, self.mesh, train.sharding)
         return Pretrained(factory, self.model.params)
 
 
 def prepare(config: Config) -> Prepared:
     """Reads model and data. Raises `UserError` for what is missing or does not fit."""
-    plan, where = config["train"], config["data"]
+    plan, where = config.train, config.data
     mesh = make_mesh()
-    check_batch_size(plan["batch_size"], mesh)
+    check_batch_size(plan.batch_size, mesh)
     check_training(plan)
-    Schedule(*(plan[name] for name in SCHEDULE))
-    # A smoke run's made-up model: the encoders saved later copy its tokenizer from there.
+    # A smoke run's synthetic model: the encoders saved later copy its tokenizer from there.
     folder = pathlib.Path(tempfile.mkdtemp())
     model, splits = _read(config, folder)
-    texts = (
-        sources.ag_news(where["ag_news"]).texts[: where["max_texts"]] if where["ag_news"] else ()
-    )
+    texts = sources.ag_news(where.ag_news).texts if where.ag_news else ()
     digests = {f"STS {split}": pairs.sha256 for split, pairs in splits.items()}
     prepared = Prepared(
         config=config,
@@ -82,7 +80,7 @@ def prepare(config: Config) -> Prepared:
         train=sts.training_pairs(model, splits["train"]),
         dev=splits["dev"],
         test=splits["test"],
-        texts=tuple(texts[: where["max_texts"]]),
+        texts=tuple(texts[: where.max_texts]),
         mesh=mesh,
     )
     prepared = dataclasses.replace(prepared, layouts={"": prepared.state_factory().abstract})
@@ -91,23 +89,23 @@ def prepare(config: Config) -> Prepared:
 
 
 def _read(config: Config, folder: pathlib.Path):
-    """The model and the splits; of a smoke run, made up in `folder`."""
-    where, data = config["model"]["folder"], config["data"]["folder"]
-    if config["data"]["smoke"]:
+    """The model and the splits; of a smoke run, synthetic ones in `folder`."""
+    where, data = config.model.folder, config.data.folder
+    if config.data.smoke:
         where = tiny.write_encoder(folder / "tiny-model")
         data = str(tiny.write_sts(folder / "tiny-sts", {"train": 64, "dev": 32, "test": 32}))
     # The objective has its own normalisation: embeddings are trained and judged from the pooled.
-    most = config["model"]["max_length"]
+    most = config.model.max_length
     model = sentence.load(where or spaces.minilm_folder(), max_length=most)
     splits = {split: sts.read_split(data, split) for split in ("train", "dev", "test")}
     settings = dataclasses.replace(model.settings, normalise=False)
     return dataclasses.replace(model, settings=settings), splits
 
 
-def make_optimizer(train: Config) -> optax.GradientTransformation:
+def make_optimizer(train: Train) -> optax.GradientTransformation:
     """AdamW with linear warm-up and linear decay to zero; no decay on biases and norm scales."""
-    peak, num_steps = train["learning_rate"], train["num_steps"]
-    warmup = max(1, round(train["warmup_fraction"] * num_steps))
+    peak, num_steps = train.learning_rate, train.num_steps
+    warmup = max(1, round(train.warmup_fraction * num_steps))
     rate = optax.join_schedules(
         [
             optax.linear_schedule(0.0, peak, warmup),
@@ -117,23 +115,25 @@ def make_optimizer(train: Config) -> optax.GradientTransformation:
     )
     return adamw(
         rate,
-        weight_decay=train["weight_decay"],
+        weight_decay=train.weight_decay,
         undecayed=("bias", "scale"),
-        grad_clip=train["grad_clip"],
+        grad_clip=train.grad_clip,
     )
 
 
 def make_loss(prepared: Prepared):
     """`loss(params, batch, key)`: the loss of each pair, with dropout."""
-    encoder, options = Encoder(prepared.model.config), prepared.config["objective"]
+    encoder, names = Encoder(prepared.model.config), plain(prepared.config.objective)
 
     def loss(params: Any, batch: dict[str, jax.Array], key: jax.Array):
         # Both sides of all pairs in one pass.
         ids, mask = (batch[name].reshape(-1, batch[name].shape[-1]) for name in ("ids", "mask"))
-        hidden = encoder.apply({"params": params}, ids, mask, False, rngs={"dropout": key})
+        hidden = jnp.asarray(
+            encoder.apply({"params": params}, ids, mask, False, rngs={"dropout": key})
+        )
         pooled = pool(hidden, mask, prepared.model.settings.pooling)
         u, v = pooled.reshape(len(batch["score"]), 2, -1).swapaxes(0, 1)
-        return {"loss": pair_losses(u, v, batch["score"], **options)}
+        return {"loss": pair_losses(u, v, batch["score"], **names)}
 
     return loss
 
@@ -177,7 +177,7 @@ class Judge:
     def __call__(self, state: TrainState) -> dict[str, float]:
         params = jax.device_get(state.params)
         model = dataclasses.replace(self.prepared.model, params=params)
-        objective = self.prepared.config["objective"]
+        objective = plain(self.prepared.config.objective)
         found = sts.sts_spearman(model, self.prepared.dev, **objective)
         if found > self.best:
             self.best = found
@@ -189,16 +189,16 @@ class Judge:
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     """Trains what is left; STS test ρ and hubness of the starting and the best encoder."""
-    plan, config = prepared.config["train"], prepared.config
+    plan, config = prepared.config.train, prepared.config
     factory = prepared.state_factory()
-    with space.metrics() as writer, space.checkpoints(plan["keep"]) as checkpointer:
+    with space.metrics() as writer, space.checkpoints(plan.keep) as checkpointer:
         loop = Loop(
             _make_step(prepared, factory),
-            Schedule(*(plan[name] for name in SCHEDULE)),
+            plan.schedule,
             workspace=space,
             writer=writer,
             checkpointer=checkpointer,
-            progress=Progress(plan["num_steps"], plan["batch_size"], "pairs"),
+            progress=Progress(plan.num_steps, plan.batch_size, "pairs"),
             describe_batch=functools.partial(_indices, prepared),
         )
         state, start = loop.resume(space.starting(factory))
@@ -206,11 +206,11 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
         stream = batches(
             prepared.train.take,
             len(prepared.train.score),
-            seed=config["seed"],
-            batch_size=plan["batch_size"],
+            seed=config.seed,
+            batch_size=plan.batch_size,
             mesh=prepared.mesh,
             start=start,
-            stop=plan["num_steps"],
+            stop=plan.num_steps,
         )
         loop.run(state, start, stream)
     return _compare(prepared, space)
@@ -229,12 +229,12 @@ def _make_step(prepared: Prepared, factory: Pretrained):
 
 
 def _indices(prepared: Prepared, step: int) -> list[int]:
-    size, batch_size = len(prepared.train.score), prepared.config["train"]["batch_size"]
-    return batch_indices(prepared.config["seed"], step, size, batch_size).tolist()
+    size, batch_size = len(prepared.train.score), prepared.config.train.batch_size
+    return batch_indices(prepared.config.seed, step, size, batch_size).tolist()
 
 
 def _compare(prepared: Prepared, space: Workspace) -> dict[str, Any]:
-    objective, model = prepared.config["objective"], prepared.model
+    objective, model = plain(prepared.config.objective), prepared.model
     best = space.store.read("best")
     names = flatten(model.params)
     params = jax.tree.unflatten(jax.tree.structure(model.params), [best[name] for name in names])
@@ -253,7 +253,7 @@ def _compare(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     for name, one in models.items():
 
         def judge(one: Any = one) -> dict[str, Any]:
-            found = {"sts_test_spearman": sts.sts_spearman(one, test, **objective)}
+            found: dict[str, Any] = {"sts_test_spearman": sts.sts_spearman(one, test, **objective)}
             for where, members in spaces_of.items():
                 judged = sts.hubness_of(one, members, normalisation=objective["normalisation"])
                 found[f"hubness_{where}"] = judged
@@ -271,6 +271,7 @@ def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figu
 
 STUDY = Study(
     name="sbert",
+    settings=Config,
     prepare=prepare,
     run=run,
     figures=draw,

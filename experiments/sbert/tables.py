@@ -81,14 +81,14 @@ def verdict(record: Record) -> str:
     (before_low, before_high), (after_low, after_high) = (
         spearman_interval(rho, pairs) for rho in sides
     )
-    said = "which could be chance"
+    judgement = "which could be chance"
     if after_low > before_high or after_high < before_low:
-        said = "a certain rise" if sides[1] > sides[0] else "a certain fall"
+        judgement = "a certain rise" if sides[1] > sides[0] else "a certain fall"
     hub_b, hub_a = before["hubness_sts"], after["hubness_sts"]
     return (
         f"STS test ρ goes from {sides[0]:.4f} [{before_low:.4f}, {before_high:.4f}] to "
-        f"{sides[1]:.4f} [{after_low:.4f}, {after_high:.4f}], {said} (95 % intervals over test "
-        f"pairs), and Robin Hood of the test sentences from {hub_b['robin_hood']:.3f} to "
+        f"{sides[1]:.4f} [{after_low:.4f}, {after_high:.4f}], {judgement} (95 % intervals over "
+        f"test pairs), and Robin Hood of the test sentences from {hub_b['robin_hood']:.3f} to "
         f"{hub_a['robin_hood']:.3f} where chance gives {hub_a['robin_hood_null']:.3f}, in one run "
         "of one seed."
     )

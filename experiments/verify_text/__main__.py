@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from experiments.data.texts import corpora, sources
 from experiments.models.language import language_model, lm
@@ -59,7 +59,8 @@ def verify_minilm(workdir: pathlib.Path, python: str, sts: str) -> dict[str, Any
 
     def score(embedded: np.ndarray) -> float:
         u, v = np.split(embedded, 2)
-        return float(spearmanr((u * v).sum(1), pairs.score).statistic)
+        ranks = [rankdata(values) for values in ((u * v).sum(1), pairs.score)]
+        return float(np.corrcoef(*ranks)[0, 1])  # Spearman's ρ
 
     return {
         "model": {"name": "all-MiniLM-L6-v2", "sha256": model.sha256},

@@ -3,7 +3,7 @@
 import pathlib
 
 from experiments.reporting.markdown import Table, columns
-from experiments.reporting.record import read
+from experiments.runtime.records import read
 
 
 def verification_table(folder: pathlib.Path) -> Table:

@@ -43,8 +43,8 @@ def read(neighbors: Given, metric: str, n: int | None = None) -> Lists:
     low, high = index.min(), index.max()
     if low < -1 or high >= points:
         raise ValueError(
-            f"indices run from {low} to {high}, but there are {points} points, one a row; accepted "
-            f"are 0 to {points - 1}, and -1 where a neighbour is missing"
+            f"indices run from {low} to {high}, but there are {points} points, one per row; "
+            f"accepted are 0 to {points - 1}, and -1 where a neighbour is missing"
         )
     keep = (index >= 0) & ((index != rows) | (n is not None))
     distance = np.where(keep, distance, 0)

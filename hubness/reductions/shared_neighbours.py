@@ -113,12 +113,16 @@ def _share_most(q, of_queries, x, of_points, weight, k, metric, exclude_self, bl
     m, n, lowest = q.shape[0], x.shape[0], -jnp.inf
 
     def members(rows):
-        near = pairwise.take(of_queries, rows)
-        member = jnp.zeros((rows.shape[0], n), weight.dtype)
-        return member.at[jnp.arange(rows.shape[0])[:, None], near].set(weight[near])
+        """[n, r]: the weight of each point where it is among the neighbours of a query, else 0."""
+        near, own = pairwise.take(of_queries, rows), jnp.arange(rows.shape[0])
+        return jnp.zeros((n, own.size), weight.dtype).at[near, own[:, None]].set(weight[near])
 
     def shares(tile):
-        share = members(tile.rows)[:, tile.extra].sum(axis=2)
+        # One neighbour of all points at a time: whole rows are read, ten times as fast as entries.
+        member = members(tile.rows)
+        add = lambda j, share: share + member[tile.extra[:, j]]
+        share = jnp.zeros((tile.ids.size, tile.rows.size), weight.dtype)
+        share = jax.lax.fori_loop(0, of_points.shape[1], add, share).T
         return jnp.where(rowstats.pair_mask(tile, exclude_self, first), share, lowest)
 
     def fold(step, c):
@@ -139,7 +143,7 @@ def _share_most(q, of_queries, x, of_points, weight, k, metric, exclude_self, bl
 
     def similarity(rows, index):
         own = jnp.arange(rows.shape[0])[:, None, None]
-        return members(rows)[own, of_points[index]].sum(axis=2)
+        return members(rows)[of_points[index], own].sum(axis=2)
 
     distance = 1 - blocks.map_rows(similarity, m, block_size, best.index)
     distance = jnp.where(best.key == lowest, jnp.inf, distance)

@@ -36,6 +36,11 @@ def kl(s, t):
     return (np.exp(log_p) * (log_p - log_q)).sum()
 
 
+def agreement(s, t):
+    s, t = (np.sign(x[:, None] - x[None]) for x in (s, t))
+    return ((s * t + 1) / 2)[t != 0].mean()
+
+
 def centred(x):
     return x - x.mean()
 
@@ -51,6 +56,7 @@ LOSSES = {
         1e-6,
     ),
     "kendall": (distill.kendall_tau, lambda s, t: stats.kendalltau(s, t)[0], 1e-6),
+    "pairs": (distill.pairwise_agreement, agreement, 1e-6),
     "spearman": (distill.spearman_rho, lambda s, t: stats.spearmanr(s, t)[0], 1e-6),
 }
 

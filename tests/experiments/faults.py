@@ -18,7 +18,9 @@ def run(toy, folder, config=None, stop=None, figures=False, **request):
     made = toy.study if figures else toy.study._replace(figures=lambda *a: {})
     request = study.Request(folder, **request)
     said = []
-    record = study.run(made, config or toy.config, request, stop=stop, say=said.append)
+    record = study.run(
+        made, toy.study.read(config or toy.config), request, stop=stop, say=said.append
+    )
     return numbers(record), said
 
 

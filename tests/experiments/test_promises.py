@@ -161,7 +161,7 @@ def test_a_signal_saves_and_the_rest_follows(toy, undisturbed, tmp_path, name, m
     quiet = toy.study._replace(figures=lambda *a: {})
     before = signal.signal(getattr(signal, name), signal.SIG_DFL)  # as if not started by nohup
     with fault(3, send):
-        code = study.command(quiet, toy.config)
+        code = study.command(quiet, toy.study.read(toy.config))
     signal.signal(getattr(signal, name), before)
     *_, last = capsys.readouterr().out.strip().split("\n")
     assert code == (130 if name == "SIGINT" else 0)
@@ -182,7 +182,8 @@ def test_output_that_cannot_be_written_stops_nothing(toy, undisturbed, tmp_path,
     os.close(reader)
     with open(writer, "w") as pipe:
         monkeypatch.setattr("sys.stdout", cli._Unbreakable(pipe))
-        assert study.command(toy.study._replace(figures=lambda *a: {}), toy.config) == 0
+        quiet = toy.study._replace(figures=lambda *a: {})
+        assert study.command(quiet, toy.study.read(toy.config)) == 0
         monkeypatch.undo()
     assert numbers(files.read_json(tmp_path / "record.json")).keys() == undisturbed[0].keys()
 
@@ -212,7 +213,8 @@ def test_a_record_makes_its_folder_and_is_strict_json(toy, undisturbed, tmp_path
 
 def test_json_is_all_that_goes_to_stdout(toy, undisturbed, tmp_path, monkeypatch, capsys):
     ask(monkeypatch, shutil.copytree(undisturbed[1], tmp_path / "run"))
-    assert study.command(toy.study._replace(figures=lambda *a: {}), toy.config, json=True) == 0
+    quiet = toy.study._replace(figures=lambda *a: {})
+    assert study.command(quiet, toy.study.read(toy.config), json=True) == 0
     out, err = capsys.readouterr()
     assert numbers(json.loads(out)).keys() == undisturbed[0].keys() and "report:" in err
 

@@ -13,6 +13,7 @@ import pytest
 from experiments.reporting import figures, html, markdown, record
 from experiments.reporting.html import Page
 from experiments.reporting.markdown import Column, Table, Value, columns
+from experiments.runtime import files, records
 from experiments.runtime.errors import UserError
 
 MADE = {
@@ -220,9 +221,9 @@ class TestRecords:
     def test_the_newest_name_of_a_folder_is_read(self, tmp_path):
         for name in ("result.json", "record.json"):
             (tmp_path / name).write_text(json.dumps({"from": name}))
-        assert record.read(tmp_path) == {"from": "record.json"}
+        assert records.read(tmp_path) == {"from": "record.json"}
         (tmp_path / "record.json").unlink()
-        assert record.read(tmp_path) == {"from": "result.json"}
+        assert records.read(tmp_path) == {"from": "result.json"}
 
     @pytest.mark.parametrize(
         "content, message",
@@ -233,13 +234,13 @@ class TestRecords:
         if content is not None:
             path.write_text(content)
         with pytest.raises(UserError, match=message):
-            record.read(path)
+            records.read(path)
         with pytest.raises(UserError, match="no record; looked for record.json"):
-            record.read(tmp_path)
+            records.read(tmp_path)
 
     def test_scripts_get_strict_json(self):
         given = {"b": float("nan"), "a": (1, np.float64("inf")), "c": {"d": 0.5}}
-        text = record.to_json(given)
+        text = files.as_json(given)
         assert json.loads(text, parse_constant=pytest.fail) == {
             "a": [1, "inf"], "b": "nan", "c": {"d": 0.5},
         }  # fmt: skip

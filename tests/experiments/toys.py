@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.commands import STUDIES
-from experiments.hubness import made_up
+from experiments.hubness import synthetic
 from experiments.runtime.manifest import flatten
+from experiments.runtime.settings import plain
 from experiments.runtime.study import Study
 
 
@@ -140,7 +141,7 @@ def _judgement(patch) -> dict[str, Any]:
 
     patch.setattr(advice, "TRIED", ("none", "csls"))
     patch.setattr(advice, "TIMED", 0.0)
-    x, texts = made_up.blobs(seed=0, n=60, d=8)
+    x, texts = synthetic.blobs(seed=0, n=60, d=8)
     folder = _folder()
     np.save(f"{folder}/x.npy", x)
     np.save(f"{folder}/y.npy", texts.labels)
@@ -212,9 +213,9 @@ def _compare(patch) -> dict[str, Any]:
     folder, r = _folder(), np.random.default_rng(0)
     for name in ("one", "two"):
         np.savez(f"{folder}/{name}.npz", f=r.normal(size=(20, 2)), g=r.normal(size=(5, 2)))
-    models = f"{folder}/one.npz,{folder}/two.npz"
+    models = (f"{folder}/one.npz", f"{folder}/two.npz")
     return {
-        "config": compare.DEFAULTS | {"models": models, "draws": 20},
+        "config": plain(compare.Config(models=models, draws=20)),
         "wrong": {"measures": "mca"},
         "change": {"draws": 21},
     }

@@ -278,3 +278,19 @@ TAKERS = {
 def test_what_is_no_matrix_of_real_numbers_is_refused(name, taker):
     x, word = BAD[name]
     refused(lambda: TAKERS[taker](x), word)
+
+
+COUNTED = {
+    "knn": lambda k: hubness.knn(BASE, k),
+    "reduced_knn": lambda k: hubness.reduced_knn(BASE, k, "csls"),
+    "reduce_graph": lambda k: hubness.reduce_graph(hubness.knn(BASE, K), "nicdm", k),
+    "top_tokens": lambda k: tokens.top_tokens(BASE, BASE, k),
+    "CSLS": lambda k: hubness.CSLS(local_k=k),
+}
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("taker", COUNTED)
+@pytest.mark.parametrize("k", [3.0, True, "3", 0, -1])
+def test_a_number_of_neighbours_is_an_integer_of_at_least_one(k, taker):
+    refused(lambda: COUNTED[taker](k), "k=.* (is no integer|is impossible|accepted)")

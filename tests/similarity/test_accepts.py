@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from scipy import stats
 
 import similarity as S
 from tests.similarity import definitions as D
@@ -104,6 +105,10 @@ def _stack(x, y):
     return np.stack([np.asarray(x), np.asarray(y)])
 
 
+def _row(f, g, f2, g2, i):
+    return f[i : i + 1], g, f2[i : i + 1], g2
+
+
 HIDDEN = ("float64 + 1e6", "float64 + 1e8")
 LARGE = ("float64 × 1e+10", "float64 × 1e+30", "float32 × 1e+30", "int64 beyond 2³¹")
 SMALL = ("float64 × 1e-30", "float64 × 1e-10", "float32 × 1e-30")
@@ -116,6 +121,7 @@ NO_DIRECTION = ("bool",)
 GROWING = {
     *("procrustes", "logit_distance", "logit_distance_sq", "logit_distance_from_logits"),
     *("pairwise_logit_distance", "d_rep"),
+    "d_rep_symmetric",
 }
 # About five times the largest error measured over the cases.
 TRIED = {
@@ -150,6 +156,12 @@ TRIED = {
         0.0,
         (*HIDDEN, *OVERFLOW),
     ),
+    "canonical_correlations": _represented(S.canonical_correlations, D.correlations, 5e-6),
+    "spearman": _represented(
+        lambda x, y: S.spearman(np.asarray(x)[:, 0], np.asarray(y)[:, 0]),
+        lambda x, y: stats.spearmanr(x[:, 0], y[:, 0]).statistic,
+        2e-6,
+    ),
     "cosines": Tried(
         lambda f, g, f2, g2: S.gauge.cosines(g), lambda f, g, f2, g2: D.cosines(g), 2e-6
     ),
@@ -164,6 +176,20 @@ TRIED = {
     ),
     "logit_distance": Tried(S.logit_distance, D.logit_distance, 2e-6, frozenset(PRODUCTS)),
     "logit_distance_sq": Tried(S.logit_distance_sq, D.logit_distance_sq, 2e-6, frozenset(PRODUCTS)),
+    "squared_logit_distances": Tried(
+        S.squared_logit_distances,
+        lambda f, g, f2, g2: [D.logit_distance_sq(*_row(f, g, f2, g2, i)) for i in range(len(f))],
+        1e-5,
+        frozenset(PRODUCTS),
+    ),
+    "d_rep_symmetric": Tried(
+        lambda *m: S.d_rep_symmetric(*m, label_sets=LABEL_SETS).d_sq,
+        lambda f, g, f2, g2: (
+            0.5 * (D.d_rep(f, g, f2, g2, LABEL_SETS) + D.d_rep(f2, g2, f, g, LABEL_SETS))
+        ),
+        2e-4,  # L of the first set of g2 has condition 1,015: rounding alone moves it by 3e-5
+        frozenset(PRODUCTS),
+    ),
     "d_rep": Tried(
         lambda *m: S.d_rep(*m, label_sets=LABEL_SETS).d_sq,
         lambda *m: D.d_rep(*m, LABEL_SETS),

@@ -44,7 +44,7 @@ def test_zero_minors_and_lacking_rank(x64):
 
 
 def test_equal_sign_patterns_and_different_rankings_of_the_paper(x64):
-    """Paper C: 20 sign vectors each, one braid minor of 45 that differs, two rankings each way."""
+    """arXiv:2603.29488: 20 sign vectors each, a braid minor of 45 differs, two rankings each."""
     a, b = constructions.equal_signs_other_ranks()
     np.testing.assert_array_equal(patterns.chirotope(a), patterns.chirotope(b))
     signs = [rows(patterns.sign_patterns(jax.random.key(0), W, 50_000)) for W in (a, b)]
@@ -65,7 +65,7 @@ def test_exact_plane_patterns_hold_all_sampled_ones(x64):
 
 
 def test_cosines_do_not_tell_which_labels_compete(x64):
-    """Paper C, centred: cosine -.588 competes and .8 never; at unit length -.805 and +.805."""
+    """arXiv:2603.29488, centred: cosine -.588 competes, .8 never; of unit length -.805 and .805."""
     W = constructions.centred_cosines()
     assert rows(patterns.top_pairs_2d(W)) == {(0, 1), (0, 4), (1, 2), (2, 3), (3, 4)}
     U = constructions.fixed_length_cosines()

@@ -123,6 +123,10 @@ def test_what_cannot_be_calibrated_is_refused(models):
         calibrated("cka", key, f + 1e8, f2)
     with pytest.raises(ValueError, match="same inputs"):
         calibrated("cka", key, [f, f2[:5]], f2)
+    with pytest.raises(ValueError, match=r"num=18 .* nothing is significant at level=0.05.*>= 19"):
+        calibrated("cka", key, f, f2, num=18)
+    # Of 20 values the largest is the 5 % level: with 19 draws equality is still significant.
+    assert float(calibrated("cka", key, f, f, num=19).p_value) == pytest.approx(0.05)
 
 
 @pytest.mark.usefixtures("unchecked")

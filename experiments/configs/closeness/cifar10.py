@@ -11,19 +11,18 @@ is .551 at test losses 1.193 and 1.178, KL 1.131, d_LLV 1.546.
 
 from ml_collections import ConfigDict
 
-from experiments.closeness.config import closeness_config
+from experiments.closeness.config import Cifar10, Config, Eval, Model, Train, closeness_config
+
+DIMS = {"dim2": 2, "dim3": 3, "dim5": 5}
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    name = arg.split(":")[0]
-    dim = int(name[3:]) if name in ("dim2", "dim3", "dim5") else 2
-    return closeness_config(
-        arg,
-        {"dim2": (10,), "dim3": (10,), "dim5": (10,)},
-        default="dim2",
-        data={"name": "cifar10", "path": ""},
-        model={"embedding": "resnet18", "dim": dim, "depth": 3, "g_width": 128},
+    dim = DIMS.get(arg.split(":")[0], 2)
+    config = Config(
+        data=Cifar10(),
+        model=Model(embedding="resnet18", dim=dim, g_width=128),
         widths=(64,),
-        train={"num_steps": 20_000, "batch_size": 32, "num_seeds": 10},
-        min_accuracy=0.0,
+        train=Train(num_steps=20_000, batch_size=32, num_seeds=10),
+        eval=Eval(min_accuracy=0.0),
     )
+    return closeness_config(arg, config, dict.fromkeys(DIMS, (10,)), default="dim2")

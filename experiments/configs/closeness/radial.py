@@ -7,21 +7,21 @@ The argument is a number of labels (k4, k6, k10, k18) or "all", and may end in "
 (arXiv:2506.03784, section 5): x ~ N(0, 9 I₂), 20,000 to train and 2,000 to test on; f and g are
 MLPs of three hidden layers in 2 dimensions; Adam 1e-4, batch 128, 15,072 steps; 20 seeds; test
 accuracy above 0.9; d_LLV over 200 input sets with weight 1e-5. To expect: mean d_LLV and
-d_SVD fall with width. Minutes a width on CPU; docs/reproducing.md has what we got.
+d_SVD fall with width. Minutes per width on CPU; docs/reproducing.md has what we got.
 """
 
 from ml_collections import ConfigDict
 
-from experiments.closeness.config import closeness_config
+from experiments.closeness.config import Config, Model, Radial, Train, closeness_config
+
+LABELS = {"k4": (4,), "k6": (6,), "k10": (10,), "k18": (18,), "all": (4, 6, 10, 18)}
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    return closeness_config(
-        arg,
-        {"k4": (4,), "k6": (6,), "k10": (10,), "k18": (18,), "all": (4, 6, 10, 18)},
-        default="all",
-        data={"name": "radial", "num_train": 20_000, "num_test": 2_000, "seed": 0},
-        model={"embedding": "mlp", "dim": 2, "depth": 3, "g_width": 0},
+    config = Config(
+        data=Radial(),
+        model=Model(embedding="mlp"),
         widths=(16, 32, 64, 128, 256),
-        train={"num_steps": 15_000, "batch_size": 128, "num_seeds": 20},
+        train=Train(num_steps=15_000, batch_size=128, num_seeds=20),
     )
+    return closeness_config(arg, config, LABELS, default="all")

@@ -23,7 +23,7 @@ the comparison, again to resume:
 
 from ml_collections import ConfigDict
 
-from experiments.diffenc.config import diffenc_config
+from experiments.diffenc.config import Sample, Train, diffenc_config
 
 IN_BINS = {"gamma_min": -7.88}
 VARIANTS = {
@@ -37,22 +37,19 @@ VARIANTS = {
 }
 
 
+TRAIN = Train(
+    batch_size=64,
+    num_steps=1_000,
+    learning_rate=2e-3,
+    decay="cosine",
+    grad_clip=1.0,
+    ema_decay=0.995,
+    log_every=100,
+    eval_every=250,
+    save_every=500,
+)
+
+
 def get_config(arg: str = "") -> ConfigDict:
-    config = diffenc_config(arg, "digits", "diffenc", IN_BINS, VARIANTS)
-    with config.unlocked():
-        if not config.data.smoke:
-            config.train.update(
-                {
-                    "batch_size": 64,
-                    "num_steps": 1_000,
-                    "learning_rate": 2e-3,
-                    "decay": "cosine",
-                    "grad_clip": 1.0,
-                    "ema_decay": 0.995,
-                    "log_every": 100,
-                    "eval_every": 250,
-                    "save_every": 500,
-                }
-            )
-            config.sample.num_steps = 250
-    return config
+    sample = Sample(num_steps=250)
+    return diffenc_config(arg, "digits", "diffenc", IN_BINS, VARIANTS, train=TRAIN, sample=sample)

@@ -19,27 +19,30 @@ comparison that fits one machine, again to resume:
 
 from ml_collections import ConfigDict
 
-from experiments.diffenc.config import diffenc_config
+from experiments.diffenc.config import Eval, Train, diffenc_config
 
 VARIANTS = {"vdmv:params": {"width": 34}, "vdmv:flops": {"num_layers": 3}}
 
 
+TRAIN = Train(
+    batch_size=64,
+    num_steps=20_000,
+    learning_rate=1e-3,
+    decay="cosine",
+    grad_clip=1.0,
+    ema_decay=0.999,
+    log_every=100,
+    eval_every=5_000,
+    save_every=500,
+)
+
+
 def get_config(arg: str = "") -> ConfigDict:
-    config = diffenc_config(arg, "fashion_mnist", default="diffenc", variants=VARIANTS)
-    with config.unlocked():
-        if not config.data.smoke:
-            config.train.update(
-                {
-                    "batch_size": 64,
-                    "num_steps": 20_000,
-                    "learning_rate": 1e-3,
-                    "decay": "cosine",
-                    "grad_clip": 1.0,
-                    "ema_decay": 0.999,
-                    "log_every": 100,
-                    "eval_every": 5_000,
-                    "save_every": 500,
-                }
-            )
-            config.eval.times_per_image = 8
-    return config
+    return diffenc_config(
+        arg,
+        "fashion_mnist",
+        default="diffenc",
+        variants=VARIANTS,
+        train=TRAIN,
+        eval=Eval(times_per_image=8),
+    )

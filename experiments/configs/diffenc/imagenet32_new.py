@@ -11,12 +11,9 @@ The two versions give incomparable figures, so their sizes are checked and their
 
 from ml_collections import ConfigDict
 
-from experiments.diffenc.config import diffenc_config
+from experiments.diffenc.config import Train, diffenc_config
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    config = diffenc_config(arg, "imagenet32_new", default="diffenc-32-8-imagenet")
-    with config.unlocked():
-        if not config.data.smoke:
-            config.train.update({"batch_size": 256, "num_steps": 1_500_000})
-    return config
+    train = Train(batch_size=256, num_steps=1_500_000)
+    return diffenc_config(arg, "imagenet32_new", default="diffenc-32-8-imagenet", train=train)

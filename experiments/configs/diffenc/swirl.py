@@ -17,7 +17,7 @@ comparison; the same command resumes:
 
 from ml_collections import ConfigDict
 
-from experiments.diffenc.config import diffenc_config
+from experiments.diffenc.config import Eval, Sample, Train, diffenc_config
 
 # Nine octaves: with only the two finest, as for images, an MLP does not resolve the arms (7.5 in
 # place of 6.0 bits/dim after 1,500 steps of vdmv:short).
@@ -25,23 +25,27 @@ OCTAVES = {"fourier": tuple(range(9))}
 VARIANTS = {"short": {"gamma_min": -10.0, "gamma_max": 0.0}, "vdmv:params": {"width": 144}}
 
 
+TRAIN = Train(
+    batch_size=512,
+    num_steps=8_000,
+    learning_rate=2e-3,
+    decay="cosine",
+    weight_decay=0.0,
+    ema_decay=0.998,
+    log_every=200,
+    eval_every=2_000,
+    save_every=2_000,
+)
+
+
 def get_config(arg: str = "") -> ConfigDict:
-    config = diffenc_config(arg, "swirl", default="diffenc", options=OCTAVES, variants=VARIANTS)
-    with config.unlocked():
-        if not config.data.smoke:
-            config.train.update(
-                {
-                    "batch_size": 512,
-                    "num_steps": 8_000,
-                    "learning_rate": 2e-3,
-                    "decay": "cosine",
-                    "weight_decay": 0.0,
-                    "ema_decay": 0.998,
-                    "log_every": 200,
-                    "eval_every": 2_000,
-                    "save_every": 2_000,
-                }
-            )
-            config.eval.update({"batch_size": 1024, "times_per_image": 50})
-            config.sample.update({"num": 2048, "num_steps": 500})
-    return config
+    return diffenc_config(
+        arg,
+        "swirl",
+        default="diffenc",
+        options=OCTAVES,
+        variants=VARIANTS,
+        train=TRAIN,
+        eval=Eval(batch_size=1024, times_per_image=50),
+        sample=Sample(num=2048, num_steps=500),
+    )

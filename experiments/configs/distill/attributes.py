@@ -11,7 +11,7 @@ attribute from their embedding. Ten labels in dimension 5 are in general positio
 head is a linear image B g~ of the label head; the summary reports the rank of g~ and |B|.
 
 The counterpart of the paper's SUB experiment, whose figures second-hand: label accuracy KL .93,
-L1 and L2 .92; concept accuracy KL .06, L1 .75, L2 .72, teacher .92. Got with 5 teachers x 3
+L1 and L2 .92; concept accuracy KL .06, L1 .75, L2 .72, teacher .92. Obtained with 5 teachers x 3
 students (docs/reproducing.md): label accuracy KL .954, L1 .940, L2 .938, teacher .94; concept
 accuracy KL .24 (chance .2), L1 and L2 1.00, teacher 1.00.
 
@@ -20,14 +20,23 @@ Fashion-MNIST: --config.data.source=fashion_mnist --config.data.path=FOLDER --co
 
 from ml_collections import ConfigDict
 
-from experiments.distill.config import distill_config, network, plan
+from experiments.distill.config import (
+    Attributes,
+    Config,
+    Models,
+    Network,
+    Students,
+    Teachers,
+    distill_config,
+)
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    model = network("mlp", 5, widths=(512, 512))
-    return distill_config(
-        arg,
-        {"name": "attributes", "source": "digits", "size": 14},
-        models=(model, model),
-        plans=(plan(300, 3e-3, 512, held_epochs=0), plan(300, 3e-3, 512, held_epochs=0)),
+    network = Network(embedding="mlp", dim=5, widths=(512, 512))
+    config = Config(
+        data=Attributes(),
+        model=Models(teacher=network, student=network),
+        teacher=Teachers(epochs=300, learning_rate=3e-3, batch_size=512, held_epochs=0),
+        student=Students(epochs=300, learning_rate=3e-3, batch_size=512, held_epochs=0),
     )
+    return distill_config(arg, config)

@@ -9,22 +9,34 @@ no augmentation, 5 teachers x 5 students, d_rep over 20,000 label sets, measures
 Theirs is a ResNet-50 pretrained on ImageNet with ImageNet's stem on 32 x 32 images; ours is the
 CIFAR form from scratch, so label accuracies are not comparable. To expect: at similar label
 accuracy, logit students with higher mean CCA and lower d_rep than KL students; the paper's table
-was not at hand.
+was not available.
 """
 
 from ml_collections import ConfigDict
 
-from experiments.distill.config import distill_config, network, plan
+from experiments.distill.config import (
+    Cifar100,
+    Config,
+    Eval,
+    Models,
+    Network,
+    Students,
+    Teachers,
+    distill_config,
+)
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    config = distill_config(
-        arg,
-        {"name": "cifar100"},
-        models=(network("resnet50", 50, head="fan_in"), network("resnet18", 50)),
-        plans=(plan(10, 1e-3, 32, held_epochs=2), plan(50, 1e-3, 32, held_epochs=2)),
-        num_sets=20_000,
+    config = Config(
+        data=Cifar100(),
+        model=Models(
+            teacher=Network(embedding="resnet50", dim=50, head="fan_in"),
+            student=Network(embedding="resnet18", dim=50),
+        ),
+        teacher=Teachers(epochs=10, learning_rate=1e-3, batch_size=32, held_epochs=2),
+        student=Students(epochs=50, learning_rate=1e-3, batch_size=32, held_epochs=2),
+        eval=Eval(every=5, num_sets=20_000),
+        log_every=1,
+        save_every=1,
     )
-    if not config.data.smoke:
-        config.eval.every, config.log_every, config.save_every = 5, 1, 1
-    return config
+    return distill_config(arg, config)

@@ -13,15 +13,25 @@ teacher .92.
 
 from ml_collections import ConfigDict
 
-from experiments.distill.config import distill_config, network, plan
+from experiments.distill.config import (
+    Config,
+    Eval,
+    Models,
+    Network,
+    Students,
+    Sub,
+    Teachers,
+    distill_config,
+)
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    model = network("mlp", 10, widths=(2048,))
-    return distill_config(
-        arg,
-        {"name": "sub"},
-        models=(model, model),
-        plans=(plan(500, 5e-3, 512, held_epochs=20), plan(500, 5e-3, 512, held_epochs=20)),
-        num_sets=8_250,
+    network = Network(embedding="mlp", dim=10, widths=(2048,))
+    config = Config(
+        data=Sub(),
+        model=Models(teacher=network, student=network),
+        teacher=Teachers(epochs=500, learning_rate=5e-3, batch_size=512, held_epochs=20),
+        student=Students(epochs=500, learning_rate=5e-3, batch_size=512, held_epochs=20),
+        eval=Eval(num_sets=8_250),
     )
+    return distill_config(arg, config)

@@ -7,7 +7,7 @@
 `yahoo_small` takes the paper's stratified tenth of each (seed 0: 140,000 points, 6,000 queries),
 `yahoo` all of it. With so many points for so few queries chance alone gives
 skewness 1.53 and Robin Hood 0.651: read both above that floor. Not run by us: the texts are not in
-any package at hand.
+any available package.
 """
 
 from ml_collections import ConfigDict

@@ -9,35 +9,19 @@ Data of the article (Nielsen, Macocco, Baroni 2025, arXiv 2502.10201): 50,000 co
 each from Bookcorpus, Pile10k and WikiText-103, as published by Cheng et al. 2025 in files
 <corpus>_sane_ds.txt, one line `context TAB next word`. Vocabulary 32,000. Training frequencies:
 not published.
-Not run by us: the weights are not to be had here.
+Not run by us: the weights are not available here.
 """
 
 from ml_collections import ConfigDict
 
-from experiments.prediction_hubs.config import (
-    CORPORA,
-    MISSING,
-    PUBLISHED,
-    SECOND_HAND,
-    prediction_hubs_config,
-)
-
-EXPECTED = (
-    ("vocabulary", "32,000", PUBLISHED),
-    ("skewness of N_10, contexts to tokens", "above 40", SECOND_HAND),
-    ("Spearman over hubs, Pile contexts: own and another corpus", "0.79 and 0.29", SECOND_HAND),
-    ("accuracy on Pile10k: all, hub, other", "0.35, 0.38, 0.27", SECOND_HAND),
-    ("number of hubs; mean, median and largest N_10", "", MISSING),
-    ("skewness of N_10 in each corpus", "", MISSING),
-    ("mean distance to the uniform distribution", "", MISSING),
-    ("Spearman among tokens and among contexts", "", MISSING),
-)
+from experiments.prediction_hubs.config import published_config
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    return prediction_hubs_config(
+    return published_config(
         arg,
-        model="hf:mistralai/Mistral-7B-v0.1",
-        corpora=CORPORA,
-        expected=EXPECTED,
+        "hf:mistralai/Mistral-7B-v0.1",
+        "32,000",
+        ("Spearman over hubs, Pile contexts: own and another corpus", "0.79 and 0.29"),
+        ("accuracy on Pile10k: all, hub, other", "0.35, 0.38, 0.27"),
     )

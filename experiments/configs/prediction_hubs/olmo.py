@@ -11,35 +11,19 @@ each from Bookcorpus, Pile10k and WikiText-103, as published by Cheng et al. 202
 <corpus>_sane_ds.txt, one line `context TAB next word`. Vocabulary 50,280. Training frequencies:
 token_freq_olmo_sample_dolma.json of the authors' repository,
 49,991 ids, 7.94e9 tokens.
-Not run by us: the weights are not to be had here.
+Not run by us: the weights are not available here.
 """
 
 from ml_collections import ConfigDict
 
-from experiments.prediction_hubs.config import (
-    CORPORA,
-    MISSING,
-    PUBLISHED,
-    SECOND_HAND,
-    prediction_hubs_config,
-)
-
-EXPECTED = (
-    ("vocabulary", "50,280", PUBLISHED),
-    ("skewness of N_10, contexts to tokens", "above 40", SECOND_HAND),
-    ("Spearman over hubs, Pile contexts: own and another corpus", "0.74 and 0.27", SECOND_HAND),
-    ("accuracy on Pile10k: all, hub, other", "0.36, 0.39, 0.29", SECOND_HAND),
-    ("number of hubs; mean, median and largest N_10", "", MISSING),
-    ("skewness of N_10 in each corpus", "", MISSING),
-    ("mean distance to the uniform distribution", "", MISSING),
-    ("Spearman among tokens and among contexts", "", MISSING),
-)
+from experiments.prediction_hubs.config import published_config
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    return prediction_hubs_config(
+    return published_config(
         arg,
-        model="hf:allenai/OLMo-7B-hf",
-        corpora=CORPORA,
-        expected=EXPECTED,
+        "hf:allenai/OLMo-7B-hf",
+        "50,280",
+        ("Spearman over hubs, Pile contexts: own and another corpus", "0.74 and 0.27"),
+        ("accuracy on Pile10k: all, hub, other", "0.36, 0.39, 0.29"),
     )

@@ -6,7 +6,7 @@
         --config.corpora=ag_news:AG_NEWS_TEST.csv.gz=4000,shakespeare=2500,python=2500
 
 Half an hour on two busy cores, most of it for pairs of tokens. Without AG News the default takes
-plays and code alone. To expect, by our specification's run: dot skewness of N_10 over tokens 43 to
+plays and code alone. To expect, by an independent run: dot skewness of N_10 over tokens 43 to
 55; same-corpus Spearman over hubs 0.75, 0.45, 0.73 (news, plays, code), the highest in each row;
 |ρ| < 0.15 among tokens; CSLS takes the skewness among tokens from 30.8 to 4.1. Got
 (results/prediction_hubs/smollm2.json): 53, 48, 41; Spearman 0.72, 0.53, 0.79, the highest but for
@@ -15,7 +15,12 @@ news, whose hubs follow the frequency in code as well (0.75); |ρ| at most 0.14;
 
 from ml_collections import ConfigDict
 
-from experiments.prediction_hubs.config import SECOND_HAND, prediction_hubs_config
+from experiments.prediction_hubs.config import (
+    SECOND_HAND,
+    Config,
+    Model,
+    prediction_hubs_config,
+)
 
 EXPECTED = (
     ("skewness of N_10, contexts to tokens, dot", "43 to 55", SECOND_HAND),
@@ -25,9 +30,7 @@ EXPECTED = (
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    return prediction_hubs_config(
-        arg,
-        model="smollm2",
-        corpora="shakespeare=2500,python=2500",
-        expected=EXPECTED,
+    config = Config(
+        model=Model(spec="smollm2"), corpora="shakespeare=2500,python=2500", expected=EXPECTED
     )
+    return prediction_hubs_config(arg, config)

@@ -121,6 +121,11 @@ class Windows:
     start: Int[np.ndarray, "n"]
 
 
+def num_windows(documents: Sequence[Sequence[int]], length: int) -> int:
+    """How many windows of `length` tokens have a next one."""
+    return sum(max(0, len(document) - length) for document in documents)
+
+
 def sample_windows(
     documents: Sequence[Sequence[int]], length: int, n: int, *, seed: int, bos: int | None = None
 ) -> Windows:

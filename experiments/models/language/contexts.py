@@ -32,9 +32,18 @@ class Contexts:
 
 
 def make(
-    spec: str, model: LanguageModel, *, length: int, n: int, seed: int, special_tokens: bool
+    spec: str,
+    model: LanguageModel,
+    *,
+    length: int,
+    n: int,
+    seed: int,
+    special_tokens: bool,
+    at_most: bool = False,
 ) -> Contexts:
     """Contexts from `spec`: `next_words:FILE`, or a corpus of `corpora.load`.
+
+    There are `n`, or where `at_most` and a corpus has fewer windows, all of those.
 
     With `special_tokens` every context begins with the model's first token, and the counts include
     it once a document; otherwise neither has it.
@@ -47,6 +56,8 @@ def make(
         return _next_words(pathlib.Path(path), model, n, bos)
     corpus = corpora.load(spec)
     documents = model.tokenise(corpus.documents)
+    if at_most:
+        n = min(n, max(1, corpora.num_windows(documents, length)))
     windows = corpora.sample_windows(documents, length, n, seed=seed, bos=bos)
     return Contexts(
         name=corpus.name,

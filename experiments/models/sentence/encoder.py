@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from experiments.data.texts.digests import file_digest, text_digest
-from experiments.models.language import huggingface
+from experiments.models.sentence import huggingface
 from experiments.models.sentence import settings as sentence_settings
 from experiments.models.sentence.bert import Encoder, EncoderConfig
 from experiments.models.sentence.pooling import pool

@@ -34,8 +34,8 @@ def _later_count_more(hidden: Hidden, mask: Mask) -> Pooled:
 
 
 def _largest(hidden: Hidden, mask: Mask) -> Pooled:
-    kept = jnp.where(mask[:, :, None] > 0, hidden, -jnp.inf).max(1)
-    return jnp.where(mask.any(1)[:, None], kept, 0)
+    largest = jnp.where(mask[:, :, None] > 0, hidden, -jnp.inf).max(1)
+    return jnp.where(mask.any(1)[:, None], largest, 0)
 
 
 def _first(hidden: Hidden, mask: Mask) -> Pooled:

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.models.language.huggingface import read_json
+from experiments.models.sentence.huggingface import read_json
 from experiments.models.sentence.pooling import POOLINGS
 from experiments.runtime.errors import UserError, nearest
 

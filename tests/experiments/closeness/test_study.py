@@ -20,6 +20,7 @@ def get_config(name, arg, **changes):
 
 
 def closeness(config, folder):
+    config = STUDY.read(config.to_dict())
     return study.run(STUDY, config, study.Request(folder), say=lambda line: None)
 
 

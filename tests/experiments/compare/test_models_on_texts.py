@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from experiments.arrays import save
-from experiments.compare import tables
-from experiments.compare.study import DEFAULTS, STUDY, prepare
+from experiments.compare import models_on_texts, tables
+from experiments.compare.config import Config
+from experiments.compare.study import STUDY, prepare
 from experiments.models import tiny
 from experiments.models.language import lm
 from experiments.models.sentence import encoder as sentence
@@ -27,8 +28,9 @@ def folder(tmp_path_factory):
 
 
 def config(folder, *references, **changes):
-    models = ",".join(str(r) for r in references)
-    return DEFAULTS | {"models": models, "draws": 0, "texts": f"text:{folder}/texts.txt"} | changes
+    models = tuple(str(r) for r in references)
+    given = {"models": models, "draws": 0, "texts": f"text:{folder}/texts.txt"} | changes
+    return Config(**given)
 
 
 def test_two_encoders_are_compared_on_the_texts(folder, tmp_path):
@@ -57,6 +59,21 @@ def test_language_models_of_one_vocabulary_have_their_heads(folder, tmp_path):
     alone = model.last_hidden(np.array(model.tokenise([text]), np.int32))
     np.testing.assert_allclose(entries[1].f[3], alone[0], atol=2e-5)
     assert "state after a text's last token" in notes[1]
+
+
+@pytest.mark.parametrize(
+    "made_for, causal",
+    [
+        (["LlamaForCausalLM"], True),
+        (["GPT2LMHeadModel"], True),
+        (["BertModel"], False),
+        ([], False),
+    ],
+)
+def test_a_folder_says_itself_whether_it_is_a_causal_model(tmp_path, made_for, causal):
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": made_for}))
+    assert models_on_texts.is_model(str(tmp_path))
+    assert models_on_texts._is_causal(str(tmp_path)) == causal
 
 
 def test_the_folder_of_a_run_stands_for_its_models(folder, tmp_path):

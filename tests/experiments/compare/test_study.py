@@ -10,16 +10,17 @@ import pytest
 import similarity as S
 from experiments.arrays import save
 from experiments.compare import tables
+from experiments.compare.config import Config
 from experiments.compare.measures import FIRST, MEASURES
-from experiments.compare.study import DEFAULTS, STUDY
+from experiments.compare.study import STUDY
 from experiments.runtime import study
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import read_json
 
 
 def compare(references, folder, measures=("mcca",), **options):
-    given = {"models": ",".join(references), "measures": ",".join(measures)} | options
-    config = DEFAULTS | {"draws": 0} | given
+    given = {"models": tuple(references), "measures": ",".join(measures)} | options
+    config = Config(**{"draws": 0} | given)
     return study.run(STUDY, config, study.Request(folder), say=lambda line: None)
 
 

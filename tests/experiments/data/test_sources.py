@@ -190,3 +190,7 @@ def test_tfds_array_records_are_read_without_tensorflow(prepared_cifar10, monkey
     order = batch["label"]
     np.testing.assert_array_equal(batch["codes"], images[order])
     assert len(source.sha256) == 64 and source.num_classes == 10
+    own = data.read(data.Wanted(name="images", path=str(folder), size=0))
+    assert (own.train.size, own.test.size, own.num_classes) == (10, 10, 10)
+    batch = own.test.take(np.arange(10))
+    np.testing.assert_array_equal(batch["codes"], images[batch["label"]])

@@ -4,9 +4,14 @@ import pytest
 
 from experiments.configs.diffenc import digits
 from experiments.diffenc import compile as compiling
+from experiments.diffenc.train import STUDY
 from experiments.runtime import topology
 from experiments.runtime.errors import UserError
 from experiments.runtime.topology import Report
+
+
+def smoke():
+    return STUDY.read(digits.get_config("vdmv:smoke").to_dict())
 
 
 @pytest.mark.libtpu
@@ -15,8 +20,7 @@ def test_a_training_step_compiles_for_a_topology(name, chips, optimised):
     pytest.importorskip("libtpu")
     mesh = topology.mesh_of(name)
     assert mesh.size == chips
-    config = digits.get_config("vdmv:smoke")
-    report = compiling.compiled(config, mesh)
+    report = compiling.compiled(smoke(), mesh)
     assert report.fits and report.facts["loops_known"]
     # Each chip needs its share of the model's arithmetic, and gradients are added up.
     model = report.facts["mfu_bound"] * report.facts["step_ms"] / 1e3
@@ -48,7 +52,7 @@ def search(monkeypatch, fits):
         "compiled",
         lambda config, mesh: Report(fits(config), {"hbm_gib": 9.5, "hbm_of_chip_gib": 16}),
     )
-    return list(compiling.search(digits.get_config("vdmv:smoke"), Mesh()))
+    return list(compiling.search(smoke(), Mesh()))
 
 
 def test_the_first_change_that_fits_is_named(monkeypatch):

@@ -15,6 +15,7 @@ from diffenc.upstream import published_names
 from experiments.diffenc.evaluate import evaluate
 from experiments.diffenc.import_published import import_checkpoint
 from experiments.diffenc.run import make_run
+from experiments.diffenc.train import STUDY
 from experiments.diffenc.train import trained as train
 from experiments.runtime.errors import UserError
 
@@ -25,7 +26,7 @@ def get_config(arg="diffenc:smoke"):
     sizes = {"width": 32, "num_layers": 0, "encoder_width": 32, "group_channels": 1}
     config.model.options.update(sizes)
     config.eval.times_per_image = 1
-    return config
+    return STUDY.read(config.to_dict())
 
 
 def as_published(model, params):

@@ -7,8 +7,12 @@ import pytest
 from experiments.configs.diffenc import swirl
 from experiments.diffenc.evaluate import evaluate
 from experiments.diffenc.likelihood import bounds, measure
-from experiments.diffenc.train import trained as train
+from experiments.diffenc.train import STUDY, trained
 from experiments.runtime.errors import UserError
+
+
+def train(config, folder, **options):
+    return trained(STUDY.read(config.to_dict()), folder, **options)
 
 
 def test_bounds_are_means_and_logs_of_means():

@@ -13,6 +13,7 @@ from experiments.configs.diffenc import digits
 from experiments.diffenc.evaluate import evaluate
 from experiments.diffenc.frechet import measure
 from experiments.diffenc.sample import sample
+from experiments.diffenc.train import STUDY
 from tests.experiments.diffenc.untrained import untrained
 
 FEATURES = "def f(codes):\n    return codes.reshape(len(codes), -1)[:, 20:24] * 1.0\n"
@@ -46,7 +47,7 @@ def test_two_hosts_write_what_one_writes(tmp_path):
     (tmp_path / "f.py").write_text(FEATURES)
     features = f"{tmp_path / 'f.py'}:f"
     for workdir in (one, two):
-        untrained(workdir, config.to_dict())
+        untrained(workdir, STUDY.read(config.to_dict()))
     evaluate(one)
     sample(one, num=16)
     measure(one, features)

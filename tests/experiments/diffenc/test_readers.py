@@ -6,14 +6,13 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 
 from experiments.configs.diffenc import digits, fashion_mnist
 from experiments.diffenc import sample as sampling
 from experiments.diffenc.evaluate import evaluate
 from experiments.diffenc.run import load_trained
 from experiments.diffenc.sample import sample
-from experiments.diffenc.train import trained
+from experiments.diffenc.train import STUDY, trained
 from experiments.runtime import files, store
 from experiments.runtime.errors import UserError
 from tests.experiments.data.test_sources import write_idx
@@ -41,7 +40,7 @@ def fashion(folder):
     config.data.update({"smoke": False, "path": str(folder), "size": 14})
     config.train.update({"num_steps": 2, "eval_every": 0, "save_every": 0})
     config.eval.times_per_image = 2
-    return config.to_dict()
+    return STUDY.read(config.to_dict())
 
 
 def test_readers_leave_the_run_as_it_is(run, tmp_path):
@@ -123,7 +122,7 @@ def test_a_run_of_an_earlier_version_lacks_a_key_and_has_no_digests(run, tmp_pat
         kept = [line for line in digest.read_text().splitlines(True) if "layout" not in line]
         digest.write_text("".join(kept))
     assert evaluate(folder)["summary"] == evaluate(run[0])["summary"]
-    trained(ConfigDict(fashion(run[1])), folder)  # the same command still resumes it
+    trained(fashion(run[1]), folder)  # the same command still resumes it
 
 
 @pytest.mark.parametrize(
@@ -141,5 +140,5 @@ def test_values_are_checked_before_the_folder_is_taken(tmp_path, change, message
     config = digits.get_config("vdmv:smoke")
     config.update_from_flattened_dict(change)
     with pytest.raises(UserError, match=message):
-        trained(config, tmp_path / "run")
+        trained(STUDY.read(config.to_dict()), tmp_path / "run")
     assert not (tmp_path / "run").exists()

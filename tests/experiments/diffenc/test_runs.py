@@ -15,7 +15,7 @@ from experiments.diffenc.frechet import measure
 from experiments.diffenc.inspect import inspect
 from experiments.diffenc.run import make_run
 from experiments.diffenc.sample import sample
-from experiments.diffenc.train import trained as train
+from experiments.diffenc.train import STUDY, trained
 from experiments.report import write_page
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import UserError
@@ -24,6 +24,10 @@ from experiments.runtime.metrics import read_metrics
 FOLDER = pathlib.Path(__file__).parents[3] / "experiments" / "configs" / "diffenc"
 CONFIGS = sorted(p.stem for p in FOLDER.glob("*.py"))
 PARTS = ("bits_per_dim", "diffusion", "prior", "reconstruction")
+
+
+def train(config, folder, **options):
+    return trained(STUDY.read(config.to_dict()), folder, **options)
 
 
 def get_config(name, arg):
@@ -171,6 +175,6 @@ def test_every_model_has_shapes_in_grey_and_in_colour(name):
     for model in diffenc.NAMES:
         config = get_config(name, model)
         config.data.smoke = True  # random images in place of data that are not here
-        run = make_run(config)
+        run = make_run(STUDY.read(config.to_dict()))
         state = run.state_factory().abstract()
         assert sum(leaf.size for leaf in jax.tree.leaves(state.params)) > 10_000

@@ -5,8 +5,12 @@ import pytest
 
 from experiments.configs.diffenc import swirl
 from experiments.diffenc.steps import choose
-from experiments.diffenc.train import trained as train
+from experiments.diffenc.train import STUDY, trained
 from experiments.runtime.errors import UserError
+
+
+def train(config, folder, **options):
+    return trained(STUDY.read(config.to_dict()), folder, **options)
 
 
 def test_chosen_steps_and_variances_are_cheaper_on_other_images(tmp_path):

@@ -26,6 +26,7 @@ def get_config(name, arg, **changes):
 
 
 def distil(config, folder, allowed=()):
+    config = STUDY.read(config.to_dict())
     return study.run(STUDY, config, study.Request(folder, allowed), say=lambda line: None)
 
 

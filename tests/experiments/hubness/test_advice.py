@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from experiments.hubness import advice, made_up, verdict
+from experiments.hubness import advice, synthetic, verdict
 from experiments.runtime.errors import UserError
 
 
@@ -48,7 +48,7 @@ def test_hubs_are_rows_of_the_file_and_their_share_of_wrong_neighbours_is_counte
 def test_a_low_dimensional_space_is_left_alone():
     """Two dimensions, the others constant; as many rows as above, so that nothing recompiles."""
     x = np.zeros((200, 64), np.float32)
-    x[:, :2], _ = made_up.blobs(seed=0, n=200, d=2)
+    x[:, :2], _ = synthetic.blobs(seed=0, n=200, d=2)
     found = advice.advise(x, None, metric="euclidean", max_queries=200)
     assert found["num_rows"] == 200
     assert found["recommended"] == "none"

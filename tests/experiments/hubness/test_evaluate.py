@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.neighbors import KNeighborsClassifier
 
-from experiments.hubness import made_up
+from experiments.hubness import synthetic
 from experiments.hubness.evaluate import (
     Outcome,
     Split,
@@ -18,7 +18,7 @@ from experiments.hubness.evaluate import (
 )
 from experiments.hubness.methods import parse
 
-X, TEXTS = made_up.blobs(seed=0, n=240, d=8)
+X, TEXTS = synthetic.blobs(seed=0, n=240, d=8)
 LABELS = TEXTS.labels
 SPLIT = half_split(len(X), LABELS, 0)
 POINTS, QUERIES = X[SPLIT.train], X[SPLIT.test]

@@ -1,4 +1,4 @@
-"""The entry point on made-up spaces. Oracles: NumPy on the files it leaves, counted work."""
+"""The entry point on synthetic spaces. Oracles: NumPy on the files it leaves, counted work."""
 
 import importlib
 
@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 from experiments.hubness import __main__ as hubness
-from experiments.hubness import made_up
 from experiments.hubness import study as hubspaces
+from experiments.hubness import synthetic
+from experiments.hubness.config import Embeddings
 from experiments.models import tiny
 from experiments.models.sentence import encoder as sentence
 from experiments.runtime import study
@@ -23,12 +24,16 @@ def get_config(name="ag_news", arg="static:smoke"):
     return importlib.import_module(f"experiments.configs.hubness.{name}").get_config(arg)
 
 
+def read(config):
+    return hubspaces.STUDY.read(config.to_dict())
+
+
 def run_in(config, folder):
-    return study.run(hubspaces.STUDY, config, study.Request(folder), say=lambda line: None)
+    return study.run(hubspaces.STUDY, read(config), study.Request(folder), say=lambda line: None)
 
 
 def judge(embeddings, labels, metric, folder=None):
-    config = {"embeddings": embeddings, "labels": labels, "metric": metric, "max_queries": 20_000}
+    config = Embeddings(embeddings=embeddings, labels=labels, metric=metric)
     request = study.Request(folder)
     return study.run(hubspaces.JUDGEMENT, config, request, say=print)
 
@@ -105,11 +110,11 @@ def test_an_interrupted_run_continues(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_smoke_form_of_each_config_is_the_same_made_up_space(run, name):
+def test_the_smoke_form_of_each_config_is_the_same_synthetic_space(run, name):
     smoke = get_config(name, "lsa:smoke")
     assert smoke.smoke and smoke.methods == get_config().methods
-    made = hubspaces.prepare(smoke.to_dict())
-    np.testing.assert_array_equal(made.embed(made.texts.texts), made_up.blobs(seed=0)[0])
+    made = hubspaces.prepare(read(smoke))
+    np.testing.assert_array_equal(made.embed(made.texts.texts), synthetic.blobs(seed=0)[0])
     assert made.texts.sha256 == run[1]["data"]["sha256"] and len(made.splits) == len(smoke.seeds)
 
 
@@ -131,7 +136,7 @@ def test_unlabelled_texts_are_encoded_once(tmp_path, monkeypatch):
 
 
 def test_methods_beyond_their_limit_are_left_out_and_said(monkeypatch):
-    splits = hubspaces.prepare(get_config().to_dict()).splits
+    splits = hubspaces.prepare(read(get_config())).splits
     methods = hubspaces.all_methods(["csls", "mp_gauss_full", "f-norm+mp_gauss_full"])
     assert hubspaces.possible(methods, splits) == (methods, [])
     monkeypatch.setattr(MPGaussFull, "max_points", len(splits[0].train) - 1)
@@ -143,7 +148,7 @@ def test_methods_beyond_their_limit_are_left_out_and_said(monkeypatch):
 @pytest.fixture(scope="module")
 def embeddings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("embeddings")
-    x, texts = made_up.blobs(seed=0, n=200, d=64)
+    x, texts = synthetic.blobs(seed=0, n=200, d=64)
     np.save(folder / "x.npy", x)
     np.savetxt(folder / "y.txt", texts.labels, fmt="class %d")
     return folder

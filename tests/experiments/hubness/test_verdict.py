@@ -1,4 +1,4 @@
-"""Oracles: made-up figures whose right answer is plain; Python runs the code that is shown."""
+"""Oracles: synthetic figures whose right answer is plain; Python runs the code that is shown."""
 
 import numpy as np
 import pytest

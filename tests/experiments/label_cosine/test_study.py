@@ -14,6 +14,7 @@ from experiments.runtime.errors import UserError
 
 
 def label_cosine(config, folder):
+    config = STUDY.read(config.to_dict())
     return study.run(STUDY, config, study.Request(folder), say=lambda line: None)
 
 

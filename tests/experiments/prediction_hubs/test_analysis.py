@@ -7,8 +7,9 @@ from scipy import stats
 from experiments.configs.prediction_hubs.smollm2 import get_config
 from experiments.prediction_hubs import analysis, neighbourhoods
 from experiments.prediction_hubs.neighbourhoods import Neighbourhood, Sample, Space
+from experiments.prediction_hubs.study import STUDY
 
-CONFIG = get_config("all:smoke")
+CONFIG = STUDY.read(get_config("all:smoke").to_dict())
 ANSWERS = np.array([[3, -1], [5, 2], [4, 1], [0, 9]])
 INDEX = np.array([[3, 1], [2, 5], [7, 8], [6, 9]])
 
@@ -23,7 +24,7 @@ def test_accuracy_is_that_of_any_accepted_answer():
     counts[[3, 7]] = 8  # hubs: predictions of the first and the third context
     found = Neighbourhood("ct", "dot", "one", INDEX, counts)
     sample = Sample("one", np.zeros((4, 2), np.float32), ANSWERS, None, None, {})
-    row = analysis.accuracy(found, sample, CONFIG)
+    row = analysis.accuracy(found, sample.answers, CONFIG)
     assert (row["all"], row["hub"], row["non_hub"]) == (0.5, 0.5, 0.5)
     assert row["hub_share"] == 0.5 and row["within_10"] == 0.75
 

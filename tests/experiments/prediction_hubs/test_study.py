@@ -22,6 +22,7 @@ def get_config():
 
 
 def run_in(config, folder):
+    config = STUDY.read(config.to_dict())
     return study.run(STUDY, config, study.Request(folder), say=lambda line: None)
 
 

@@ -1,4 +1,4 @@
-"""Oracle: what a reader of a made-up record must see."""
+"""Oracle: what a reader of a synthetic record must see."""
 
 from experiments.prediction_hubs import tables
 from experiments.reporting.markdown import render

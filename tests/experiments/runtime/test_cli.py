@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
+from experiments.runtime import cli
 from experiments.runtime.cli import split_arg
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.files import write_json
@@ -50,8 +52,7 @@ print(json.dumps(codes))
 @pytest.fixture(scope="module")
 def launched(root, tmp_path_factory):
     """(exit codes, folder of outputs) of each case of `WRONG`, and of --help."""
-    folder = tmp_path_factory.mktemp("launched")
-    (folder / "experiments").symlink_to(root / "experiments")
+    folder = tmp_path_factory.mktemp("launched")  # outside the clone: configs are the package's
     (folder / "file.txt").touch()
     cases = {name: arguments for name, (arguments, _) in WRONG.items()}
     cases["help"] = ["--help", f"{DIGITS}:vdmv"]
@@ -123,3 +124,36 @@ def test_a_workdir_belongs_to_one_config_unless_told_otherwise(tmp_path):
     with pytest.raises(UserError, match="a.b cannot change from 1 to 2 .*: it is fixed"):
         check_config(tmp_path, changed, allowed=["a.b"], fixed={"a": "it is fixed"})
     assert config_changes({"x": {"y": 1}}, {"z": 2}) == {"x.y": (1, None), "z": (None, 2)}
+
+
+def test_a_config_is_the_file_here_or_else_the_package_s(tmp_path, monkeypatch, root):
+    monkeypatch.chdir(tmp_path)
+    ours = root / "experiments/configs/diffenc/digits.py"
+    for given in ("experiments/configs/diffenc/digits.py", "diffenc/digits.py"):
+        assert cli.config_file(f"{given}:vdmv:smoke") == f"{ours}:vdmv:smoke"
+    (tmp_path / "diffenc").mkdir()
+    (tmp_path / "diffenc" / "digits.py").touch()
+    assert cli.config_file("diffenc/digits.py:vdmv") == "diffenc/digits.py:vdmv"
+    with pytest.raises(UserError, match="Did you mean 'swirl.py'"):
+        cli.config_file("experiments/configs/diffenc/swirls.py:vdmv")
+    with pytest.raises(UserError, match="no folder nowhere; of ours there are experiments/configs"):
+        cli.config_file("nowhere/swirl.py:vdmv")
+
+
+def test_a_package_that_an_extra_brings_is_named_with_it(capsys):
+    def main() -> int:
+        raise ModuleNotFoundError("No module named 'tokenizers'", name="tokenizers")
+
+    assert cli.guarded(main) == 2
+    assert "needs tokenizers: pip install 'repgeo[text]'" in capsys.readouterr().err
+
+    def other() -> int:
+        raise ModuleNotFoundError("No module named 'experiment'", name="experiment")
+
+    with pytest.raises(ModuleNotFoundError):
+        cli.guarded(other)
+
+
+def test_every_extra_that_is_named_exists(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert set(cli.EXTRAS.values()) <= set(project["optional-dependencies"])

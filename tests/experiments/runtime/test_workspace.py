@@ -1,6 +1,7 @@
 """Signals, trackers, weights of another run, readers. Oracles: the toy of this folder, by hand."""
 
 import contextlib
+import dataclasses
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 
+from experiments.diffenc.config import Train
 from experiments.runtime import files, trackers, weights
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import CheckpointError, NonFiniteError, UserError
@@ -55,7 +57,7 @@ def test_a_hangup_that_is_ignored_stays_ignored():
 def test_values_that_no_training_can_have(given):
     """Case C3."""
     with pytest.raises(UserError, match=f"train.{next(iter(given))} is .*accepted"):
-        check_training(given)
+        check_training(dataclasses.replace(Train(), **given))
     with pytest.raises(UserError, match="log_every is -1"):
         Schedule(10, -1, 0, 0)
 

@@ -29,10 +29,14 @@ def smoke(arg="euclidean-c+n:smoke", **changes):
     return config
 
 
+def read(config):
+    return train_sbert.STUDY.read(config.to_dict())
+
+
 def train(config, folder):
     """The last state of a run in `folder`."""
-    study.run(train_sbert.STUDY, config, study.Request(folder), say=lambda line: None)
-    template = train_sbert.prepare(config.to_dict()).state_factory().abstract()
+    study.run(train_sbert.STUDY, read(config), study.Request(folder), say=lambda line: None)
+    template = train_sbert.prepare(read(config)).state_factory().abstract()
     with contextlib.closing(Checkpointer(folder / "checkpoints")) as saved:
         return jax.device_get(saved.restore(template).state)
 
@@ -47,7 +51,7 @@ def test_training_starts_from_the_model_and_lowers_the_loss(run):
     folder, state = run
     losses = [r["loss"] for r in read_metrics(folder / "metrics.jsonl") if r["split"] == "train"]
     assert len(losses) == 4 and losses[-1] < losses[0]
-    start = train_sbert.prepare(smoke().to_dict()).model.params["word"]["embedding"]
+    start = train_sbert.prepare(read(smoke())).model.params["word"]["embedding"]
     moved = np.abs(state.params["word"]["embedding"] - start)
     # Warm-up and eight steps of at most the learning rate, 1e-2, each.
     assert 0 < moved.max() < 8.1e-2
@@ -85,7 +89,7 @@ def test_the_best_encoder_is_kept_and_judged(run):
     best = {"dev_spearman": max(scores.values()), "step": max(scores, key=scores.get)}
     assert result["best"] == best
     model = sentence.load(folder / "best", max_length=16)
-    test = train_sbert.prepare(smoke().to_dict()).test
+    test = train_sbert.prepare(read(smoke())).test
     expected = sts.sts_spearman(model, test, loss="euclidean", normalisation="c+n")
     assert abs(result["after"]["sts_test_spearman"] - expected) < 1e-9
     assert result["before"]["hubness_sts"]["k"] == 10
@@ -96,4 +100,4 @@ def test_missing_data_says_what_to_give(tmp_path):
     with config.unlocked():
         config.model.folder = str(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no model folder"):
-        train_sbert.prepare(config.to_dict())
+        train_sbert.prepare(read(config))

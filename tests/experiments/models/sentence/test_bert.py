@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from experiments.models.language import huggingface
+from experiments.models.sentence import huggingface
 from experiments.models.sentence.bert import Encoder, relative_position_buckets
 from experiments.models.sentence.encoder import embed
 from experiments.models.sentence.pooling import mean_pool

@@ -1,4 +1,4 @@
-"""A made-up space with hubs, for runs of seconds."""
+"""A synthetic space with hubs, for runs of seconds."""
 
 import numpy as np
 
@@ -14,4 +14,4 @@ def blobs(*, seed: int, n: int = 400, d: int = 32) -> tuple[np.ndarray, Texts]:
     x = centres[labels] + r.standard_normal((n, d)) * r.uniform(0.7, 1.3, (n, 1))
     x = x.astype(np.float32)
     names = ("a", "b", "c", "d")
-    return x, Texts("made-up blobs", ("",) * n, labels, names, array_digest(x))
+    return x, Texts("synthetic blobs", ("",) * n, labels, names, array_digest(x))

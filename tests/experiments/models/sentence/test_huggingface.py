@@ -10,7 +10,7 @@ import pytest
 from flax import traverse_util
 from safetensors.numpy import load_file, save_file
 
-from experiments.models.language import huggingface
+from experiments.models.sentence import huggingface
 from experiments.runtime.errors import UserError
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "sentence" / "fixtures"
