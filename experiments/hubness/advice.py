@@ -1,5 +1,6 @@
 """Is my embedding hubby? What it costs, and which reduction to use."""
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -36,8 +37,8 @@ def advise(
     """
     check(x, labels, metric, max_queries)
     if len(x) > max_queries:
-        options = dict(metric=metric, max_queries=max_queries, seed=seed, say=say)
-        return sampled.advise(x, labels, **options)
+        ask = functools.partial(sampled.advise, metric=metric, max_queries=max_queries)
+        return ask(x, labels, seed=seed, say=say)
     duplicates = len(x) - len(np.unique(x, axis=0))
     if len(x) - duplicates < least():
         raise UserError(

@@ -12,6 +12,7 @@ import hubness
 from experiments.hubness.evaluate import K_HUBNESS, hubness_of, vote
 from experiments.hubness.methods import parse
 from hubness import features, sampled, significance
+from hubness.sampled.search import cost, refusal
 
 TRIED = ("none", "centre", "f-norm-inductive", "mp_gauss", "inverted_softmax")
 TRIED += ("f-norm-inductive+mp_gauss",)
@@ -51,7 +52,7 @@ def advise(
         "num_queries": len(rows),
         "width": x.shape[1],
         "metric": metric,
-        "exact": sampled.search.cost(len(x), len(x), x.shape[1]),
+        "exact": cost(len(x), len(x), x.shape[1]),
         "methods": [],
         "counts": {},
         "left_out": {},
@@ -75,7 +76,7 @@ def advise(
         found["counts"][name] = counts
     for name in NEEDS_ALL:
         method = hubness.reductions.reduction(name)
-        found["left_out"][name] = sampled.search.refusal(method, *x.shape)
+        found["left_out"][name] = refusal(method, *x.shape)
     found["hubs"] = found["methods"][0].pop("named")
     found["recommended"] = recommend(found["methods"])
     return found

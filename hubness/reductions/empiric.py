@@ -39,7 +39,7 @@ def farther_from_both(
     count as farther from q. Costs that differ by a few rounding errors count as equal. `mesh`
     shares the comparisons out with the queries; products of the points are taken on every device.
     """
-    run = lambda asked, x, first: _farther_from_both(x, *asked, metric)
+    run = lambda asked, x, first: _farther_from_both(x, asked[0], asked[1], metric)
     return shards.over_queries(run, mesh, (q, near), x)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -75,7 +74,7 @@ def survey(source: checked.Given, metric: str, rows: int | None = None) -> Point
         ValueError: not such a source, rows that are not finite or that float32 does not hold, or
             zero rows under cosine.
     """
-    shape = getattr(source, "shape", None)
+    shape = getattr(source, "shape", ())
     whole = isinstance(shape, tuple) and len(shape) == 2 and min(shape) > 0
     if not whole or not hasattr(source, "dtype"):
         raise ValueError(
@@ -83,7 +82,7 @@ def survey(source: checked.Given, metric: str, rows: int | None = None) -> Point
             "has a shape (rows, width), a dtype and slices of rows, such as "
             'np.load(file, mmap_mode="r")'
         )
-    n, d = shape
+    n, d = int(shape[0]), int(shape[1])
     size = part_rows(n, d) if rows is None else inputs.count("part_rows", rows, 2**31 - 1)
     size = min(size, n)
     total, squares, most = np.zeros(d), 0.0, 0.0
@@ -100,8 +99,9 @@ def _whole(metric: str, mean: np.ndarray, square: float, most: float) -> Whole:
         mean = np.zeros_like(mean)
     square, most = (1.0, 1.0) if metric == "cosine" else (square - float(mean @ mean), most)
     # Products round, so the largest is not to be below what float32 makes of it.
-    extent = Extent(max(square, 0) / 2, most / 2 * (1 + 1e-5))
-    return jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), Whole(mean, extent))
+    single = lambda a: jnp.asarray(a, jnp.float32)
+    extent = Extent(single(max(square, 0) / 2), single(most / 2 * (1 + 1e-5)))
+    return Whole(single(mean), extent)
 
 
 def _read(source: Source, start: int, stop: int) -> np.ndarray:
