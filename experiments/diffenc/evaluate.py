@@ -112,12 +112,13 @@ def _draw(
 
 def draw_encodings(run: Run, params: Any, num: int = 4):
     """x_t over depth for the first test images, with x_t − x below."""
-    codes = run.source.test.take(np.arange(num))["codes"]
-    x = np.asarray(dequantise(codes, run.source.levels))
+    batch = run.source.test.take(np.arange(num))
+    x = np.asarray(dequantise(batch["codes"], run.source.levels))
+    label = batch["label"] if run.model.options.num_classes else None
 
     def at_depth(t):
         gamma = run.model.gamma(params, np.full(num, t, np.float32))
-        return run.model.encode(params, x, gamma)[0]
+        return run.model.encode(params, x, gamma, label)[0]
 
     encoded = jax.jit(lambda: [at_depth(t) for t in DEPTHS], out_shardings=replicated(run.mesh))()
     return figures.encodings(x, np.stack(encoded), DEPTHS)

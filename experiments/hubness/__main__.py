@@ -8,7 +8,9 @@ figures/ and report.html. For an embedding of your own, without a config:
 
 python -m experiments.hubness --embeddings=FILE [--labels=FILE] [--metric=cosine] [--workdir=DIR]
 
-says how hubby it is, what that costs and which reduction to use. FILE is .npy, .npz[:NAME],
+says how hubby it is, what that costs and which reduction to use. Of more than 20,000 rows
+(--max_queries) a sample asks among all rows: what follows for all of them is shown with its
+interval, and what does not is left out. FILE is .npy, .npz[:NAME],
 .safetensors[:NAME], .csv, .tsv, .parquet[:COLUMN] or the text form of word2vec; labels are a vector
 or column of such a file, or the lines of any other text file.
 """
@@ -26,7 +28,7 @@ OPTIONS: Mapping[str, tuple[type, str]] = {
     "embeddings": (str, "Judge the rows of this file instead of running a config."),
     "labels": (str, "One label a row, for --embeddings."),
     "metric": (str, "euclidean (l2) or cosine (angular), for --embeddings; default cosine."),
-    "max_points": (int, "Rows sampled of --embeddings; default 20,000."),
+    "max_queries": (int, "Of more rows than this, so many ask among all; default 20,000."),
 }
 
 
@@ -34,12 +36,12 @@ def main(
     embeddings: str | None,
     labels: str | None,
     metric: str | None,
-    max_points: int | None,
+    max_queries: int | None,
     **publishing: Any,
 ) -> int:
     if not embeddings:
-        if labels or metric or max_points:
-            raise UserError("--labels, --metric and --max_points go with --embeddings=FILE")
+        if labels or metric or max_queries:
+            raise UserError("--labels, --metric and --max_queries go with --embeddings=FILE")
         if not cli.has_config():
             raise UserError("give --config=FILE.py:ARG and --workdir=DIR, or --embeddings=FILE")
         return study.command(STUDY, STUDY.read(cli.config()), **publishing)
@@ -49,7 +51,7 @@ def main(
         embeddings=embeddings,
         labels=labels,
         metric=metric or "cosine",
-        max_points=max_points or 20_000,
+        max_queries=max_queries or 20_000,
     )
     if cli.has_workdir():
         return study.command(JUDGEMENT, config, **publishing)

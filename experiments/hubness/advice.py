@@ -1,5 +1,6 @@
 """Is my embedding hubby? What it costs, and which reduction to use."""
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 import hubness
-from experiments.hubness import verdict
+from experiments.hubness import sampled, verdict
 from experiments.hubness.evaluate import K_HUBNESS, hubness_of, vote
 from experiments.hubness.methods import FEATURES, parse, search
 from experiments.runtime.errors import UserError
@@ -25,20 +26,19 @@ def advise(
     labels: Int[np.ndarray, "n"] | None,
     *,
     metric: str,
-    max_points: int,
+    max_queries: int,
     seed: int = 0,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Hubness, leave-one-out error and seconds of each method, and what follows from them.
 
-    More than `max_points` rows are sampled. Searches are timed after compilation. `counts` holds
-    N_10 of the rows used under each method.
+    Of more than `max_queries` rows, so many ask among all: `sampled.advise`. Searches are timed
+    after compilation. `counts` holds N_10 of the rows under each method.
     """
-    check(x, labels, metric, max_points)
-    n, rows = len(x), np.arange(len(x))
-    if n > max_points:
-        rows = np.sort(np.random.default_rng(seed).choice(n, max_points, replace=False))
-        x, labels = x[rows], None if labels is None else labels[rows]
+    check(x, labels, metric, max_queries)
+    if len(x) > max_queries:
+        ask = functools.partial(sampled.advise, metric=metric, max_queries=max_queries)
+        return ask(x, labels, seed=seed, say=say)
     duplicates = len(x) - len(np.unique(x, axis=0))
     if len(x) - duplicates < least():
         raise UserError(
@@ -46,8 +46,7 @@ def advise(
             "embeddings are needed"
         )
     found: dict[str, Any] = {
-        "num_rows": n,
-        "num_used": len(x),
+        "num_rows": len(x),
         "width": x.shape[1],
         "metric": metric,
         "duplicates": duplicates,
@@ -56,7 +55,7 @@ def advise(
         found["error_of_largest_class"] = 1 - float(np.bincount(labels).max()) / len(labels)
     row, plain, right = _try(TRIED[0], x, labels, metric)
     top = np.argsort(-plain, kind="stable")[:SHOWN_HUBS]
-    found["hubs"] = [(int(rows[i]), int(plain[i])) for i in top]
+    found["hubs"] = [(int(i), int(plain[i])) for i in top]
     itself = {"slowdown": 1.0} | ({} if labels is None else {"p_value": 1.0})
     found |= {"methods": [row | itself], "counts": {TRIED[0]: plain}}
     # The answer that most people wait for comes before what reductions would do.
@@ -71,12 +70,12 @@ def least() -> int:
     return 2 * K_HUBNESS + 2
 
 
-def check(x: np.ndarray, labels: np.ndarray | None, metric: str, max_points: int) -> None:
+def check(x: np.ndarray, labels: np.ndarray | None, metric: str, max_queries: int) -> None:
     """UserError for rows or labels of which nothing can be said."""
     n = len(x)
-    if min(n, max_points) < least():
+    if min(n, max_queries) < least():
         raise UserError(
-            f"{min(n, max_points)} embeddings are too few for neighbourhoods of {K_HUBNESS}: at "
+            f"{min(n, max_queries)} embeddings are too few for neighbourhoods of {K_HUBNESS}: at "
             f"least {least()} are needed"
         )
     zero = np.flatnonzero(~x.any(axis=1))

@@ -68,7 +68,7 @@ class Embeddings:
     embeddings: str
     labels: str | None = None
     metric: str = "cosine"
-    max_points: int = 20_000
+    max_queries: int = 20_000  # of more rows so many ask among all
 
 
 def hubness_config(arg: str, *, texts: str = "", train_texts: str = "") -> ConfigDict:

@@ -204,12 +204,12 @@ class Judged(study.Prepared[Embeddings]):
 
 
 def prepare_judgement(config: Embeddings) -> Judged:
-    """Reads the embeddings that `config` names, with `labels`, `metric` and `max_points`."""
+    """Reads the embeddings that `config` names, with `labels`, `metric` and `max_queries`."""
     if config.metric not in METRICS:
         raise UserError(f"--metric={config.metric}: {_OTHER_METRICS.get(config.metric, _ACCEPTED)}")
     x = read_matrix(config.embeddings, labels=config.labels)
     classes = None if config.labels is None else read_labels(config.labels)
-    advice.check(x, classes, METRICS[config.metric], config.max_points)
+    advice.check(x, classes, METRICS[config.metric], config.max_queries)
     return Judged(
         config=config, digests={"embeddings": digest_of([x, classes])}, x=x, classes=classes
     )
@@ -223,7 +223,7 @@ def judge(prepared: Judged, say: study.Say) -> dict[str, Any]:
             prepared.x,
             prepared.classes,
             metric=METRICS[config.metric],
-            max_points=config.max_points,
+            max_queries=config.max_queries,
             say=say,
         )
     except ValueError as error:

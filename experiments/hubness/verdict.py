@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.hubness import sampled_verdict
 from experiments.hubness.evaluate import K_HUBNESS
 from experiments.hubness.methods import parse
 from experiments.hubness.tables import COLUMNS
@@ -24,6 +25,8 @@ SPACES = {
 
 def meaning(found: Row) -> list[str]:
     """What hubness costs, and what to do about it."""
+    if is_sampled(found):
+        return sampled_verdict.meaning(found)
     tried, name = found["methods"], found["recommended"]
     out = []
     if found["duplicates"]:
@@ -79,6 +82,11 @@ def _excess(row: Row) -> float:
     return row["robin_hood"] - row["robin_hood_null"]
 
 
+def is_sampled(found: Row) -> bool:
+    """Whether these are figures of `sampled.advise`, which `sampled_verdict` puts into words."""
+    return "num_queries" in found
+
+
 def degree(found: Row) -> str:
     """How hubby the space is, by two measures beside their values by chance."""
     plain, excess = found["methods"][0], _excess(found["methods"][0])
@@ -92,12 +100,14 @@ def degree(found: Row) -> str:
 
 def verdict(found: Row) -> str:
     """How hubby the space is, and which rows are hubs."""
+    if is_sampled(found):
+        return sampled_verdict.verdict(found)
     plain = found["methods"][0]
     hubs = ", ".join(f"{row:,} (in {count:,})" for row, count in found["hubs"])
     return (
         f"{degree(found)}. {100 * plain['antihub_rate']:.1f} % of rows are among the "
         f"{K_HUBNESS} nearest of no other; the largest hub is in {plain['largest']:,} of "
-        f"{found['num_used']:,} lists. Rows in most lists, counted from 0: {hubs}."
+        f"{found['num_rows']:,} lists. Rows in most lists, counted from 0: {hubs}."
     )
 
 
@@ -155,12 +165,16 @@ def code(name: str, metric: str) -> str:
 
 def title(found: Row) -> str:
     """What was judged."""
-    used = f"{found['num_used']:,} of {found['num_rows']:,} rows"
-    return f"{used}, {found['width']} dimensions, metric {found['metric']}"
+    if is_sampled(found):
+        return sampled_verdict.title(found)
+    rows, width = f"{found['num_rows']:,} rows", f"{found['width']} dimensions"
+    return f"{rows}, {width}, metric {found['metric']}"
 
 
 def tables(found: Row) -> list[Table]:
     """Everything that was tried."""
+    if is_sampled(found):
+        return sampled_verdict.tables(found)
     header = [COLUMNS[n] for n in ("robin_hood", "skewness", "antihub_rate")]
     header += [Column("largest N", format=","), Column("search s", format=".3g", better="lower")]
     header.append(Column("slower", "×", format=".1f", better="lower"))

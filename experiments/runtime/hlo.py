@@ -94,7 +94,7 @@ class Program:
         """How often a loop runs that counts from 0, as scans do: its text says it, or its end."""
         if said := re.search(r'known_trip_count"?:\{"n":"?(\d+)', loop.rest):
             return int(said[1])
-        condition = self.computations[_found(r"condition=%?([\w.\-]+)", loop.rest)]
+        condition = self.computations[_word(r"condition=%?([\w.\-]+)", loop.rest)]
         ends = [
             re.match(r"(\d+)\)", part.rest)
             for part in condition.values()
@@ -111,13 +111,13 @@ class Program:
         left, right = (_shape(where[name].result) for name in found.operands[:2])
         out = math.prod(_shape(found.result))
         if found.opcode == "dot":
-            axes = _found(r"lhs_contracting_dims=\{([\d,]*)\}", found.rest)
+            axes = _word(r"lhs_contracting_dims=\{([\d,]*)\}", found.rest)
             return 2.0 * out * math.prod(left[int(a)] for a in axes.split(",") if a)
-        labels = _found(r"dim_labels=\w+_(\w+)->", found.rest)
+        labels = _word(r"dim_labels=\w+_(\w+)->", found.rest)
         return 2.0 * out * math.prod(right) / right[labels.index("o")]
 
     def _called(self, found: Instruction) -> Mapping[str, Instruction]:
-        return self.computations[_found(INSIDE, found.rest)]
+        return self.computations[_word(INSIDE, found.rest)]
 
     def _traffic(self, where: Mapping[str, Instruction], found: Instruction) -> float:
         if found.opcode == "dynamic-slice":
@@ -165,16 +165,9 @@ class Program:
         return total
 
 
-def _found(pattern: str, text: str) -> str:
-    """The group of the first match. Raises `ValueError` where this is no HLO text."""
-    if match := re.search(pattern, text):
-        return match[1]
-    raise ValueError(f"{text[:80]!r} has no {pattern}; accepted is the text of a compiled program")
-
-
 def _instruction(line: str) -> Instruction | None:
     found = re.match(r"\s+(ROOT )?%?([\w.\-]+) = (.*)$", line)
-    opcode = found and re.search(r"\s([a-z][a-z0-9\-]*)\(", found[3])
+    opcode = re.search(r"\s([a-z][a-z0-9\-]*)\(", found[3]) if found else None
     if not found or not opcode:
         return None
     result, rest = found[3][: opcode.start()], found[3][opcode.end() :]
@@ -187,7 +180,14 @@ def _instruction(line: str) -> Instruction | None:
 
 
 def _shape(result: str) -> list[int]:
-    return [int(n) for n in _found(r"\[([\d,]*)\]", result).split(",") if n]
+    return [int(n) for n in _word(r"\[([\d,]*)\]", result).split(",") if n]
+
+
+def _word(pattern: str, text: str) -> str:
+    """What the pattern's group finds. Raises `ValueError` where it finds nothing."""
+    if found := re.search(pattern, text):
+        return found[1]
+    raise ValueError(f"{pattern} is not in {text[:80]!r}")
 
 
 def _sizes(result: str, *, everywhere: bool = False) -> list[float]:

@@ -103,14 +103,14 @@ def _most_shared(
     """The k points of greatest weight of shared neighbours; O(m n s) look-ups, no n × n array."""
 
     def run(queries, points, first):
-        (q, of_queries), (x, of_points, weight) = queries, points
-        given = q, of_queries, x, of_points, weight
-        return _share_most(*given, k, metric, exclude_self, block_size, first)
+        given = (*queries, *points)
+        return _share_most(given, k, metric, exclude_self, block_size, first)
 
     return shards.over_queries(run, mesh, (q, of_queries), (x, of_points, weight))
 
 
-def _share_most(q, of_queries, x, of_points, weight, k, metric, exclude_self, block_size, first):
+def _share_most(given, k, metric, exclude_self, block_size, first):
+    q, of_queries, x, of_points, weight = given
     space = pairwise.make_space(q, x, metric)
     m, n, lowest = q.shape[0], x.shape[0], -jnp.inf
 

@@ -66,7 +66,7 @@ def moments(index: Given, n: int, *, population: int | None = None, level: float
     counts = np.bincount(index.reshape(-1), minlength=n).astype(float)
     factorial = np.array([np.sum(counts * (counts - 1)), _third(counts)])
     mean = k * total / n
-    variance, skew = map(float, _of(factorial, m, total, n, mean))
+    variance, skew = (float(value) for value in _of(factorial, m, total, n, mean))
     error = _jackknife(index, counts, factorial, total, n, mean)
     low, high = _interval(skew, error, level)
     return Moments(mean, variance, skew, error, low, high, level, 1 / np.sqrt(mean))
@@ -85,7 +85,7 @@ def _of(factorial, m, total, n, mean):
     variance = second - mean**2
     central = third - 3 * mean * second + 2 * mean**3
     safe = np.where(variance > 0, variance, 1)
-    return np.maximum(variance, 0)[()], np.where(variance > 0, central / safe**1.5, 0)[()]
+    return np.maximum(variance, 0), np.where(variance > 0, central / safe**1.5, 0)
 
 
 def _jackknife(index: Int[np.ndarray, "m k"], counts, factorial, total, n, mean) -> float:

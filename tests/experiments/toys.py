@@ -147,9 +147,9 @@ def _judgement(patch) -> dict[str, Any]:
     np.save(f"{folder}/y.npy", texts.labels)
     files = {"embeddings": f"{folder}/x.npy", "labels": f"{folder}/y.npy"}
     return {
-        "config": {**files, "metric": "cosine", "max_points": 100},
+        "config": {**files, "metric": "cosine", "max_queries": 100},
         "wrong": {"metric": "manhattan"},
-        "change": {"max_points": 90},
+        "change": {"max_queries": 90},
     }
 
 

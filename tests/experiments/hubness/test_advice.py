@@ -13,7 +13,7 @@ def hubby():
     """Independent normal rows in many dimensions, without classes to find."""
     x = np.random.default_rng(0).normal(size=(200, 64)).astype(np.float32)
     labels = np.arange(200) % 2
-    return advice.advise(x, labels, metric="euclidean", max_points=10**6), x, labels
+    return advice.advise(x, labels, metric="euclidean", max_queries=10**6), x, labels
 
 
 def test_error_is_that_of_leaving_one_out(hubby):
@@ -47,17 +47,13 @@ def test_hubs_are_rows_of_the_file_and_their_share_of_wrong_neighbours_is_counte
 
 def test_a_low_dimensional_space_is_left_alone():
     """Two dimensions, the others constant; as many rows as above, so that nothing recompiles."""
-    x = np.zeros((260, 64), np.float32)
-    x[:, :2], _ = synthetic.blobs(seed=0, n=260, d=2)
-    found = advice.advise(x, None, metric="euclidean", max_points=200)
-    assert found["num_rows"] == 260 and found["num_used"] == 200
+    x = np.zeros((200, 64), np.float32)
+    x[:, :2], _ = synthetic.blobs(seed=0, n=200, d=2)
+    found = advice.advise(x, None, metric="euclidean", max_queries=200)
+    assert found["num_rows"] == 200
     assert found["recommended"] == "none"
     said = [verdict.verdict(found), *verdict.meaning(found)]
     assert said[0].startswith("Little hubness") and "Leave the space as it is" in said[-1]
-    # Rows of the sample are named by their place in the file.
-    sampled = np.sort(np.random.default_rng(0).choice(260, 200, replace=False))
-    top = int(np.argmax(found["counts"]["none"]))
-    assert found["hubs"][0] == (sampled[top], found["counts"]["none"][top])
 
 
 def test_a_method_that_cannot_be_is_left_out_and_said(hubby, monkeypatch):
@@ -67,7 +63,7 @@ def test_a_method_that_cannot_be_is_left_out_and_said(hubby, monkeypatch):
     x[100:] = 4 - x[:100]
     x[[0, 100]] = 2
     monkeypatch.setattr(advice, "TRIED", ("none", "centre"))
-    found = advice.advise(x, labels, metric="cosine", max_points=200)
+    found = advice.advise(x, labels, metric="cosine", max_queries=200)
     assert list(found["left_out"]) == ["centre"] and "no cosine" in found["left_out"]["centre"]
     names = [row["method"] for row in found["methods"]]
     assert "centre" not in names and "`centre` was left out" in verdict.meaning(found)[-1]
@@ -89,4 +85,4 @@ ROWS = np.arange(60, dtype=np.float32).reshape(30, 2) + 1
 )
 def test_bad_rows_and_labels_are_one_clear_error(x, labels, message):
     with pytest.raises(UserError, match=message):
-        advice.advise(x, labels, metric="cosine", max_points=100)
+        advice.advise(x, labels, metric="cosine", max_queries=100)
