@@ -74,15 +74,15 @@ def survey(source: checked.Given, metric: str, rows: int | None = None) -> Point
         ValueError: not such a source, rows that are not finite or that float32 does not hold, or
             zero rows under cosine.
     """
-    shape = getattr(source, "shape", ())
+    shape: Any = getattr(source, "shape", None)
     whole = isinstance(shape, tuple) and len(shape) == 2 and min(shape) > 0
-    if shape is None or not whole or not hasattr(source, "dtype"):
+    if not whole or not hasattr(source, "dtype"):
         raise ValueError(
             f"the source of points is a {type(source).__name__} of shape {shape}; accepted is what "
             "has a shape (rows, width), a dtype and slices of rows, such as "
             'np.load(file, mmap_mode="r")'
         )
-    n, d = int(shape[0]), int(shape[1])
+    n, d = shape
     size = part_rows(n, d) if rows is None else inputs.count("part_rows", rows, 2**31 - 1)
     size = min(size, n)
     total, squares, most = np.zeros(d), 0.0, 0.0
