@@ -53,6 +53,7 @@ def advise(
     }
     if labels is not None:
         found["error_of_largest_class"] = 1 - float(np.bincount(labels).max()) / len(labels)
+    say(f"neighbours of {len(x):,} rows in {x.shape[1]:,} dimensions ...")
     row, plain, right = _try(TRIED[0], x, labels, metric)
     top = np.argsort(-plain, kind="stable")[:SHOWN_HUBS]
     found["hubs"] = [(int(i), int(plain[i])) for i in top]
