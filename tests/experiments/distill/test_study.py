@@ -125,7 +125,7 @@ def test_longer_teachers_under_an_allowed_change_are_followed_by_their_students(
 
 @pytest.mark.parametrize(
     "name",
-    ["attributes", "sub", pytest.param("cifar100", marks=pytest.mark.slow)],
+    ["attributes", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sub", "cifar100"))],
 )
 def test_smoke(name, tmp_path):
     summary = distil(get_config(name, "l2:smoke"), tmp_path)
