@@ -1,8 +1,11 @@
 """Splits and tasks: counts, no leak between splits, known pictures, refusals before training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from experiments.distill.config import Attributes, Spiral, Sub
 from experiments.distill.task import (
     Examples,
     Task,
@@ -10,10 +13,10 @@ from experiments.distill.task import (
     probe_halves,
     stratified_split,
 )
-from experiments.distill.tasks import ATTRIBUTES, TASKS
+from experiments.distill.tasks import ATTRIBUTES, make_task
 from experiments.runtime.errors import UserError
 
-DIGITS = {"source": "digits", "path": "", "size": 14, "smoke": False}
+DIGITS = Attributes()
 
 
 def task_of(label, concept, names=("a", "b", "c"), concepts=("x", "y")):
@@ -37,8 +40,8 @@ def test_split_shares_hold_in_every_stratum_and_every_example_falls_once():
     ("split", "low", "high"), [("interpolation", 4, 7), ("extrapolation", 3, 7)]
 )
 def test_spiral_hides_radii_from_students_only(split, low, high):
-    data = {"seed": 0, "per_arm": 40, "split": split}
-    task, whole = TASKS["spiral"](data), TASKS["spiral"](data | {"split": "standard"})
+    data = Spiral(per_arm=40, split=split)
+    task, whole = make_task(data), make_task(replace(data, split="standard"))
     assert (len(whole.train), len(whole.test), whole.distilled) == (560, 280, None)
     np.testing.assert_array_equal(task.train.x, whole.train.x)
     seen = np.zeros(560, bool)
@@ -48,11 +51,11 @@ def test_spiral_hides_radii_from_students_only(split, low, high):
     np.testing.assert_array_equal(seen, ~inside if split == "interpolation" else inside)
     assert 0 < task.unseen.sum() < 280
     with pytest.raises(UserError, match="Did you mean 'interpolation'"):
-        TASKS["spiral"](data | {"split": "interpolatoin"})
+        make_task(replace(data, split="interpolatoin"))
 
 
 def test_every_arm_is_its_own_concept_and_has_one_label():
-    task = TASKS["spiral"]({"seed": 3, "per_arm": 40, "split": "standard"})
+    task = make_task(Spiral(seed=3, per_arm=40))
     for arm in range(28):
         labels = np.unique(task.train.label[task.train.concept == arm])
         assert len(labels) == 1
@@ -75,7 +78,7 @@ def test_attributes_on_a_known_picture():
 
 
 def test_all_forms_of_a_digit_fall_into_one_split():
-    task = TASKS["attributes"](DIGITS)
+    task = make_task(DIGITS)
     plain = [
         {image.tobytes() for image in part.x[part.concept == 0]} for part in (task.train, task.test)
     ]
@@ -87,13 +90,13 @@ def test_all_forms_of_a_digit_fall_into_one_split():
 
 
 def test_attributes_of_a_set_that_is_not_bundled_have_a_smoke_form():
-    task = TASKS["attributes"](DIGITS | {"source": "fashion_mnist", "smoke": True})
+    task = make_task(replace(DIGITS, source="fashion_mnist", smoke=True))
     assert task.train.x.shape[1:] == (14, 14, 1) and task.scale == 1 / 255
     check_task(task)
 
 
 def test_probe_halves_share_each_concept():
-    task = TASKS["attributes"](DIGITS)
+    task = make_task(DIGITS)
     halves = [np.bincount(task.test.concept[half]) for half in probe_halves(task)]
     assert np.abs(halves[0] - halves[1]).max() <= 1 and halves[0].sum() + halves[1].sum() == len(
         task.test
@@ -126,4 +129,4 @@ def test_sub_embeddings_that_do_not_fit_are_one_clear_error(tmp_path, damage):
     if damage != "absent":
         np.savez(path, **arrays)
     with pytest.raises(UserError, match="features .n, d., label .n,. and attribute"):
-        TASKS["sub"]({"path": str(path), "smoke": False})
+        make_task(Sub(path=str(path)))
