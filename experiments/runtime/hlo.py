@@ -15,6 +15,7 @@ BYTES = {"f64": 8, "s64": 8, "u64": 8, "f32": 4, "s32": 4, "u32": 4, "bf16": 2, 
 BYTES |= {"s16": 2, "u16": 2, "pred": 1, "u8": 1, "s8": 1}
 FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "iota"}
 FREE |= {"partition-id", "replica-id", "copy-done", "async-done", "async-update"}
+SLICES = ("dynamic-slice", "gather")  # read no more than their result
 INSIDE = r"(?:calls|body|condition|to_apply|true_computation|false_computation)=%?([\w.\-]+)"
 
 
@@ -120,7 +121,7 @@ class Program:
         return self.computations[_word(INSIDE, found.rest)]
 
     def _traffic(self, where: Mapping[str, Instruction], found: Instruction) -> float:
-        if found.opcode == "dynamic-slice":
+        if found.opcode in SLICES:
             return 2.0 * sum(_sizes(found.result))
         if found.opcode == "dynamic-update-slice":
             return 2.0 * sum(_sizes(where[found.operands[1]].result))
@@ -143,7 +144,7 @@ class Program:
             for place, name in enumerate(user.operands):
                 if name != own.name:
                     continue
-                if user.opcode == "dynamic-slice" and place == 0:
+                if user.opcode in SLICES and place == 0:
                     parts += sum(_sizes(user.result, everywhere=True)) if whole else 0
                 elif user.opcode == "fusion":
                     parts += self._taken(self._called(user), place)

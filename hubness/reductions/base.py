@@ -167,7 +167,7 @@ _STATIC = ("k", "metric", "exclude_self", "block_size", "mesh")
 
 
 @jax.jit(static_argnames=_STATIC)
-def _shifted(x, q, shift, k, metric, exclude_self, block_size, mesh):
+def _shifted(x, q, shift, k, metric, exclude_self, block_size, mesh=None):
     def run(q, points, first):
         space = pairwise.make_space(q, points[0], metric, points[1])
         return topk.nearest(space, k, own=first if exclude_self else None, block_rows=block_size)
@@ -176,7 +176,9 @@ def _shifted(x, q, shift, k, metric, exclude_self, block_size, mesh):
 
 
 @jax.jit(static_argnames=(*_STATIC, "key", "coarse", "spare", "ring"))
-def _keyed(x, q, states, k, metric, key, coarse, spare, exclude_self, block_size, mesh, ring):
+def _keyed(
+    x, q, states, k, metric, key, coarse, spare, exclude_self, block_size, mesh=None, ring=False
+):
     def around(queries, held, first):
         own, keys = shards.own_numbers(queries[0], first, exclude_self), (key, coarse or key)
         args = own, keys, queries[1], spare, block_size
