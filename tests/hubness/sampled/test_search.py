@@ -72,7 +72,6 @@ def test_with_all_rows_as_the_sample_reductions_are_the_full_ones(x, method, met
 
 
 def test_a_sampled_reduction_is_near_the_full_one():
-    """Measured: skewness of 1,500 points within 4 %, 97 % of neighbours."""
     x = np.random.default_rng(3).normal(size=(1500, 40)).astype(np.float32)
     rows = sampled.draw(jax.random.key(0), len(x), 500)
     found = sampled.reduced_knn(x, K, "mp_gauss", rows)
