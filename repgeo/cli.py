@@ -52,7 +52,7 @@ def publishing(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("file")
 @click.option("--labels", metavar="FILE", help="One label a row: a file, or FILE:COLUMN.")
 @click.option("--metric", default="cosine", show_default=True, help="Or euclidean.")
-@click.option("--max-points", default=20_000, show_default=True, help="Rows sampled of more.")
+@click.option("--max-queries", default=20_000, show_default=True, help="Rows that ask, of more.")
 @publishing
 def hubness(file: str, **given: Any) -> None:
     """Whether embeddings are hubby, what that costs, and which reduction to use.

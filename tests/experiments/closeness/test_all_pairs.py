@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 import similarity as S
+from experiments.closeness.config import Constructed
 from experiments.closeness.constructed import kl_table, perturbed_models
 from experiments.closeness.pairs import all_pairs
 
-PLAN = {"labels": (4,), "perturbations": 4, "num_sets": 50, "per_label": 100}
+PLAN = Constructed(labels=(4,), perturbations=4, num_sets=50, per_label=100)
 
 
 @pytest.fixture(scope="module")

@@ -1,25 +1,28 @@
 """Seeds trained in one program. Oracles: one seed alone, and a run that was not interrupted."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 
+from experiments.closeness.config import Model, Train
 from experiments.closeness.networks import make_model
 from experiments.closeness.task import radial
 from experiments.closeness.training import Training, train_seeds
 from experiments.runtime.preemption import StopSignal
 from experiments.runtime.workspace import opened
 
-SPEC = {"embedding": "mlp", "dim": 2, "depth": 3, "g_width": 0, "f_length": 0.0, "g_length": 0.0}
-PLAN = {
-    "num_steps": 20,
-    "batch_size": 64,
-    "learning_rate": 1e-2,
-    "together": 1,
-    "log_every": 1,
-    "eval_every": 10,
-    "save_every": 1,
-}
+PLAN = Train(
+    num_steps=20,
+    batch_size=64,
+    num_seeds=1,
+    learning_rate=1e-2,
+    together=1,
+    log_every=1,
+    eval_every=10,
+    save_every=1,
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +31,9 @@ def task():
 
 
 def run(task, folder, seeds, **changes):
-    model = make_model(SPEC, 8, 4, images=False)
-    training = Training(model, 8, task, PLAN | changes | {"num_seeds": seeds}, jax.random.key(0))
+    model = make_model(Model(embedding="mlp"), 8, 4, images=False)
+    plan = replace(PLAN, num_seeds=seeds, **changes)
+    training = Training(model, 8, task, plan, jax.random.key(0))
     with opened(folder, {}, StopSignal(), say=lambda line: None) as space:
         return train_seeds(training, space)
 

@@ -1,13 +1,16 @@
 """The two-sided classifiers. Oracles: NumPy forwards, PyTorch's formula for initial weights."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 
+from experiments.closeness.config import Model
 from experiments.closeness.networks import SmallMLP, TwoSided, make_model
 from experiments.runtime.errors import UserError
 
-SPEC = {"embedding": "mlp", "dim": 2, "depth": 3, "g_width": 0, "f_length": 0.0, "g_length": 0.0}
+SPEC = Model(embedding="mlp")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def test_initial_weights_are_uniform_within_one_over_root_inputs():
 
 
 def test_lengths_can_be_fixed():
-    model = make_model(SPEC | {"g_length": 20.0, "f_length": 3.0}, 16, 5, images=False)
+    model = make_model(replace(SPEC, g_length=20.0, f_length=3.0), 16, 5, images=False)
     x = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
     variables = model.init(jax.random.key(0), x)
     f, _ = model.apply(variables, x)
@@ -73,4 +76,4 @@ def test_too_few_labels_and_unknown_names_are_errors():
     with pytest.raises(UserError, match="3 labels and model.dim=2"):
         make_model(SPEC, 16, 3, images=False)
     with pytest.raises(UserError, match="Did you mean 'resnet18'"):
-        make_model(SPEC | {"embedding": "resnet"}, 16, 5, images=False)
+        make_model(replace(SPEC, embedding="resnet"), 16, 5, images=False)
