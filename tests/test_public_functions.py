@@ -104,6 +104,9 @@ ELSEWHERE: dict[str, dict[str, set[str]]] = {
             | named("tokens.", "spearman spearman_interval")
         ),
         "draws of its own in place of those of f_norm": {"features.f_uniform"},
+        "numbers of rows, and lists of points that a search made, tests/hubness/sampled": (
+            named("sampled.", "draw hubs moments")
+        ),
     },
     "similarity": {
         "a sum over values of measures that are tried": (
