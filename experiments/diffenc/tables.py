@@ -115,8 +115,15 @@ def caption(record: Record) -> str:
         f"Bits/dim of EMA weights on all {data['test_size']:,} test images of {data['name']} "
         f"(SHA-256 {data['sha256'][:12]}…) after {record['rows'][0]['step']:,} steps; "
         f"{record['times_per_image']} stratified times an image; ± MC: one standard error from "
-        f"times and noise; mean rows: ± one standard error over {seeds} seeds."
+        f"times and noise; mean rows: ± one standard error over {seeds} seeds.{_missing(record)}"
     )
+
+
+def _missing(record: Record) -> str:
+    """How many of the planned runs a record of a suite that is not finished lacks."""
+    if not (missing := len(record.get("unfinished", []))):
+        return ""
+    return f" Unfinished: {missing} of {missing + len(record['rows'])} planned runs are missing."
 
 
 def _difference_caption(record: Record) -> str:
@@ -127,6 +134,7 @@ def _difference_caption(record: Record) -> str:
         "on the same images, times and noise. ± one standard error: over runs paired by seed, over "
         "test images, over times and noise. p: one-sided, for the first-named model being lower; "
         "Welch's test over seeds as the paper reports it, and Student's test of the pairs."
+        f"{_missing(record)}"
     )
 
 
