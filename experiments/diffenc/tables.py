@@ -123,7 +123,7 @@ def _missing(record: Record) -> str:
     """How many of the planned runs a record of a suite that is not finished lacks."""
     if not (missing := len(record.get("unfinished", []))):
         return ""
-    return f" Unfinished: {missing} of {missing + len(record['rows'])} planned runs are missing."
+    return f" Unfinished: {missing} of {missing + len(record['rows'])} planned runs still to come."
 
 
 def _difference_caption(record: Record) -> str:
