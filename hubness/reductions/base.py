@@ -184,7 +184,7 @@ def _keyed(
         args = own, keys, queries[1], spare, block_size
         return shards.nearest_by_key(queries[0], held, k, metric, *args)
 
-    if ring:
+    if ring and mesh is not None:
         return shards.around(around, mesh, (q, states[0]), x, states[1])
 
     def run(queries, points, first):
