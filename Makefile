@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= work/digits
 
-.PHONY: train test quick compat lint lock report docs clean
+.PHONY: train test quick slow wheel compat lint lock report docs clean
 
 train: .venv/ready
 	$(BIN)/python -m experiments.diffenc.suite --workdir=$(RUN) \
@@ -15,6 +15,17 @@ test: .venv/ready
 # What a change touches, nearest tests first, for two minutes.
 quick: .venv/ready
 	TEST_SECONDS=100 $(BIN)/python -m pytest --dist load -rs $$($(BIN)/python tests/quick.py)
+
+# Two studies by real processes and two other slow tests; others with the next commit, or TURN=N.
+TURN ?= $(shell git rev-list --count HEAD)
+PROCESSES := tests/experiments/test_promises_by_processes.py
+slow: .venv/ready
+	TEST_TURN=$(TURN) $(BIN)/python -m pytest -m "slow and not gpu and not tpu" $(PROCESSES)
+	TEST_TURN=$(TURN) $(BIN)/python -m pytest -m "slow and not gpu and not tpu" --ignore=$(PROCESSES)
+
+# The wheel in a fresh environment outside the clone; needs a package index.
+wheel: .venv/ready
+	$(BIN)/python -m pytest -n 0 -m registry tests/registry
 
 # The quick tests on the newest Python and the newest releases of everything that can be had here.
 NEWEST := $(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.1[3-9]*/bin/python)))

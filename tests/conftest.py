@@ -40,7 +40,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(trylast=True)  # after marks and names have chosen
 def pytest_collection_modifyitems(config, items):
-    """TEST_TURN=N leaves two of the tests, the next two for N + 1: so CI runs slow ones in turn."""
+    """TEST_TURN=N leaves two of the tests, the next two for N + 1: see `make slow`."""
     if (turn := os.environ.get("TEST_TURN")) and items:
         chosen = {(2 * int(turn) + i) % len(items) for i in range(2)}
         config.hook.pytest_deselected(items=[t for i, t in enumerate(items) if i not in chosen])

@@ -145,7 +145,7 @@ def test_a_config_trains_saves_resumes_and_evaluates(tmp_path):
     smoke_round_trip("swirl", ":smoke", tmp_path)
 
 
-@pytest.mark.slow  # CI runs two of them in turn
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [c for c in CONFIGS if c not in ("digits", "swirl")])
 def test_every_config_trains_saves_resumes_and_evaluates(name, tmp_path):
     smoke_round_trip(name, ":smoke", tmp_path)
