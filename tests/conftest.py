@@ -16,12 +16,12 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Most tests compile for seconds and run for milliseconds; `optimised` is for the others.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "True")
 
-import jax  # noqa: E402
-import jaxtyping  # noqa: E402
-import pytest  # noqa: E402
-from jaxtyping import install_import_hook  # noqa: E402
+import jax
+import jaxtyping
+import pytest
+from jaxtyping import install_import_hook
 
-from tests import compilations  # noqa: E402
+from tests import compilations
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Every shape annotation is checked while testing, and costs nothing in production.

@@ -33,6 +33,7 @@ def test_a_model_is_a_value_that_its_repr_makes(name):
     for shape in (IMAGE, VECTOR)[: 2 if diffenc.PRESETS[name].vector else 1]:
         model = diffenc.build(name, shape, LEVELS)
         assert repr(model) == f"diffenc.build({name!r}, {shape}, {LEVELS})"
+        # Read back are bytes and text that this line itself made, so neither can be hostile.
         for again in (pickle.loads(pickle.dumps(model)), eval(repr(model))):
             assert again == model and hash(again) == hash(model)
         assert diffenc.build(name, shape, LEVELS, **vars(model.options)) == model

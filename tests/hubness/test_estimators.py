@@ -16,17 +16,17 @@ from hubness import (
 )
 
 pytest.importorskip("sklearn")
-from sklearn.base import clone  # noqa: E402
-from sklearn.model_selection import GridSearchCV  # noqa: E402
-from sklearn.neighbors import (  # noqa: E402
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import (
     KNeighborsClassifier,
     KNeighborsTransformer,
     kneighbors_graph,
 )
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from hubness.estimators import (  # noqa: E402
+from hubness.estimators import (
     Hubness,
     HubnessKNNClassifier,
     HubnessReducedKNNTransformer,
