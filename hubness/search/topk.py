@@ -63,9 +63,12 @@ def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
         # already known to be too small is made so small that it is never tried.
         top, taken = lax.top_k(jnp.where(top > best.key[:, -1:], top, -jnp.inf), c, **STABLE)
         taken = jnp.sort(taken, axis=1)
-        inside = jnp.take_along_axis(chunks, taken[:, :, None], axis=1).reshape(rows, -1)
+        inside = jnp.take_along_axis(chunks, taken[:, :, None], axis=1)
+        # Each chunk keeps its largest by place: its value may be computed twice, with other bits.
+        first = jnp.arange(chunk) == jnp.argmax(inside, axis=2, keepdims=True)
         # min, not top[:, -1]: XLA sorts whole rows if a slice of a slice reads its top k.
-        inside = jnp.where(inside >= top.min(axis=1, keepdims=True), inside, -jnp.inf)
+        inside = jnp.where(first | (inside >= top.min(axis=1)[:, None, None]), inside, -jnp.inf)
+        inside = inside.reshape(rows, -1)
         place = taken[:, :, None] * chunk + jnp.arange(chunk)[None, None]
         place = place.reshape(rows, -1)
         key = jnp.concatenate([inside, key[:, cut:]], axis=1)

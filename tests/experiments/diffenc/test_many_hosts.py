@@ -1,8 +1,6 @@
 """Commands that read a run, by two processes of four devices. Oracle: this one, of eight."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
 
@@ -15,21 +13,18 @@ from experiments.diffenc.frechet import measure
 from experiments.diffenc.sample import sample
 from experiments.diffenc.train import STUDY
 from tests.experiments.diffenc.untrained import untrained
+from tests.two_processes import environment, free_port
 
 FEATURES = "def f(codes):\n    return codes.reshape(len(codes), -1)[:, 20:24] * 1.0\n"
 
 
 def by_two(command, *flags):
     """Runs `python -m experiments.diffenc.<command>` in two processes that join."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     line = [sys.executable, "-m", f"experiments.diffenc.{command}", *flags, "--num_processes=2"]
-    line += [f"--coordinator=localhost:{port}", "--patience=100"]
+    line += [f"--coordinator=localhost:{free_port()}", "--patience=100"]
     both = [
         subprocess.Popen(
-            [*line, f"--process_index={i}"], env=environment, stdout=-1, stderr=-2, text=True
+            [*line, f"--process_index={i}"], env=environment(4), stdout=-1, stderr=-2, text=True
         )
         for i in range(2)
     ]

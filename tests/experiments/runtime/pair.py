@@ -5,6 +5,7 @@ python -m tests.experiments.runtime.pair PORT INDEX FOLDER
 Trains FOLDER/whole to its end, FOLDER/sharded likewise with FSDP, and FOLDER/stopped until process
 1 alone is signalled at step 7, then resumes that; writes what it read and reached to
 FOLDER/INDEX.json, and the lead the final states to FOLDER/*.npz. Then both look for neighbours.
+With `alone` as INDEX, one process trains FOLDER/alone to its end, for comparison.
 """
 
 import json
@@ -24,6 +25,8 @@ from tests.experiments.runtime import toy
 
 
 def main(port: str, index: str, folder: pathlib.Path) -> None:
+    if index == "alone":
+        return np.savez(folder / "alone.npz", *jax.tree.leaves(toy.run(folder / "alone")[0]))
     distributed.start(False, f"localhost:{port}", 2, int(index))
     read: list[list[int]] = []
     plain = toy.take

@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,32 +17,29 @@ from experiments.runtime.errors import UserError
 from experiments.runtime.metrics import read_metrics
 from tests.experiments.runtime import toy
 from tests.experiments.runtime.pair import POINTS
+from tests.two_processes import environment, free_port
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """The folder of two processes that trained together, and what each of them reports."""
+    """The folder of two processes that trained together and of one that did alone, and what each
+    of the two reports."""
     folder = tmp_path_factory.mktemp("pair")
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-    flags = "--xla_force_host_platform_device_count=4"
-    command = [sys.executable, "-m", "tests.experiments.runtime.pair", port]
+    command = [sys.executable, "-m", "tests.experiments.runtime.pair", str(free_port())]
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context((folder / f"{i}.err").open("w")) for i in range(2)]
+        names = {"0": 4, "1": 4, "alone": 8}
+        files = {name: stack.enter_context((folder / f"{name}.err").open("w")) for name in names}
         processes = [
             stack.enter_context(
                 subprocess.Popen(
-                    [*command, str(i), str(folder)],
-                    env=os.environ | {"XLA_FLAGS": flags},
-                    stderr=file,
+                    [*command, name, str(folder)], env=environment(devices), stderr=files[name]
                 )
             )
-            for i, file in enumerate(files)
+            for name, devices in names.items()
         ]
         wait_for(processes, 300)
-    errors = [(folder / f"{i}.err").read_text() for i in range(2)]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
+    errors = [(folder / f"{name}.err").read_text() for name in names]
+    assert [process.returncode for process in processes] == [0, 0, 0], "\n".join(errors)
     return folder, [json.loads((folder / f"{i}.json").read_text()) for i in range(2)]
 
 
@@ -59,11 +54,10 @@ def wait_for(processes, seconds):
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """Leaves and metrics of the same training in this process."""
-    folder = tmp_path_factory.mktemp("alone")
-    state, _ = toy.run(folder)
-    return jax.tree.leaves(jax.device_get(state)), read_metrics(folder / "metrics.jsonl")
+def alone(pair):
+    """Leaves and metrics of the same training in one process."""
+    leaves = list(np.load(pair[0] / "alone.npz").values())
+    return leaves, read_metrics(pair[0] / "alone" / "metrics.jsonl")
 
 
 @pytest.mark.parametrize("name", ["whole", "sharded", "stopped"])

@@ -1,8 +1,6 @@
 """A process that dies or stops ends the other with its name. Oracle: which one was struck."""
 
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +9,7 @@ import pytest
 
 from experiments.runtime import peers
 from experiments.runtime.checkpoint import Checkpointer
+from tests.two_processes import environment, free_port
 
 
 class Store:
@@ -76,14 +75,10 @@ def test_a_store_that_does_not_answer_is_process_0(ended):
 @pytest.mark.parametrize("doing", ["training", "saving", "evaluation"])
 def test_a_lost_process_ends_the_other_in_a_stated_time(tmp_path, struck, how, doing):
     """Case C21: an abort of C++ after 59 seconds, or nothing ever."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-    command = [sys.executable, "-m", "tests.experiments.runtime.lost", port]
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    command = [sys.executable, "-m", "tests.experiments.runtime.lost", str(free_port())]
     files = [(tmp_path / f"{index}.err").open("w") for index in range(2)]
     processes = [
-        subprocess.Popen([*command, str(i), str(tmp_path), doing], stderr=file, env=environment)
+        subprocess.Popen([*command, str(i), str(tmp_path), doing], stderr=file, env=environment(4))
         for i, file in enumerate(files)
     ]
     try:
