@@ -65,7 +65,7 @@ def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
         taken = jnp.sort(taken, axis=1)
         inside = jnp.take_along_axis(chunks, taken[:, :, None], axis=1)
         # Each chunk keeps its largest by place: its value may be computed twice, with other bits.
-        first = jnp.arange(chunk) == jnp.argmax(inside, axis=2, keepdims=True)
+        first = jnp.arange(chunk)[None, None] == jnp.argmax(inside, axis=2, keepdims=True)
         # min, not top[:, -1]: XLA sorts whole rows if a slice of a slice reads its top k.
         inside = jnp.where(first | (inside >= top.min(axis=1)[:, None, None]), inside, -jnp.inf)
         inside = inside.reshape(rows, -1)
