@@ -5,7 +5,8 @@
 # classification then return the same few answers, and many points, antihubs, are never found.
 # This measures it for any matrix of embeddings, compares with chance, and tries to lower it.
 #
-# Any notebook program opens this file (percent format); `python docs/notebooks/NAME.py` runs it.
+# The notebook is made from the script of the same name beside it, by
+# `python -m docs.notebooks.notebook`.
 
 # %%
 import jax
