@@ -143,6 +143,14 @@ def calibrated(
         ValueError: an unknown name, a measure that is not one of two representations, a function
             without `closest`, fewer draws than any significance at `level` takes (19 at 5 %),
             level outside (0, 1), or layers over different inputs.
+
+    Examples:
+        >>> one, two = np.random.default_rng(0).normal(size=(2, 40, 4))
+        >>> found = similarity.calibrated("cka", jax.random.key(0), one, one + two, num=19)
+        >>> bool(found.value > found.critical), round(float(found.p_value), 2)
+        (True, 0.05)
+        >>> float(similarity.calibrated("cka", jax.random.key(0), one, two, num=19).score)
+        0.0
     """
     function, closest = _resolve(measure, closest)
     _check_draws(num, level)
