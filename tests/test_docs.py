@@ -9,6 +9,7 @@ import re
 import jax
 import jax.numpy as jnp
 import pytest
+from flax.serialization import msgpack_serialize
 from sklearn.datasets import load_digits
 
 import similarity
@@ -121,3 +122,22 @@ def test_the_readme_examples_run_and_give_what_they_say():
     assert names["counts"].sum() == 10 * len(x)
     assert similarity.logit_distance(f, g, names["f2"], names["g2"]) < 1e-3
     assert names["last"] == pytest.approx(1, abs=1e-5)
+
+
+def python_of(page: str) -> str:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+    return example
+
+
+def test_the_example_of_the_first_page_runs():
+    x = load_digits().data[:60, 10:30]
+    names = {"x": x, "f": x, "f2": 2 * x, "key": jax.random.key(0)}
+    exec(python_of("index.md"), names)
+    assert names["repgeo"].similarity.cka(x, 2 * x) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_example_of_a_published_checkpoint_reads_one(tmp_path):
+    """Of no parameters: the last line says which are missing, after all others have run."""
+    (tmp_path / "empty").write_bytes(msgpack_serialize({"ema_params": {}}))
+    with pytest.raises(ValueError, match="missing"):
+        exec(python_of("migrating.md"), {"FILE": str(tmp_path / "empty")})
