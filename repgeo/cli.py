@@ -53,6 +53,7 @@ def publishing(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--labels", metavar="FILE", help="One label a row: a file, or FILE:COLUMN.")
 @click.option("--metric", default="cosine", show_default=True, help="Or euclidean.")
 @click.option("--max-queries", default=20_000, show_default=True, help="Rows that ask, of more.")
+@click.option("--reductions", is_flag=True, help="Try them on more rows than that: minutes each.")
 @publishing
 def hubness(file: str, **given: Any) -> None:
     """Whether embeddings are hubby, what that costs, and which reduction to use.
