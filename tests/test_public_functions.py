@@ -114,7 +114,7 @@ ELSEWHERE: dict[str, dict[str, set[str]]] = {
             | named("bounds.", "embeddings_below_llv l1_below_l2 l2_below_l1 label_set_average")
             | named("bounds.", "logit_below_kl mcca_above_logit published_llv raw_logit_loss")
             | named("bounds.", "residual_below_logit svd_below_trace unembeddings_below_llv")
-            | {"bootstrap", "calibrated", "permutation_null"}
+            | {"calibrated", "interval", "permutation_null"}
         ),
         "makes models, sets or names, of no data": (
             named("constructions.", "centred_cosines equal_likelihoods equal_signs_other_ranks")

@@ -12,8 +12,7 @@ says how hubby it is, what that costs and which reduction to use. Of more than 2
 (--max_queries) a sample asks among all rows: what follows for all of them is shown with its
 interval, and what does not is left out; --reductions tries these as well. FILE is .npy,
 .npz[:NAME], .safetensors[:NAME], .csv, .tsv, .parquet[:COLUMN] or the text form of word2vec; labels
-are a vector
-or column of such a file, or the lines of any other text file.
+are a vector or column of such a file, or the lines of any other text file.
 """
 
 from collections.abc import Mapping
