@@ -82,9 +82,10 @@ def small():
     ],
 )
 def test_untrained_bits_per_dim(name, diffusion, prior):
-    model = diffenc.build(name, SHAPE, 256, width=8, num_layers=1, encoder_width=8)
+    # Its networks add nothing yet, so they may be the smallest.
+    model = diffenc.build(name, SHAPE, 256, width=4, num_layers=0, encoder_width=4)
     keys = jax.random.split(jax.random.key(1), 4)
-    num = 2048
+    num = 8192
     codes = jax.random.randint(keys[0], (num, *SHAPE), 0, 256)
     terms = jax.jit(model.elbo_terms)(
         model.init(jax.random.key(0)),
@@ -94,7 +95,7 @@ def test_untrained_bits_per_dim(name, diffusion, prior):
         eps_0=jax.random.normal(keys[3], codes.shape),
     )
     bits = jax.tree.map(lambda v: np.asarray(diffenc.bits_per_dim(v, SHAPE)), terms)
-    # Strata carry t; pixels and noise leave 18 % an image, so 0.4 % here.
+    # Strata carry t; pixels and noise leave 18 % an image, so 0.3 % here; measured 0.1 %.
     assert bits.diffusion.mean() == pytest.approx(diffusion, rel=0.01)
     assert bits.prior.mean() == pytest.approx(prior, rel=0.02)
     assert bits.reconstruction.mean() == pytest.approx(0.01041, rel=0.05)
