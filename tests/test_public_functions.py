@@ -14,7 +14,7 @@ TESTS = pathlib.Path(__file__).parent
 PROPERTIES = {
     "diffenc": ["diffenc/test_inputs.py"],
     "distill": ["distill/test_accepts.py"],
-    "hubness": ["hubness/test_inputs.py"],
+    "hubness": ["hubness/test_inputs.py", "hubness/test_inputs_lists.py"],
     "similarity": [
         "similarity/test_accepts.py",
         "similarity/test_accepts_bounds.py",

@@ -163,6 +163,10 @@ ROWS = {
     ),
     "whiten": (features.whiten, oracles.white),
     "f_norm": (lambda x: features.f_norm(x, draws=BASE), lambda x: oracles.by_rank(x, BASE)),
+    "f_uniform": (
+        lambda x: features.f_uniform(x, draws=BASE),
+        lambda x: oracles.by_rank(x, BASE),
+    ),
     "rank_normal": (
         lambda x: features.rank_normal_apply(features.rank_normal_fit(x), x),
         oracles.rank_scores,
