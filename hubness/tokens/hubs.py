@@ -151,16 +151,15 @@ def hub_accuracy(
     Raises:
         ValueError: hubs are not booleans, one a token, or tokens that are none of them.
     """
-    hubs = hubs if inputs.is_traced(hubs) else np.asarray(hubs)
-    if hubs.dtype != bool or hubs.ndim != 1 or np.shape(predicted) != np.shape(true):
+    known = hubs if isinstance(hubs, jax.Array) else np.asarray(hubs)
+    if known.dtype != bool or known.ndim != 1 or np.shape(predicted) != np.shape(true):
         raise ValueError(
-            f"hubs are {hubs.dtype} of shape {hubs.shape}, predicted tokens of shape "
+            f"hubs are {known.dtype} of shape {known.shape}, predicted tokens of shape "
             f"{np.shape(predicted)} and true ones of {np.shape(true)}; accepted are booleans, one "
             "a token (hub_mask), and two vectors of one length"
         )
-    predicted = inputs.labels("predicted", predicted, len(hubs), kind="tokens")
-    true = _answers(true, len(hubs))
-    right, hub = predicted == true, jnp.asarray(hubs)[predicted]
+    chosen = inputs.labels("predicted", predicted, len(known), kind="tokens")
+    right, hub = chosen == _answers(true, len(known)), jnp.asarray(known)[chosen]
     mean = lambda mask: jnp.where(mask.any(), right.mean(where=mask), jnp.nan)
     return HubAccuracy(right.mean(), mean(hub), mean(~hub), hub.sum())
 

@@ -296,13 +296,8 @@ def test_searches_in_parts(function, monkeypatch):
 
 
 def test_bad_sources_and_rows_are_refused():
-    x = BASE.astype(np.float32)
-    for call in (
-        lambda: sampled.knn(sparse.csr_array(x), K, np.arange(N)),
-        lambda: sampled.knn(x + 1j, K, np.arange(N)),
-        lambda: sampled.knn(np.where(x > 1, np.nan, x), K, np.arange(N)),
-        lambda: sampled.knn(x, K, np.arange(N) / 2),
-        lambda: sampled.knn(x, K, np.array([1, 1])),
-        lambda: sampled.knn(x, K, np.array([1, 2**32])),
-    ):
-        refused(call, "accepted|finite")
+    x, rows = BASE.astype(np.float32), np.arange(N)
+    for points in (sparse.csr_array(x), x + 1j, np.where(x > 1, np.nan, x)):
+        refused(lambda points=points: sampled.knn(points, K, rows), "accepted|finite")
+    for asked in (rows / 2, np.array([1, 1]), np.array([1, 2**32])):
+        refused(lambda asked=asked: sampled.knn(x, K, asked), "accepted")
