@@ -11,17 +11,26 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from repgeo import inputs
+
 # One level for the whole batch, or one for each example.
 Level = Float[ArrayLike, ""] | Float[ArrayLike, " b"]
 Batch = Float[ArrayLike, "b *shape"]
 
 
 def wide(x: ArrayLike) -> Array:
-    """x in float32 where it is narrower or no floating-point number, else as it is."""
-    x = jnp.asarray(x)
-    if x.dtype in (jnp.float32, jnp.float64):
-        return x
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    """x in float32 where it is narrower or no floating-point number, else as it is.
+
+    Floating-point arrays of JAX are not looked at: they come from where that was done.
+
+    Raises:
+        ValueError: others that are no finite real numbers.
+    """
+    if type(x) in (int, float):
+        return jnp.asarray(float(x))  # weak: it takes the type of what it meets
+    if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.floating):
+        return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return inputs.single("array", inputs.array("array", x))
 
 
 def alpha(gamma: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:

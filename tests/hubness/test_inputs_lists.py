@@ -11,6 +11,7 @@ from scipy import sparse, stats
 
 import hubness
 from hubness import sampled, significance, tokens
+from tests.given import WIDTHS, read_only
 from tests.hubness import oracles
 from tests.hubness.test_inputs import (
     BASE,
@@ -20,7 +21,6 @@ from tests.hubness.test_inputs import (
     check_neighbors,
     double,
     pairwise,
-    read_only,
     refused,
 )
 
@@ -29,16 +29,6 @@ R = np.random.default_rng(3)
 INDEX = R.permuted(np.tile(np.arange(N), (60, 1)), axis=1)[:, :5]
 TRUE, LABELS, OWN = R.integers(0, N, 60), np.arange(N) % 3, np.arange(60) % 3
 HUBS, KEY = np.bincount(INDEX.ravel(), minlength=N) > 12, jax.random.key(0)
-
-WIDTHS = {
-    **{name: (lambda x, name=name: x.astype(name)) for name in ("int8", "uint8", "int32")},
-    **{name: (lambda x, name=name: x.astype(name)) for name in ("int64", "uint64", ">i8")},
-    "list": lambda x: x.tolist(),
-    "F-order": np.asfortranarray,
-    "read-only": read_only,
-    "strided": lambda x: np.repeat(x, 2, axis=0)[::2],
-    "of JAX": jnp.asarray,
-}
 
 
 def resampled(index):

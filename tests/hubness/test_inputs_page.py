@@ -7,6 +7,7 @@ import pathlib
 
 import hubness
 from hubness.search import pairwise
+from tests.given import WIDTHS
 from tests.hubness.test_inputs import BAD, CASES, REFUSED, ROWS
 from tests.hubness.test_inputs_lists import (
     BAD_LISTS,
@@ -17,7 +18,6 @@ from tests.hubness.test_inputs_lists import (
     SEARCHES,
     SQUARES_LEAVE,
     STORED,
-    WIDTHS,
 )
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "inputs_hubness.md"

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 import similarity as S
-from tests.given import CASES, HIDDEN, LARGE, OVERFLOW, SMALL
+from tests.given import CASES, HIDDEN, LARGE, OVERFLOW, SMALL, check, growing, rows
 from tests.similarity import definitions as D
 from tests.similarity import test_accepts_bounds, test_accepts_models
 from tests.similarity.tried import (
@@ -21,12 +21,9 @@ from tests.similarity.tried import (
     K,
     M,
     N,
-    check,
     distributed,
-    growing,
     models,
     represented,
-    rows,
 )
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "inputs.md"

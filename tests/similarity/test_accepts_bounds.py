@@ -11,7 +11,7 @@ import pytest
 
 import similarity as S
 from similarity import bounds
-from tests.given import CASES, HIDDEN, LARGE, OVERFLOW, SMALL
+from tests.given import CASES, HIDDEN, LARGE, OVERFLOW, SMALL, check, growing, of_size
 from tests.similarity import definitions as D
 from tests.similarity import definitions_models as DM
 from tests.similarity.tried import (
@@ -19,11 +19,8 @@ from tests.similarity.tried import (
     LABEL_SETS,
     K,
     M,
-    check,
     distributed,
-    growing,
     models,
-    of_size,
     represented,
 )
 

@@ -9,7 +9,7 @@ import pytest
 
 import similarity as S
 from similarity import constructions, gauge, patterns, sharded
-from tests.given import CASES, HIDDEN, LARGE, OVERFLOW, SMALL
+from tests.given import CASES, HIDDEN, LARGE, OVERFLOW, SMALL, check, growing, of_size
 from tests.similarity import definitions as D
 from tests.similarity import definitions_models as DM
 from tests.similarity.tried import (
@@ -19,10 +19,7 @@ from tests.similarity.tried import (
     M,
     N,
     base,
-    check,
-    growing,
     models,
-    of_size,
     represented,
 )
 
