@@ -8,6 +8,7 @@ https://arxiv.org/abs/2107.00630; the transitions under an encoder from Nielsen 
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -26,7 +27,7 @@ def wide(x: ArrayLike) -> Array:
     Raises:
         ValueError: others that are no finite real numbers.
     """
-    if type(x) in (int, float):
+    if isinstance(x, int | float) and not isinstance(x, bool | np.generic):
         return jnp.asarray(float(x))  # weak: it takes the type of what it meets
     if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.floating):
         return x.astype(jnp.promote_types(x.dtype, jnp.float32))
@@ -51,7 +52,7 @@ def step_fraction(gamma_s: Float[ArrayLike, "*b"], gamma_t: Float[ArrayLike, "*b
 def per_example(level: Level, like: Batch) -> Array:
     """The level shaped to multiply a batch: a scalar as it is, [b] as [b, 1, ..., 1]."""
     level = wide(level)
-    return level if level.ndim == 0 else level.reshape(level.shape + (1,) * (jnp.ndim(like) - 1))
+    return level if level.ndim == 0 else level.reshape(level.shape + (1,) * (np.ndim(like) - 1))
 
 
 def _scales(gamma: Level, like: Batch) -> tuple[Array, Array]:

@@ -160,7 +160,7 @@ def test_right_or_refused(name, case):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_codes_of_every_width_and_layout(width):
     got = likelihood.dequantise(WIDTHS[width](CODES), LEVELS)
-    np.testing.assert_allclose(got, 2 * (CODES + 0.5) / LEVELS - 1, rtol=0, atol=6e-8)
+    np.testing.assert_allclose(got, 2 * (CODES + 0.5) / LEVELS - 1, rtol=0, atol=2e-7)
 
 
 @pytest.fixture(scope="module")
