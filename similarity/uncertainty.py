@@ -84,7 +84,7 @@ def bootstrap(
 
     draws = jax.lax.map(draw, jax.random.split(key, num), batch_size=min(num, _TOGETHER))
     low, high = jnp.quantile(draws, jnp.asarray([(1 - level) / 2, (1 + level) / 2]))
-    return Interval(jnp.asarray(measure(*rows)), low, high, draws.std(ddof=1), draws)
+    return Interval(jnp.asarray(measure(*rows)), low, high, _deviation(draws), draws)
 
 
 def permutation_null(
@@ -111,7 +111,7 @@ def permutation_null(
     draws = jax.lax.map(draw, jax.random.split(key, num), batch_size=min(num, _TOGETHER))
     value = jnp.asarray(measure(x, y))
     closer = draws >= value if larger_is_closer else draws <= value
-    spread = draws.std(ddof=1)
+    spread = _deviation(draws)
     excess = value - draws.mean()
     z = excess / jnp.where(spread > 0, spread, 1)
     return Null(value, (1 + closer.sum()) / (1 + num), excess, z, draws)
@@ -152,7 +152,7 @@ def calibrated(
             f"level={level}; accepted is num >= {math.ceil(1 / level) - 1}"
         )
     layers, layers2 = ([*x] if isinstance(x, list | tuple) else [x] for x in (f, f2))
-    rows = _same_rows((*layers, *layers2), warn=False)
+    rows = _same_rows((*layers, *layers2), 2, warn=False)
     first, second = rows[: len(layers)], rows[len(layers) :]
     sign = 1.0 if closest > 0 else -1.0
 
@@ -196,6 +196,12 @@ def _check_draws(num: int, level: float) -> None:
         raise ValueError(f"level={level}, num={num}; accepted are 0 < level < 1 and num >= 2")
 
 
+def _deviation(draws: Array) -> Array:
+    """Their standard deviation, at any scale."""
+    near, power = inputs.scaled(draws)
+    return jnp.ldexp(near.std(ddof=1), power)
+
+
 def _share(part: Array, whole: Array) -> Array:
     """part / whole; 0 where chance itself reaches equality."""
     return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), 0)
@@ -206,8 +212,10 @@ def _place(table: Array) -> tuple[int, int]:
     return int(i), int(j)
 
 
-def _same_rows(arrays: tuple[object, ...], warn: bool = True) -> list[Array]:
-    checked = [inputs.array(f"array {i}", x) for i, x in enumerate(arrays)]
+def _same_rows(
+    arrays: tuple[object, ...], ndim: int | None = None, *, warn: bool = True
+) -> list[Array]:
+    checked = [inputs.array(f"array {i}", x, ndim) for i, x in enumerate(arrays)]
     if len({x.shape[0] if x.ndim else None for x in checked}) != 1 or checked[0].ndim == 0:
         raise ValueError(
             f"arrays of shapes {[x.shape for x in checked]} given; the first axis of all must hold "
