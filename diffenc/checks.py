@@ -47,10 +47,12 @@ def batch(shape: tuple[int, ...], **arrays: ArrayLike) -> list[Array]:
     """The arrays in float32, or float64 in x64 mode, each [batch, *shape] with the same batch.
 
     Raises:
-        ValueError: another shape, no numbers, NaN or infinity.
+        ValueError: another shape, no numbers, NaN or infinity, or values so large or small that
+            their squares, which losses and networks take, leave the range.
     """
     same_batch(shape, **arrays)
-    return [floating(name, array) for name, array in arrays.items()]
+    given = {name: inputs.array(name, array, degree=2) for name, array in arrays.items()}
+    return [inputs.single(name, array) for name, array in given.items()]
 
 
 def times(t: ArrayLike, num: int) -> Float[Array, " b"]:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int, Integer
 
 from diffenc import checks
 from diffenc.noising import wide
+from repgeo import inputs
 
 
 def bits_per_dim(nats: Float[ArrayLike, "*b"], shape: Sequence[int]) -> Float[Array, "*b"]:
@@ -77,7 +78,12 @@ def gaussian_log_prob(
     z: Float[ArrayLike, "b *shape"],
     gamma_0: Float[ArrayLike, ""],
 ) -> Float[Array, " b"]:
-    """log N(x; z_0 / α_0, e^γ_0) in nats per example: the decoder of real vectors."""
-    x, z, gamma_0 = wide(x), wide(z), wide(gamma_0)
-    density = -0.5 * (jnp.exp(-gamma_0) * (x - z) ** 2 + gamma_0 + math.log(2 * math.pi))
-    return density.reshape(len(x), -1).sum(-1)
+    """log N(x; z_0 / α_0, e^γ_0) in nats per example: the decoder of real vectors.
+
+    Raises:
+        ValueError: no finite real numbers, or differences whose squares overflow or vanish.
+    """
+    away = inputs.array("x", x) - inputs.array("z", z)  # in the precision given
+    away, gamma_0 = inputs.single("x - z", inputs.array("x - z", away, degree=2)), wide(gamma_0)
+    density = -0.5 * (jnp.exp(-gamma_0) * away**2 + gamma_0 + math.log(2 * math.pi))
+    return density.reshape(len(away), -1).sum(-1)

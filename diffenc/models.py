@@ -96,6 +96,7 @@ class Diffusion:
             return None
         return self.encoder.network(self.shape, components.settings(self.options))
 
+    @partial(jax.jit, static_argnums=0)  # or each parameter is a program of its own
     def init(self, key: Key[Array, ""]) -> Params:
         """Parameters with which v̂ (or ε̂) = z and y = 0."""
         k_score, k_encoder, k_schedule = jax.random.split(key, 3)

@@ -8,8 +8,11 @@ https://arxiv.org/abs/2107.00630; the transitions under an encoder from Nielsen 
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
+
+from repgeo import inputs
 
 # One level for the whole batch, or one for each example.
 Level = Float[ArrayLike, ""] | Float[ArrayLike, " b"]
@@ -17,11 +20,18 @@ Batch = Float[ArrayLike, "b *shape"]
 
 
 def wide(x: ArrayLike) -> Array:
-    """x in float32 where it is narrower or no floating-point number, else as it is."""
-    x = jnp.asarray(x)
-    if x.dtype in (jnp.float32, jnp.float64):
-        return x
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    """x in float32 where it is narrower or no floating-point number, else as it is.
+
+    Floating-point arrays of JAX are not looked at: they come from where that was done.
+
+    Raises:
+        ValueError: others that are no finite real numbers.
+    """
+    if isinstance(x, int | float) and not isinstance(x, bool | np.generic):
+        return jnp.asarray(float(x))  # weak: it takes the type of what it meets
+    if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.floating):
+        return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return inputs.single("array", inputs.array("array", x))
 
 
 def alpha(gamma: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
@@ -42,7 +52,7 @@ def step_fraction(gamma_s: Float[ArrayLike, "*b"], gamma_t: Float[ArrayLike, "*b
 def per_example(level: Level, like: Batch) -> Array:
     """The level shaped to multiply a batch: a scalar as it is, [b] as [b, 1, ..., 1]."""
     level = wide(level)
-    return level if level.ndim == 0 else level.reshape(level.shape + (1,) * (jnp.ndim(like) - 1))
+    return level if level.ndim == 0 else level.reshape(level.shape + (1,) * (np.ndim(like) - 1))
 
 
 def _scales(gamma: Level, like: Batch) -> tuple[Array, Array]:

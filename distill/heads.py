@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from repgeo import inputs
+from similarity.checks import resolved
 
 
 def l2_logit_loss_from_heads(
@@ -38,7 +39,8 @@ def l2_logit_loss_from_heads(
     bottoms out near 1e-6 of ‖logits‖², the gradient near 1e-6 of its terms.
 
     Raises:
-        ValueError: shapes do not fit, or block is not positive.
+        ValueError: shapes do not fit, block is not positive, or an offset hides what float32 must
+            see.
     """
     _check_heads(*(np.shape(a) for a in (f, g, f2, g2)))
     if block is not None and block <= 0:
@@ -124,7 +126,10 @@ def _working(centre: bool, **given: object) -> tuple[Array, ...]:
     ready = []
     for name, value in given.items():
         checked = inputs.array(name, value, 2, degree=4)
-        ready.append(inputs.single(name, checked, centre=centre and name in ("g", "g2")))
+        moves = centre and name in ("g", "g2")
+        ready.append(
+            inputs.single(name, checked, centre=True) if moves else resolved(name, checked)
+        )
     return inputs.alike(*ready)
 
 

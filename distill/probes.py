@@ -67,25 +67,29 @@ def fit_linear_probe(
     # The bias is free, so centring changes its value only, and keeps single precision's digits.
     centre = inputs.single("mean", given.mean(axis=0))
     x = inputs.single("features", given - _like(given, centre)[None])
+    # Features of order one beside the column of ones; their weights are then larger by `unit`.
+    x, power = inputs.scaled(x)
     n, dtype = x.shape[0], x.dtype
     x = jnp.concatenate([x, jnp.ones((n, 1), dtype)], axis=1)
     penalty = (2 if num_classes == 2 else 1) / (jnp.asarray(inverse_penalty) * n)
-    columns = jnp.full((1, x.shape[1]), penalty, dtype).at[:, -1].set(0)
-    problem = _Problem(x, classes, columns)
+    unit = jnp.full((1, x.shape[1]), jnp.ldexp(jnp.ones((), dtype), power)).at[:, -1].set(1)
+    columns = jnp.full(unit.shape, penalty, dtype).at[:, -1].set(0) / unit**2
+    problem = _Problem(x, classes, columns, unit)
     with jax.default_matmul_precision("highest"):
         end = _newton(problem, num_classes, tolerance, max_iterations)
-        weights, norm = end.weights[:, :-1], jnp.abs(end.gradient).max()
+        weights, norm = (end.weights / unit)[:, :-1], jnp.abs(end.gradient * unit).max()
         free = end.weights[:, -1]
         bias = free - weights @ centre
     return LinearProbe(weights, bias, centre, free, norm, end.num_iterations, norm <= tolerance)
 
 
 class _Problem(NamedTuple):
-    """Centred inputs with a column of ones, labels, and the penalty of each column."""
+    """Centred inputs with a column of ones, labels, the penalty of each column, and its unit."""
 
     x: Float[Array, "n p"]
     labels: Int[Array, " n"]
     penalty: Float[Array, "1 p"]
+    unit: Float[Array, "1 p"]
 
 
 class _State(NamedTuple):
@@ -102,6 +106,7 @@ def _objective(problem: _Problem, weights: Float[Array, "k p"]) -> Float[Array, 
     return nll + 0.5 * (problem.penalty * weights**2).sum()
 
 
+@functools.partial(jax.jit, static_argnames=("num_classes", "limit"))
 def _newton(
     problem: _Problem, num_classes: int, tolerance: Float[ArrayLike, ""], limit: int
 ) -> _State:
@@ -118,11 +123,15 @@ def _newton(
         weights, exhausted = _backtrack(problem, state, direction)
         value, gradient = value_and_grad(weights)
         smaller = jnp.abs(gradient).max() < jnp.abs(state.gradient).max()
-        stuck = exhausted | ((value >= state.value) & ~smaller)
-        return _State(weights, value, gradient, state.num_iterations + 1, stuck)
+        worse = (value >= state.value) & ~smaller
+        count = state.num_iterations + 1
+        moved = _State(weights, value, gradient, count, exhausted | worse)
+        # A step of rounding alone may raise the gradient: the end is the better of the two points.
+        kept = state._replace(num_iterations=count, stuck=worse)
+        return jax.tree.map(lambda old, new: jnp.where(worse, old, new), kept, moved)
 
     def unfinished(state: _State) -> Bool[Array, ""]:
-        open_ = jnp.abs(state.gradient).max() > tolerance
+        open_ = jnp.abs(state.gradient * problem.unit).max() > tolerance
         return open_ & (state.num_iterations < limit) & ~state.stuck
 
     start = jnp.zeros((num_classes, p), problem.x.dtype)

@@ -7,6 +7,14 @@ from jaxtyping import Array, ArrayLike, Float, Int, Real
 from repgeo import inputs
 
 
+def probabilities(name: str, value: object, ndim: int) -> Float[Array, "..."]:
+    """`value` as numbers in [0, 1], which are looked at where they are known."""
+    probs = inputs.single(name, inputs.array(name, value, ndim))
+    if inputs.surely(lambda p: ((p < 0) | (p > 1)).any(), probs):
+        raise ValueError(f"{name} holds values outside [0, 1]; pass probabilities, not logits.")
+    return probs
+
+
 def nll(log_probs: Real[ArrayLike, " k"], label: Int[ArrayLike, ""]) -> Float[Array, ""]:
     """-log p(label) of one example, in nats, in [0, ∞]. No smoothing: a lost label is ∞.
 
@@ -23,8 +31,9 @@ def brier(probs: Real[ArrayLike, " k"], label: Int[ArrayLike, ""]) -> Float[Arra
     The one-vs-rest form averaged over classes; k times it is the multi-class Brier score.
 
     Raises:
-        ValueError: probs is not a vector, or the label, where known, is outside 0..k-1.
+        ValueError: probs is not a vector of values in [0, 1], or the label, where known, is outside
+            0..k-1.
     """
-    probs = inputs.single("probs", inputs.array("probs", probs, 1))
+    probs = probabilities("probs", probs, 1)
     at = inputs.labels("label", label, probs.shape[0], ndim=0)
     return jnp.square(probs - jax.nn.one_hot(at, probs.shape[0], dtype=probs.dtype)).mean()

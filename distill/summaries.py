@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
+from distill.scores import probabilities
 from repgeo import inputs
 
 # Any class that int32 holds, where the number of classes does not matter.
@@ -67,7 +68,7 @@ def ece(
         0.4
     """
     _check_lengths("ece", confidences, outcomes)
-    confidences = _probabilities("confidences", confidences, 1)
+    confidences = probabilities("confidences", confidences, 1)
     outcomes = inputs.single("outcomes", inputs.array("outcomes", outcomes, 1))
     return _ece(confidences, outcomes, _bins(num_bins))
 
@@ -80,7 +81,7 @@ def classwise_ece(
     Raises:
         ValueError: probs is not (n, k) for n labels in 0..k-1, or holds values outside [0, 1].
     """
-    probs = _probabilities("probs", probs, 2)
+    probs = probabilities("probs", probs, 2)
     labels = inputs.labels("labels", labels, probs.shape[1])
     if labels.shape[0] != probs.shape[0]:
         raise ValueError(
@@ -117,13 +118,6 @@ def _bins(num_bins: int) -> int:
     if num_bins < 1:
         raise ValueError(f"ece: num_bins must be at least 1, got {num_bins}.")
     return num_bins
-
-
-def _probabilities(name: str, value: object, ndim: int) -> Float[Array, "..."]:
-    probs = inputs.single(name, inputs.array(name, value, ndim))
-    if inputs.surely(lambda p: ((p < 0) | (p > 1)).any(), probs):
-        raise ValueError(f"{name} holds values outside [0, 1]; pass probabilities, not logits.")
-    return probs
 
 
 def _classes(

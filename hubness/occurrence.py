@@ -120,6 +120,11 @@ def checked_index(index: Given, n: int) -> Int[Array, "m k"]:
         ValueError: not a matrix of integers, or outside 0..n − 1, whatever their width.
     """
     given = index if isinstance(index, jax.Array) else np.asarray(index)
+    if np.ma.is_masked(index):
+        raise ValueError(
+            "neighbour indices are a masked array with masked entries; accepted are arrays "
+            "without: drop those rows"
+        )
     if given.ndim != 2 or not jnp.issubdtype(given.dtype, jnp.integer):
         raise ValueError(
             f"neighbour indices are {given.dtype} of shape {given.shape}; expected integers, "

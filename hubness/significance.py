@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key, Shaped
 from scipy import special
 
 from hubness import occurrence
+from repgeo import inputs
 
 
 class McNemar(NamedTuple):
@@ -53,7 +54,9 @@ def beta_interval(b: int, c: int, n: int, level: float = 0.95) -> tuple[float, f
     Raises:
         ValueError: counts that do not fit n, or a level outside (0, 1).
     """
-    if min(b, c) < 0 or n < 1 or b + c > n or not 0 < level < 1:
+    n = inputs.count("n", n, 2**53, of="items")
+    b, c = (inputs.count(*count, n, least=0, of="items") for count in (("b", b), ("c", c)))
+    if b + c > n or not 0 < level < 1:
         raise ValueError(
             f"b={b}, c={c}, n={n}, level={level}: expected 0 ≤ b, c with b + c ≤ n and a level in "
             "(0, 1)."
@@ -128,6 +131,7 @@ def sampled_skewness(
     """
     index = np.asarray(occurrence.checked_index(index, n))
     (m, k), size = index.shape, n if population is None else population
+    size = inputs.count("population", size, 2**53, of="queries")
     if not 3 * num_groups <= m <= size or num_groups < 2 or not 0 < level < 1:
         raise ValueError(
             f"{m} queries of {size} in {num_groups} groups at level {level}; accepted are at least "

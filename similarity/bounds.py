@@ -7,6 +7,7 @@ B: https://arxiv.org/abs/2602.15438; the others are derived here and tested.
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, Real
 
 from repgeo import inputs
@@ -54,7 +55,7 @@ def logit_below_kl(log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"
 
 def raw_logit_loss(u: Real[ArrayLike, "n k"], u2: Real[ArrayLike, "n k"]) -> Bound:
     """Identity: E_x Σ_y (u - u')² = d_logit² + k E_x (mean_y(u - u'))²."""
-    difference = checks.difference(u, u2)
+    difference = checks.difference(u, u2, degree=2)
     shift = difference.mean(axis=1, keepdims=True)
     d_sq = jnp.square(difference - shift).sum(axis=1).mean()
     shift_sq = difference.shape[1] * jnp.square(shift).mean()
@@ -64,14 +65,14 @@ def raw_logit_loss(u: Real[ArrayLike, "n k"], u2: Real[ArrayLike, "n k"]) -> Bou
 
 def l2_below_l1(u: Real[ArrayLike, "n k"], u2: Real[ArrayLike, "n k"]) -> Bound:
     """E_x‖δ‖₂ <= k·L1 for raw logit differences δ, L1 their mean absolute entry (B's loss)."""
-    difference = checks.difference(u, u2)
+    difference = checks.difference(u, u2, degree=2)
     l2 = jnp.linalg.norm(difference, axis=1).mean()
     return _bound(l2, difference.shape[1] * jnp.abs(difference).mean())
 
 
 def l1_below_l2(u: Real[ArrayLike, "n k"], u2: Real[ArrayLike, "n k"]) -> Bound:
     """k·L1 <= √k E_x‖δ‖₂."""
-    difference = checks.difference(u, u2)
+    difference = checks.difference(u, u2, degree=2)
     k = difference.shape[1]
     l2 = jnp.linalg.norm(difference, axis=1).mean()
     return _bound(k * jnp.abs(difference).mean(), k**0.5 * l2)
@@ -207,7 +208,7 @@ def published_llv(
     llv: LlvDistance,
 ) -> Bound:
     """d_{f,g} <= 2 m d_LLV (A, theorem 4.7); says nothing (`vacuous`) from d_LLV = 1/(2m) on."""
-    m = jnp.shape(f)[1]
+    m = np.shape(f)[1]
     embeddings = max_d_svd(f, g, f2, g2, llv.pivot, llv.leave_out)
     lhs = jnp.maximum(embeddings, d_svd_labels(f, g, f2, g2, llv.input_set))
     rhs = 2 * m * llv.d
@@ -230,7 +231,8 @@ def concept_kl(
         ValueError: W is not in the span of the unembeddings.
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
-    W = checks.floating("W", W, 2)
+    given = inputs.array("W", W, 2)
+    W = inputs.single("W", given)
     if W.shape[1] != g.shape[1]:
         raise ValueError(f"W has shape {W.shape}; accepted is (concepts, {g.shape[1]})")
     g, g2 = centre(g), centre(g2)
@@ -239,8 +241,11 @@ def concept_kl(
     rounding = 1e3 * jnp.finfo(g.dtype).eps * jnp.linalg.norm(W)
     if inputs.surely(jnp.greater, missed, rounding):
         raise ValueError("W is not a linear image of the centred unembeddings, which lack rank")
-    W2 = jnp.matmul(B, g2, precision=HIGHEST)
-    lhs = kl(log_probs(f, W), log_probs(f2, W2)).mean()
+    # No probability sees a translation of W, which would round in W'.
+    near = inputs.single("W", given, centre=True)
+    turn = jnp.matmul(jnp.linalg.pinv(g), g2, precision=HIGHEST)
+    W2 = jnp.matmul(near, turn, precision=HIGHEST)
+    lhs = kl(log_probs(f, near), log_probs(f2, W2)).mean()
     norm = jnp.linalg.norm(B, ord=2)
     d_sq = logit_distance_sq(f, g, f2, g2)
     return _bound(lhs, 0.25 * jnp.square(norm) * d_sq, norm=norm, d_logit_sq=d_sq)
@@ -262,7 +267,9 @@ def _cca_parts(f: ArrayLike, g: ArrayLike, f2: ArrayLike) -> tuple[Array, Array,
 
 
 def _squared_clr(log_p: ArrayLike, log_q: ArrayLike) -> Array:
-    return jnp.square(clr(log_p) - clr(log_q)).sum(axis=-1)
+    pair = (("log_p", log_p), ("log_q", log_q))
+    p, q = (inputs.array(name, value, degree=2) for name, value in pair)
+    return jnp.square(clr(p) - clr(q)).sum(axis=-1)
 
 
 def _bound(

@@ -28,15 +28,20 @@ def translated(name: str, value: object, ndim: int = 2) -> Float[Array, "..."]:
     return array
 
 
-def difference(u: object, u2: object, ndim: int | None = 2) -> Float[Array, "..."]:
-    """u - u2 in the precision given, of two arrays of logits over the same inputs and labels."""
+def difference(
+    u: object, u2: object, ndim: int | None = 2, *, degree: int = 1
+) -> Float[Array, "..."]:
+    """u - u2 in the precision given, of two arrays of logits over the same inputs and labels.
+
+    A caller that forms products of the differences gives their `degree`.
+    """
     u, u2 = inputs.array("u", u, ndim), inputs.array("u2", u2, ndim)
     if u.shape != u2.shape:
         raise ValueError(
             f"u has shape {u.shape} and u2 has shape {u2.shape}; both must be (inputs, labels) "
             "over the same inputs and labels"
         )
-    delta = inputs.single("u - u2", u - u2)
+    delta = inputs.single("u - u2", inputs.array("u - u2", u - u2, degree=degree))
     return delta
 
 
@@ -65,7 +70,7 @@ def model(
             "representation dimension, which must be equal (is one of them transposed?)"
         )
     # An offset of f does change probabilities, so it can only be held or refused.
-    return resolved(name, f), inputs.single(head, g, centre=centre)
+    return resolved(name, f), inputs.single(head, g, centre=True) if centre else resolved(head, g)
 
 
 def pair(

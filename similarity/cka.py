@@ -15,6 +15,9 @@ from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST
 
+# The least share of the sums of squares about the shifts that may be spread about the means.
+_UNSEEN = 1e-3
+
 
 class Moments(NamedTuple):
     """Sums over examples of products of x and y, to degree four."""
@@ -74,7 +77,17 @@ class CkaSums(NamedTuple):
         return self._add(other.count, other[3:])
 
     def cka(self, *, debiased: bool = False) -> Float[Array, ""]:
-        """The linear CKA of all examples seen; see the function of that name."""
+        """The linear CKA of all examples seen; see the function of that name.
+
+        Raises:
+            ValueError: a shift so far from the mean that the sums hold rounding in place of spread.
+        """
+        if not inputs.is_traced(*jax.tree.leaves(self)) and _far_from_mean(self):
+            raise ValueError(
+                "the shifts given to init are so far from the means of the data that rounding "
+                "hides its spread; accepted are shifts near the means: start again with the column "
+                "means of the first batch"
+            )
         hsic = _unbiased_hsic if debiased else _biased_hsic
         xy, xx, yy = (hsic(pair, self.count) for pair in (self.xy, self.xx, self.yy))
         return _ratio(xy, xx, yy)
@@ -237,6 +250,16 @@ def _shifted(x: inputs.Checked, shift: Array) -> Array:
     moved = inputs.array("f less its shift", x - at[None, :], degree=4)
     moved = inputs.single("moved", moved)
     return moved.astype(shift.dtype)
+
+
+def _far_from_mean(sums: CkaSums) -> Array:
+    """Whether the sums of a side are all but those of its mean."""
+
+    def far(s: Moments) -> Array:
+        spread = s.x_energy - jnp.vdot(s.x, s.x) / jnp.maximum(sums.count, 1)
+        return spread < _UNSEEN * s.x_energy
+
+    return far(sums.xx) | far(sums.yy)
 
 
 def _shifts_differ(x: Array, y: Array, x2: Array, y2: Array) -> Array:

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Key, Real
 
+from repgeo import inputs
+
 # A permutation of seven even directions without circular correlation: Σ exp i(θ_j - θ_π(j)) =
 # Σ exp i(θ_j + θ_π(j)) = 0, so that every canonical correlation of the directions is 0.
 UNCORRELATED = (5, 0, 2, 4, 6, 1, 3)
@@ -28,9 +30,11 @@ class ModelPair(NamedTuple):
 
 
 def polar(angle: Real[ArrayLike, "*n"], length: Real[ArrayLike, "*#n"]) -> Float[Array, "*n 2"]:
-    """Points of the plane from angles in radians and lengths."""
-    angle, length = jnp.asarray(angle), jnp.asarray(length)
-    return jnp.stack([length * jnp.cos(angle), length * jnp.sin(angle)], axis=-1)
+    """Points of the plane from angles in radians and lengths, formed in the precision given."""
+    angle, length = inputs.array("angle", angle), inputs.array("length", length)
+    xp = inputs.module(angle)
+    at = (inputs.single("direction", axis) for axis in (xp.cos(angle), xp.sin(angle)))
+    return jnp.stack([inputs.single("length", length) * x for x in at], axis=-1)
 
 
 def permuted_directions(
@@ -134,10 +138,11 @@ def equal_likelihoods(key: Key[Array, ""], per_label: int = 1000) -> ThreeModels
 
 def radial_labels(x: Real[ArrayLike, "n 2"], k: int) -> Int[Array, " n"]:
     """⌊θ k/π⌋ for the angle θ ∈ [0, π] of the line through x: antipodal wedges share a label."""
-    x = jnp.asarray(x)
-    upper = jnp.where(x[:, 1:] < 0, -x, x)
-    angle = jnp.arctan2(upper[:, 1], upper[:, 0])
-    return jnp.clip(jnp.floor(angle * k / jnp.pi), 0, k - 1).astype(jnp.int32)
+    x = inputs.array("x", x, 2)
+    xp = inputs.module(x)
+    upper = xp.where(x[:, 1:] < 0, -x, x)
+    angle = xp.arctan2(upper[:, 1], upper[:, 0])
+    return jnp.asarray(xp.clip(xp.floor(angle * k / xp.pi), 0, k - 1)).astype(jnp.int32)
 
 
 def radial(key: Key[Array, ""], n: int, k: int) -> tuple[Float[Array, "n 2"], Int[Array, " n"]]:

@@ -58,7 +58,7 @@ def with_bias(
     of f alone treat it as a coordinate of zero variance.
     """
     f, g = checks.model(f, g)
-    b = checks.floating("b", b, 1)
+    b = checks.resolved("b", inputs.array("b", b, 1))
     if b.shape[0] != g.shape[0]:
         raise ValueError(f"b has shape {b.shape} and g {g.shape}; give one bias for each label")
     one = jnp.ones((f.shape[0], 1), f.dtype)

@@ -26,7 +26,7 @@ def translate_to_cosine(
     Raises:
         ValueError: equal rows, a cosine outside [-1, 1], or |c| < 1 in one dimension.
     """
-    W = checks.translated("W", W)
+    W, power = inputs.scaled(checks.translated("W", W))
     k, m = W.shape
     if not (0 <= i < k and 0 <= j < k) or i == j:
         raise ValueError(f"labels {i} and {j} given; accepted are two of [0, {k}) that differ")
@@ -37,7 +37,7 @@ def translate_to_cosine(
     ratio = (1 + cosine) / jnp.where(cosine < 1, 1 - cosine, 1)
     height = 0.5 * jnp.linalg.norm(d) * jnp.sqrt(ratio)
     v = jnp.where(cosine < 1, height * away - middle, 0.5 * d - W[i])
-    return W + v[None, :]
+    return jnp.ldexp(W + v[None, :], power)
 
 
 def _check_reachable(W: Array, i: int, j: int, cosine: Array) -> None:
@@ -101,7 +101,7 @@ def audit(W: Real[ArrayLike, "k m"], b: Real[ArrayLike, " k"] | None = None) -> 
     """
     given = inputs.array("W", W, 2, degree=2)
     W, k = inputs.single("W", given), given.shape[0]
-    b = jnp.zeros(k, W.dtype) if b is None else checks.floating("b", b, 1)
+    b = jnp.zeros(k, W.dtype) if b is None else checks.translated("b", b, 1)
     if k < 3 or b.shape != (k,):
         raise ValueError(f"W has shape {W.shape} and b {b.shape}; accepted are (k, m), (k,), k > 2")
     centred = checks.translated("W", given)
@@ -109,27 +109,33 @@ def audit(W: Real[ArrayLike, "k m"], b: Real[ArrayLike, " k"] | None = None) -> 
     distance = jnp.linalg.norm(centred[:, None, :] - centred[None, :, :], axis=-1)
     total = jnp.linalg.norm(W[:, None, :] + W[None, :, :], axis=-1)
     apart = distance > 0
-    raw, moved = cosines(given), cosines(centred)
-    nearest = _nearest(raw)
+    nearest = _nearest(given)
     return Audit(
-        cosine=raw,
-        centred_cosine=moved,
+        cosine=cosines(given),
+        centred_cosine=cosines(centred),
         flip_distance=jnp.where(apart, 0.5 * jnp.abs(total - distance), jnp.inf),
         row_scale=jnp.sqrt(jnp.square(centred).sum(axis=1).mean()),
         fixed=~apart,
         distance=distance,
         boundary=jnp.where(apart, (b[None, :] - b[:, None]) / jnp.where(apart, distance, 1), 0),
         nearest=nearest,
-        nearest_centred=_nearest(moved),
+        nearest_centred=_nearest(centred),
         nearest_survives=jax.vmap(lambda i, j: _always_nearest(centred, i, j))(
             jnp.arange(k), nearest
         ),
     )
 
 
-def _nearest(cosine: Array) -> Array:
-    k = cosine.shape[0]
-    return jnp.argmax(jnp.where(jnp.eye(k, dtype=bool), -jnp.inf, cosine), axis=1)
+def _nearest(W: inputs.Checked) -> Array:
+    """The row of greatest cosine to each, by 1 - cos = ½‖u - v‖² of unit rows.
+
+    Their mean goes in the precision given: cosines of rows with one large offset all round to 1.
+    """
+    unit = inputs.unit_rows(W)
+    none = jnp.asarray(~(unit != 0).any(axis=1))  # a zero row is at 1 - cos = 1 from all
+    unit = inputs.single("W", unit, centre=True)
+    gap = jnp.square(unit[:, None, :] - unit[None, :, :]).sum(axis=-1) + none[None, :]
+    return jnp.argmin(jnp.where(jnp.eye(len(none), dtype=bool), jnp.inf, gap), axis=1)
 
 
 def _always_nearest(W: Array, i: Array, j: Array) -> Array:

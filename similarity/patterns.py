@@ -41,8 +41,9 @@ def minors(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Float[Array,
     Raises:
         ValueError: W has more than 10⁶ minors.
     """
-    eps = float(np.finfo(np.result_type(W, np.float32)).eps)
-    W = _in_double(W)
+    double = _in_double(W)
+    eps = float(np.finfo(np.result_type(np.asarray(W).dtype, np.float32)).eps)
+    W = double
     u, s, _ = np.linalg.svd(W, full_matrices=False)
     rank = int((s > s[0] * max(W.shape) * eps).sum()) if s[0] > 0 else 0
     count = math.comb(W.shape[0], rank)
@@ -84,6 +85,7 @@ def sign_patterns(
     key: Key[Array, ""], W: Real[ArrayLike, "k m"], num: int
 ) -> Int[Array, "patterns k"]:
     """The distinct sign vectors of W x met over `num` Gaussian x: a subset of all there are."""
+    W = checks.resolved("W", inputs.array("W", W, 2))
     return jnp.unique(jnp.sign(_at_random_inputs(key, W, num)).astype(jnp.int32), axis=0)
 
 
@@ -91,6 +93,7 @@ def rank_patterns(
     key: Key[Array, ""], W: Real[ArrayLike, "k m"], num: int
 ) -> Int[Array, "patterns k"]:
     """The distinct ascending orders of labels by W x met over `num` Gaussian x."""
+    W = checks.translated("W", W)
     return jnp.unique(jnp.argsort(_at_random_inputs(key, W, num), axis=1), axis=0)
 
 
@@ -101,6 +104,7 @@ def rank_patterns_2d(W: Real[ArrayLike, "k 2"]) -> Int[Array, "patterns k"]:
     such directions. Equal rows keep their index order.
     """
     W = _in_double(W)
+    W = W - W[:1]  # no order sees an offset, which would round
     if W.shape[1] != 2:
         raise ValueError(f"W has shape {W.shape}; accepted is (k, 2): use rank_patterns")
     d = braid(W.shape[0]) @ W
@@ -122,7 +126,6 @@ def _in_double(W: ArrayLike) -> Float[np.ndarray, "k m"]:
     return np.asarray(inputs.array("W", W, 2), np.float64)
 
 
-def _at_random_inputs(key: Array, W: ArrayLike, num: int) -> Array:
-    W = checks.floating("W", W, 2)
+def _at_random_inputs(key: Array, W: Array, num: int) -> Array:
     x = jax.random.normal(key, (num, W.shape[1]), W.dtype)
     return jnp.matmul(x, W.T, precision=HIGHEST)

@@ -5,7 +5,7 @@ labels. Results are those of the functions of the same name that take whole arra
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -67,14 +67,20 @@ def _over_labels(
     fill = -g.shape[0] % mesh.shape[axis]
     real = jnp.pad(jnp.ones((g.shape[0], 1), g.dtype), ((0, fill), (0, 0)))
     g, g2 = (jnp.pad(x, ((0, fill), (0, 0))) for x in (g, g2))
+    return _over(mesh, axis, kernel)(f, g, f2, g2, real)
+
+
+@lru_cache(maxsize=32)  # a program a kernel and mesh, not one a call
+def _over(mesh: Mesh, axis: str, kernel: Callable[..., Array]) -> Callable[..., Array]:
     whole, cut = PartitionSpec(), PartitionSpec(axis)
     run = jax.shard_map(
         partial(kernel, axis=axis),
-        mesh=mesh,
+        # With axes that need no sharding stated: those of `jax.make_mesh` would need that of f.
+        mesh=Mesh(mesh.devices, mesh.axis_names),
         in_specs=(whole, cut, whole, cut, cut),
         out_specs=whole,
     )
-    return jax.jit(run)(f, g, f2, g2, real)
+    return jax.jit(run)
 
 
 def _logit_distance_sq(

@@ -97,9 +97,9 @@ def _spread(
     value: Array, draws: Array, scale: Float[ArrayLike, ""], level: Float[ArrayLike, ""]
 ) -> tuple[Array, ...]:
     """Low and high end of the interval, and the standard error."""
-    spread = scale * (draws - draws.mean())
+    spread = (draws - draws.mean()) * jnp.asarray(scale)
     low, high = jnp.quantile(spread, jnp.stack([(1 - level) / 2, (1 + level) / 2]))
-    return value + low, value + high, spread.std(ddof=1)
+    return value + low, value + high, _deviation(spread)
 
 
 def permutation_null(
@@ -129,7 +129,7 @@ def permutation_null(
 @jax.jit
 def _against(value: Array, draws: Array, sign: Int[ArrayLike, ""]) -> tuple[Array, ...]:
     """p-value, excess and z of a value."""
-    closer, spread = sign * draws >= sign * value, draws.std(ddof=1)
+    closer, spread = sign * draws >= sign * value, _deviation(draws)
     excess = value - draws.mean()
     return (1 + closer.sum()) / (1 + draws.size), excess, excess / jnp.where(spread > 0, spread, 1)
 
@@ -177,7 +177,7 @@ def calibrated(
             f"level={level}; accepted is num >= {math.ceil(1 / level) - 1}"
         )
     layers, layers2 = ([*x] if isinstance(x, list | tuple) else [x] for x in (f, f2))
-    rows = _same_rows((*layers, *layers2), warn=False)
+    rows = _same_rows((*layers, *layers2), 2, warn=False)
     first, second = rows[: len(layers)], rows[len(layers) :]
     each = lambda measure, second: [[measure(x, y) for y in second] for x in first]
     table, compiled = each(function, second), jax.jit(function)
@@ -254,14 +254,22 @@ def _check_draws(num: int, level: float) -> None:
         raise ValueError(f"level={level}, num={num}; accepted are 0 < level < 1 and num >= 2")
 
 
+def _deviation(draws: Array) -> Array:
+    """Their standard deviation, at any scale."""
+    near, power = inputs.scaled(draws)
+    return jnp.ldexp(near.std(ddof=1), power)
+
+
 def _share(part: float, whole: float) -> float:
     """part / whole; 0 where chance itself reaches equality."""
     return part / whole if whole > 0 else 0.0
 
 
-def _same_rows(arrays: tuple[object, ...], *, warn: bool = True, share: int = 1) -> list[Array]:
+def _same_rows(
+    arrays: tuple[object, ...], ndim: int | None = None, *, warn: bool = True, share: int = 1
+) -> list[Array]:
     """The arrays checked; warns where one of `share` parts of the inputs is too few for them."""
-    checked = [inputs.array(f"array {i}", x) for i, x in enumerate(arrays)]
+    checked = [inputs.array(f"array {i}", x, ndim) for i, x in enumerate(arrays)]
     if len({x.shape[0] if x.ndim else None for x in checked}) != 1 or checked[0].ndim == 0:
         raise ValueError(
             f"arrays of shapes {[x.shape for x in checked]} given; the first axis of all must hold "

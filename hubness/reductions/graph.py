@@ -61,9 +61,10 @@ def _of_pair(pair) -> tuple[np.ndarray, np.ndarray]:
             "matrices, one row a point, or a sparse graph of scipy"
         )
     distance, index = (np.asarray(a) for a in pair)
-    if distance.dtype.kind in "iu" and index.dtype.kind == "f":
+    real = lambda a: jnp.issubdtype(a.dtype, np.floating)  # also bfloat16
+    if distance.dtype.kind in "iu" and real(index):
         distance, index = index, distance
-    if distance.dtype.kind not in "fiu" or index.dtype.kind not in "iu":
+    if not (distance.dtype.kind in "iu" or real(distance)) or index.dtype.kind not in "iu":
         raise ValueError(
             f"distances are {distance.dtype} and indices {index.dtype}; accepted are real numbers "
             "and integers"

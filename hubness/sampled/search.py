@@ -16,7 +16,12 @@ from repgeo import inputs
 
 
 def draw(key: Key[Array, ""], n: int, m: int) -> Int[np.ndarray, " m"]:
-    """m of the numbers 0..n−1 without replacement, ascending; all of them where m ≥ n."""
+    """m of the numbers 0..n−1 without replacement, ascending; all of them where m ≥ n.
+
+    Raises:
+        ValueError: n or m is no integer of at least 1, or n not below 2³¹.
+    """
+    n, m = (inputs.count(*number, 2**31 - 1) for number in (("n", n), ("m", m)))
     if m >= n:
         return np.arange(n)
     return np.sort(np.asarray(jax.random.choice(key, n, (m,), replace=False)))

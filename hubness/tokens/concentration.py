@@ -121,8 +121,8 @@ def probability_relative_variance(
     ‖p_x − u‖₂. It is at most `probability_variance_bound(V)` whatever the model does: about 2e-5
     at V = 50,000, so it must not be compared with ratios of other distances.
     """
-    squares = jnp.asarray(l2_uniform) ** 2
-    return squares.mean() / (vocabulary * (1 - 1 / vocabulary) ** 2)
+    distance = inputs.single("l2_uniform", inputs.array("l2_uniform", l2_uniform, degree=2))
+    return jnp.square(distance).mean() / (vocabulary * (1 - 1 / vocabulary) ** 2)
 
 
 def probability_variance_bound(vocabulary: int) -> float:

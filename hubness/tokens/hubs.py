@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, Real, Shaped
 
-from hubness.occurrence import checked_index
+from hubness.occurrence import bad_k_occurrence, checked_index
 from hubness.search.checked import Given, precisely
 from repgeo import inputs
+
+_IDS = 2**31  # any id that int32 holds, where the size of the vocabulary does not matter
 
 
 def token_counts(ids: Given, vocabulary: int) -> Int[Array, " v"]:
@@ -18,7 +20,7 @@ def token_counts(ids: Given, vocabulary: int) -> Int[Array, " v"]:
     Raises:
         ValueError: ids outside 0..vocabulary − 1.
     """
-    ids = ids if isinstance(ids, jax.Array) else np.asarray(ids)
+    ids = ids if isinstance(ids, jax.Array) else np.asanyarray(ids)  # masks are refused
     ids = checked_index(ids.reshape(1, -1), vocabulary)
     return jnp.zeros(vocabulary, jnp.int32).at[ids].add(1)
 
@@ -86,17 +88,16 @@ def spearman_interval(
 
 def _selected(x, y, where):
     x, y = np.asarray(x), np.asarray(y)
-    if x.ndim != 1 or x.shape != y.shape or (where is not None and np.shape(where) != x.shape):
+    keep = np.ones(x.shape, bool) if where is None else np.asarray(where)
+    if x.ndim != 1 or not x.shape == y.shape == keep.shape or keep.dtype != bool:
         raise ValueError(
-            f"x has shape {x.shape}, y {y.shape} and where {np.shape(where)}; expected vectors of "
-            "one length."
+            f"x has shape {x.shape}, y {y.shape} and where {keep.dtype} of shape {keep.shape}; "
+            "expected vectors of one length, where of booleans."
         )
-    keep = slice(None) if where is None else np.asarray(where)
-    x, y = x[keep], y[keep]
-    if len(x) < 2:
-        raise ValueError(f"{len(x)} points are left to correlate; at least 2 are needed.")
-    if not np.isfinite(x).all() or not np.isfinite(y).all():
-        raise ValueError("x or y holds NaN or inf; drop those points with `where`.")
+    if keep.sum() < 2:
+        raise ValueError(f"{keep.sum()} points are left to correlate; at least 2 are needed.")
+    # What is left out with `where` may be no number.
+    x, y = (np.asarray(inputs.array(name, a[keep], 1)) for name, a in (("x", x), ("y", y)))
     # Ranks first, in double precision on the host: float32 would tie counts beyond 2²⁴.
     codes = [np.unique(a, return_inverse=True)[1].astype(np.int32) for a in (x, y)]
     return tuple(jnp.asarray(c) for c in codes)
@@ -143,16 +144,48 @@ class HubAccuracy(NamedTuple):
 def hub_accuracy(
     predicted: Int[ArrayLike, " n"], true: Int[ArrayLike, " n"], hubs: Bool[ArrayLike, " v"]
 ) -> HubAccuracy:
-    """Accuracy of predictions by whether the predicted token is a hub."""
-    predicted, true = jnp.asarray(predicted), jnp.asarray(true)
-    right, hub = predicted == true, jnp.asarray(hubs)[predicted]
+    """Accuracy of predictions by whether the predicted token is a hub.
+
+    A true token of -1 says that no token is right.
+
+    Raises:
+        ValueError: hubs are not booleans, one a token, or tokens that are none of them.
+    """
+    known = hubs if isinstance(hubs, jax.Array) else np.asarray(hubs)
+    if known.dtype != bool or known.ndim != 1 or np.shape(predicted) != np.shape(true):
+        raise ValueError(
+            f"hubs are {known.dtype} of shape {known.shape}, predicted tokens of shape "
+            f"{np.shape(predicted)} and true ones of {np.shape(true)}; accepted are booleans, one "
+            "a token (hub_mask), and two vectors of one length"
+        )
+    chosen = inputs.labels("predicted", predicted, len(known), kind="tokens")
+    right, hub = chosen == _answers(true, len(known)), jnp.asarray(known)[chosen]
     mean = lambda mask: jnp.where(mask.any(), right.mean(where=mask), jnp.nan)
     return HubAccuracy(right.mean(), mean(hub), mean(~hub), hub.sum())
 
 
+def _answers(true: Given, vocabulary: int) -> Int[Array, " n"]:
+    """Tokens as int32, -1 where there is none."""
+    given = true if isinstance(true, jax.Array) else np.asanyarray(true)
+    known = inputs.labels("true", given * (given != -1), vocabulary, kind="tokens")
+    return jnp.where(jnp.asarray(given == -1), -1, known)
+
+
 def neighbour_hit(index: Int[ArrayLike, "n k"], true: Int[ArrayLike, " n"]) -> Float[Array, ""]:
-    """The share of queries whose true token is among their neighbours (hit@k)."""
-    return (jnp.asarray(index) == jnp.asarray(true)[:, None]).any(axis=1).mean()
+    """The share of queries whose true token is among their neighbours (hit@k).
+
+    A true token of -1 says that no token is right.
+
+    Raises:
+        ValueError: no integers from 0 below 2³¹, or another number of queries.
+    """
+    index = checked_index(index, _IDS)
+    true = _answers(true, _IDS)
+    if len(true) != len(index):
+        raise ValueError(
+            f"index has shape {index.shape} and true {true.shape}; accepted is one token a query"
+        )
+    return (index == true[:, None]).any(axis=1).mean()
 
 
 def purity(
@@ -160,7 +193,9 @@ def purity(
     labels: Shaped[ArrayLike, " m"],
     query_labels: Shaped[ArrayLike, " n"] | None = None,
 ) -> Float[Array, ""]:
-    """The share of neighbours with the label of their query."""
-    labels = np.asarray(labels)
-    own = labels if query_labels is None else np.asarray(query_labels)
-    return jnp.mean(jnp.asarray(labels[np.asarray(index)] == own[:, None]).astype(float))
+    """The share of neighbours with the label of their query.
+
+    Raises:
+        ValueError: indices or labels that `bad_k_occurrence` refuses.
+    """
+    return 1 - bad_k_occurrence(index, labels, query_labels).sum() / np.size(index)

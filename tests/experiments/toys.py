@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import pathlib
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -177,6 +178,10 @@ def _sbert(patch) -> dict[str, Any]:
 
     small = {"num_steps": 4, "save_every": 2, "eval_every": 2, "log_every": 2}
     small = {f"train.{name}": value for name, value in small.items()}
+    read = train_sbert._read  # into a folder that outlives the preparation
+    kept = lambda config, _: read(config, pathlib.Path(_folder()) / "sbert")
+    patch.setattr(train_sbert, "_read", kept)
+    once(patch, train_sbert, "_read")
     once(patch, train_sbert, "make_step")
     once(patch, train_sbert.sts, "hubness_of", lambda model, *a, **k: None)
     return {

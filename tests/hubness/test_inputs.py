@@ -11,18 +11,13 @@ from scipy import sparse, special, stats
 
 import hubness
 from hubness import features, tokens
+from tests.given import read_only
 from tests.hubness import oracles
 
 N, D, K = 24, 4, 3
 R = np.random.default_rng(7)
 BASE = R.normal(size=(N, D)) + 0.3
 WHOLE = R.integers(-9, 9, (N, D))
-
-
-def read_only(x):
-    x = x.copy()
-    x.flags.writeable = False
-    return x
 
 
 CASES = {
@@ -163,6 +158,10 @@ ROWS = {
     ),
     "whiten": (features.whiten, oracles.white),
     "f_norm": (lambda x: features.f_norm(x, draws=BASE), lambda x: oracles.by_rank(x, BASE)),
+    "f_uniform": (
+        lambda x: features.f_uniform(x, draws=BASE),
+        lambda x: oracles.by_rank(x, BASE),
+    ),
     "rank_normal": (
         lambda x: features.rank_normal_apply(features.rank_normal_fit(x), x),
         oracles.rank_scores,

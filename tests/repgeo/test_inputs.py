@@ -197,3 +197,11 @@ def test_products_that_would_overflow_or_vanish_are_refused(power):
             inputs.array("x", x, degree=2)
     with jax.enable_x64(True):
         inputs.array("x", X * 10.0**power, degree=4)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 1e8])
+def test_one_array_loses_its_offset_and_scale_before_its_digits(offset):
+    got = inputs.single("x", 1e30 * (X + offset), centre=True, scale=True)
+    want = (X - X.mean(axis=0)).astype(np.float32)
+    np.testing.assert_allclose(got / np.abs(got).max(), want / np.abs(want).max(), atol=1e-7)
+    assert got.dtype == jnp.float32 and 0.5 <= np.abs(got).max() < 1

@@ -111,3 +111,13 @@ def test_errors(pair):
         S.cka_from_grams(f, f2)
     with pytest.raises(ValueError, match="as in init"):
         CkaSums.init(np.zeros(2), np.zeros(2)).update(f, f2)
+
+
+def test_shifts_far_from_the_means_are_refused_and_constant_sides_are_not(models):
+    """Against sums about 0 of data at 10³, CKA was off by .19 without a word."""
+    f, f2 = models.f, models.f2
+    sums = CkaSums.init(np.zeros(3), np.zeros(3))
+    with pytest.raises(ValueError, match="column means of the first batch"):
+        sums.update(f + 1e3, f2).cka()
+    still = np.full_like(f, 0.5)
+    assert CkaSums.init(still.mean(axis=0), f2.mean(axis=0)).update(still, f2).cka() == 0

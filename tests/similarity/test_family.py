@@ -95,3 +95,15 @@ class TestErrors:
     def test_one_bias_for_each_label(self, models):
         with pytest.raises(ValueError, match="one bias for each label"):
             S.with_bias(models.f, models.g, np.zeros(6))
+
+    def test_offsets_that_float32_cannot_hold(self, models):
+        """Logits of g + 10⁸ would be right to 10⁻⁷ of 10⁸, and their differences to nothing."""
+        f, g = models.f, models.g
+        for call in (
+            lambda: S.logits(f, g + 1e8),
+            lambda: S.apply_gauge(f, g + 1e8, np.eye(3), np.zeros(3)),
+            lambda: S.with_bias(f, g, np.arange(7) + 1e10),
+        ):
+            with pytest.raises(ValueError, match="offset hides their spread"):
+                call()
+        np.testing.assert_allclose(S.log_probs(f, g + 1e8), S.log_probs(f, g), atol=1e-5)

@@ -1,43 +1,11 @@
-import itertools
-
 import jax
 import numpy as np
 import pytest
-from scipy.special import log_softmax
 
 import similarity as S
+from tests.similarity import definitions_models
 
 SETS = np.arange(160).reshape(40, 4)
-
-
-def sd(x):
-    return x.std(ddof=1)
-
-
-def table_entry(lp, lq, y, pivot):
-    """The definition of term 1, and of term 3, for one label; of terms 2 and 4 when transposed."""
-    psi, psi2 = sd(lp[:, y] - lp[:, pivot]), sd(lq[:, y] - lq[:, pivot])
-    rest = sd(lp[:, y] / psi - lq[:, y] / psi2)
-    fixed = sd(lp[:, pivot] / psi - lq[:, pivot] / psi2)
-    return rest, fixed, abs(psi - psi2)
-
-
-def published(f, g, f2, g2, sets, reduce=max):
-    """The published search, term by term: every pivot and left-out label, every input set."""
-    lp, lq = log_softmax(f @ g.T, axis=1), log_softmax(f2 @ g2.T, axis=1)
-    best = (np.inf,)
-    for pivot, out in itertools.permutations(range(g.shape[0]), 2):
-        kept = [y for y in range(g.shape[0]) if y not in (pivot, out)]
-        entries = [table_entry(lp, lq, y, pivot) for y in kept]
-        term = reduce([number for e in entries for number in e[:2]])
-        if term < best[0] * (1 - 1e-12):
-            best = term, reduce([e[2] for e in entries]), pivot, out
-    inputs = []
-    for row in sets:
-        entries = [table_entry(lp[row].T, lq[row].T, x, 0) for x in range(1, len(row))]
-        inputs.append((max(max(e[:2]) for e in entries), reduce([e[2] for e in entries])))
-    chosen = int(np.argmin([t for t, _ in inputs]))
-    return *best, *inputs[chosen], chosen
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -46,7 +14,7 @@ def test_terms_are_those_of_the_published_search(x64, make_models, seed, terms):
     """The symmetric table and its second-largest entries against the O(k³) loop: 1e-15."""
     models = make_models(seed)
     reduce = {"max": max, "mean": np.mean}[terms]
-    t1, t3, pivot, out, t2, t4, chosen = published(*models, SETS, reduce)
+    t1, t3, pivot, out, t2, t4, chosen = definitions_models.llv(*models, SETS, reduce)
     got = S.llv_distance(*models, input_sets=SETS, terms=terms)
     np.testing.assert_allclose(got[1:5], (t1, t2, t3, t4), rtol=1e-10)
     # The table is symmetric, so that pivots tie: of tied ones the lowest, here as in the loop.
@@ -99,7 +67,7 @@ def test_a_duplicated_label_is_left_out_and_constant_embeddings_are_infinitely_f
 
 def test_unequal_dimensions_have_a_distance(x64, make_models):
     a, b = make_models(0), make_models(1, m=2)
-    t1, t3, _, _, t2, t4, _ = published(a.f, a.g, b.f, b.g, SETS)
+    t1, t3, _, _, t2, t4, _ = definitions_models.llv(a.f, a.g, b.f, b.g, SETS)
     got = S.llv_distance(a.f, a.g, b.f, b.g, input_sets=SETS)
     np.testing.assert_allclose(got[1:5], (t1, t2, t3, t4), rtol=1e-10)
 

@@ -12,7 +12,7 @@ from diffenc.networks.encoders import EncoderUNet, Upsample, mult_res_levels
 def test_upsampling_is_flaxs_transposed_convolution(perturbed):
     x = jax.random.normal(jax.random.key(0), (2, 3, 5, 4))
     module = Upsample(6)
-    params = perturbed(module.init(jax.random.key(1), x))
+    params = perturbed(jax.jit(module.init)(jax.random.key(1), x))
     want = nn.ConvTranspose(6, (2, 2), (2, 2)).apply(params, x)
     np.testing.assert_allclose(module.apply(params, x), want, rtol=1e-5, atol=1e-5)
 

@@ -71,8 +71,9 @@ def test_an_imported_run_is_evaluated_and_resumed(saved, tmp_path):
     # Closed form of the prior, with the EMA's encoder: ½(α²x² + σ² − ln σ² − 1), γ = 5.
     x = dequantise(run.source.test.take(np.arange(359))["codes"], 17)
     alpha2, sigma2 = 1 / (1 + np.exp(5)), 1 / (1 + np.exp(-5))
+    encode = jax.jit(run.model.encode)
     for weights, equal in ((ema, True), (params, False)):
-        x_1 = np.asarray(run.model.encode(weights, x, 5.0)[0])
+        x_1 = np.asarray(encode(weights, x, 5.0)[0])
         prior = (alpha2 * (x_1**2).mean() + sigma2 - np.log(sigma2) - 1) / (2 * np.log(2))
         assert bool(result["summary"]["prior"] == pytest.approx(prior, rel=1e-5)) is equal
     facts = json.loads((folder / "imported.json").read_text())

@@ -46,6 +46,14 @@ def digits(tmp_path_factory):
     return folder, jax.device_get(state)
 
 
+@pytest.fixture(scope="module")
+def swirl(tmp_path_factory):
+    """A finished smoke run of DiffEnc on the swirl, whose networks compile in a moment."""
+    folder = tmp_path_factory.mktemp("swirl")
+    state = train(get_config("swirl", "diffenc:smoke"), folder)
+    return folder, jax.device_get(state)
+
+
 def test_metrics_are_bits_per_dim_with_their_parts(digits):
     records = read_metrics(digits[0] / "metrics.jsonl")
     assert {r["split"] for r in records} == {"train", "test"}
@@ -57,8 +65,8 @@ def test_metrics_are_bits_per_dim_with_their_parts(digits):
     assert 4 < records[0]["bits_per_dim"] < 12
 
 
-def test_killed_and_resumed_is_equal_to_the_bit(digits, tmp_path, monkeypatch):
-    folder, state = digits
+def test_killed_and_resumed_is_equal_to_the_bit(swirl, tmp_path, monkeypatch):
+    folder, state = swirl
     commit = Checkpointer._commit
 
     def die_after_first(self, step, *rest):
@@ -67,15 +75,15 @@ def test_killed_and_resumed_is_equal_to_the_bit(digits, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Checkpointer, "_commit", die_after_first)
     with pytest.raises(Killed):
-        train(get_config("digits", "diffenc:smoke"), tmp_path)
+        train(get_config("swirl", "diffenc:smoke"), tmp_path)
     monkeypatch.undo()
-    resumed = jax.device_get(train(get_config("digits", "diffenc:smoke"), tmp_path))
+    resumed = jax.device_get(train(get_config("swirl", "diffenc:smoke"), tmp_path))
     jax.tree.map(np.testing.assert_array_equal, resumed, state)
     assert read_metrics(tmp_path / "metrics.jsonl") == read_metrics(folder / "metrics.jsonl")
 
 
-def test_the_best_volatility_gives_a_bound_that_is_no_looser(digits, tmp_path):
-    folder = shutil.copytree(digits[0], tmp_path / "run")  # the other tests count its figures
+def test_the_best_volatility_gives_a_bound_that_is_no_looser(swirl, tmp_path):
+    folder = shutil.copytree(swirl[0], tmp_path / "run")  # the other tests count its figures
     best = evaluate(folder, choice="optimal")["optimal_volatility"]
     assert best["images"] == 1024 and len(best["gamma"]) == len(best["optimal"])
     # Hardly trained DiffEnc is nearly nt, whose loss at u = 1 is clearly too large.
@@ -175,9 +183,19 @@ def smoke_round_trip(name, arg, folder):
     assert manifest["data"]["sha256"] and manifest["parameters"] > 0
 
 
-@pytest.mark.parametrize("name", ["digits", "cifar10"])
-def test_every_model_has_shapes_in_grey_and_in_colour(name):
-    for model in diffenc.NAMES:
+SMALL = ("vdmv", "nt", "diffenc", "free")
+
+
+@pytest.mark.parametrize(
+    "name, models",
+    [
+        ("digits", SMALL),
+        ("cifar10", ["diffenc-8-2"]),
+        *(pytest.param(n, diffenc.NAMES, marks=pytest.mark.slow) for n in ("digits", "cifar10")),
+    ],
+)
+def test_every_model_has_shapes_in_grey_and_in_colour(name, models):
+    for model in models:
         config = get_config(name, model)
         config.data.smoke = True  # random images in place of data that are not here
         run = make_run(STUDY.read(config.to_dict()))

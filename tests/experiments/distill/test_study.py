@@ -25,9 +25,11 @@ def get_config(name, arg, **changes):
     return config
 
 
-def distil(config, folder, allowed=()):
+def distil(config, folder, allowed=(), figures=False):
+    """The record of a run; drawing takes as long as all the rest, so few of them draw."""
     config = STUDY.read(config.to_dict())
-    return study.run(STUDY, config, study.Request(folder, allowed), say=lambda line: None)
+    made = STUDY if figures else STUDY._replace(figures=lambda *a: {})
+    return study.run(made, config, study.Request(folder, allowed), say=lambda line: None)
 
 
 SMALL = {
@@ -45,7 +47,7 @@ SMALL = {
 def spiral(tmp_path_factory):
     """A finished small run of all three objectives: its folder and summary."""
     folder = tmp_path_factory.mktemp("spiral")
-    return folder, distil(get_config("spiral", "all:smoke", **SMALL), folder)
+    return folder, distil(get_config("spiral", "all:smoke", **SMALL), folder, figures=True)
 
 
 def test_a_run_leaves_its_files_and_every_measure(spiral):
@@ -128,7 +130,7 @@ def test_longer_teachers_under_an_allowed_change_are_followed_by_their_students(
     ["attributes", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sub", "cifar100"))],
 )
 def test_smoke(name, tmp_path):
-    summary = distil(get_config(name, "l2:smoke"), tmp_path)
+    summary = distil(get_config(name, "l2:smoke"), tmp_path, figures=True)
     values = summary["objectives"]["l2"]["final"]
     assert ("concept_accuracy" in values) == (name != "cifar100")
     assert summary["teachers"]["rank_of_centred_unembeddings"] == [2, 2]
