@@ -18,7 +18,7 @@ def screen(root) -> tuple[list[list[str]], list[str]]:
     text = (root / "README.md").read_text()
     (block,) = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     (said,) = re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    code, rest = re.fullmatch(r'(python -c ".*?"\n)(.*)', block, re.DOTALL).groups()
+    ((code, rest),) = re.findall(r'\A(python -c ".*?"\n)(.*)\Z', block, re.DOTALL)
     commands = [shlex.split(line) for line in (code, *rest.splitlines())]
     return commands, [" ".join(part.split()) for part in said.split("\n\n")]
 
