@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= work/digits
 
-.PHONY: train test quick slow wheel compat lint lock report docs clean
+.PHONY: train test quick slow wheel compat lint lock report docs notebooks clean
 
 train: .venv/ready
 	$(BIN)/python -m experiments.diffenc.suite --workdir=$(RUN) \
@@ -52,6 +52,10 @@ report: .venv/ready
 # The site, into work/site: nothing is fetched, and a broken link is an error.
 docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+# The notebooks' outputs, from the scripts beside them.
+notebooks: .venv/ready
+	$(BIN)/python -m docs.notebooks.notebook
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'

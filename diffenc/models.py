@@ -31,6 +31,14 @@ def build(name: str, shape: Sequence[int], levels: int, **options: Any) -> "Diff
 
     Raises:
         ValueError: an unknown name or option, or values that do not fit together.
+
+    Examples:
+        >>> model = diffenc.build("diffenc", (4,), 8, width=8)
+        >>> params, codes = model.init(jax.random.key(0)), np.array([[0, 1, 6, 7]])
+        >>> t, eps = jnp.array([0.5]), jnp.ones((1, 4))
+        >>> terms = model.elbo_terms(params, codes, t=t, eps=eps, eps_0=eps)  # nats per example
+        >>> terms.prior.shape, model.sample(jax.random.key(1), params, 2, 3).shape
+        ((1,), (2, 4))
     """
     sizes, codes = checks.sizes(shape, levels)
     model = Diffusion(name, sizes, codes, resolve(name, sizes, codes, options))

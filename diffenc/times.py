@@ -16,6 +16,11 @@ def stratified_times(key: Key[Array, ""], num: int, draws: int = 1) -> Float[Arr
 
     Raises:
         ValueError: `num` or `draws` is below 1.
+
+    Examples:
+        >>> t = diffenc.stratified_times(jax.random.key(0), 4)
+        >>> np.floor(4 * np.sort(t[0])).tolist()
+        [0.0, 1.0, 2.0, 3.0]
     """
     if num < 1 or draws < 1:
         raise ValueError(f"num={num} and draws={draws} must be at least 1")

@@ -32,6 +32,12 @@ def kl_loss(
 
     Raises:
         ValueError: the inputs are not two vectors of one length, or temperature is not positive.
+
+    Examples:
+        >>> round(float(distill.kl_loss(np.array([0.0, 1.0]), np.array([5.0, 6.0]))), 4)
+        0.0
+        >>> round(float(distill.kl_loss(np.array([0.0, 1.0]), np.array([1.0, 0.0]))), 4)
+        0.4621
     """
     student, teacher = _logits("kl_loss", student_logits, teacher_logits, logarithms=True)
     if temperature <= 0:
@@ -73,6 +79,12 @@ def l2_logit_loss(
     Raises:
         ValueError: the inputs are not two vectors of one length, or their differences are so large
             or small that squares overflow or vanish.
+
+    Examples:
+        >>> float(distill.l2_logit_loss(np.array([0.0, 1.0]), np.array([5.0, 6.0])))
+        50.0
+        >>> float(distill.l2_logit_loss(np.array([0.0, 1.0]), np.array([5.0, 6.0]), centre=True))
+        0.0
     """
     delta = _difference("l2_logit_loss", student_logits, teacher_logits, centre, degree=2)
     return jnp.square(delta).sum()

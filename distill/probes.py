@@ -56,6 +56,12 @@ def fit_linear_probe(
     Raises:
         ValueError: shapes do not fit, features are not finite, a label is outside
             0..num_classes-1, a class has no example, or inverse_penalty is not positive.
+
+    Examples:
+        >>> x, labels = np.array([[0.0], [1.0], [4.0], [5.0]]), np.array([0, 0, 1, 1])
+        >>> probe = distill.fit_linear_probe(x, labels, 2)
+        >>> probe.logits(x).argmax(1).tolist(), bool(probe.converged)
+        ([0, 0, 1, 1], True)
     """
     given, classes = _checked(features, labels, num_classes, inverse_penalty)
     # The bias is free, so centring changes its value only, and keeps single precision's digits.

@@ -21,6 +21,10 @@ def accuracy(predictions: Int[ArrayLike, " n"], labels: Int[ArrayLike, " n"]) ->
     Raises:
         ValueError: no examples, different numbers of predictions and labels, or negative classes,
             such as the -100 of ignored labels.
+
+    Examples:
+        >>> float(distill.accuracy(np.array([0, 1, 1, 2]), np.array([0, 1, 1, 0])))
+        0.75
     """
     predictions, labels = _classes("accuracy", predictions, labels, _CLASSES)
     return (predictions == labels).mean()
@@ -57,6 +61,11 @@ def ece(
 
     Raises:
         ValueError: no examples, different lengths, a confidence outside [0, 1], or num_bins < 1.
+
+    Examples:
+        >>> sure, right = np.array([0.9, 0.9, 0.6]), np.array([True, False, True])
+        >>> round(float(distill.ece(sure, right)), 3)
+        0.4
     """
     _check_lengths("ece", confidences, outcomes)
     confidences = probabilities("confidences", confidences, 1)

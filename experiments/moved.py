@@ -16,6 +16,8 @@ MOVED = {
     "experiments.import_diffenc": "experiments.diffenc.import_published",
     "experiments.train_sbert": "experiments.sbert",
 }
+# A tuple as a value: records hold what the program was given, without the quotes of a shell.
+_TUPLE = re.compile(r"(?<=[\w]=)\([^()]*\)")
 _OLD = re.compile(rf"\b({'|'.join(map(re.escape, MOVED))})\b")
 
 
@@ -28,4 +30,5 @@ def run(old: str) -> None:
 
 def current(command: str) -> str:
     """A recorded command as one would type it today."""
-    return _OLD.sub(lambda match: MOVED[match.group(1)], command)
+    named = _OLD.sub(lambda match: MOVED[match.group(1)], command)
+    return _TUPLE.sub(lambda match: f"'{match.group()}'", named)

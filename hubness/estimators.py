@@ -162,6 +162,13 @@ class HubnessKNNClassifier(ClassifierMixin, FittedSearch):
 
     weights="uniform" counts votes, "rank" weighs them by 1/place, "distance" by 1/distance, which
     is refused for every method whose values are not distances (mutual proximity above all).
+
+    Examples:
+        >>> from hubness.estimators import HubnessKNNClassifier
+        >>> X, y = [[0.0], [1.0], [9.0], [10.0]], [0, 0, 1, 1]
+        >>> model = HubnessKNNClassifier(1, method="csls", local_k=1).fit(X, y)
+        >>> model.predict([[2.0], [8.0]]).tolist()
+        [0, 1]
     """
 
     def __init__(

@@ -64,6 +64,11 @@ def measures(
 
     Raises:
         ValueError: counts that are not one vector, negative or not finite; k < 1.
+
+    Examples:
+        >>> found = hubness.measures([6, 0, 0, 0, 0, 0], 1)
+        >>> round(float(found.robin_hood), 3), round(float(found.robin_hood_null), 3)
+        (0.833, 0.368)
     """
     counts = inputs.array("counts", counts, 1)
     if k < 1 or (num_queries is not None and num_queries < 1):

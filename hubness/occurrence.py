@@ -21,6 +21,10 @@ def k_occurrence(
     Raises:
         ValueError: indices outside 0..n−1 (-1 marks a missing neighbour in some libraries), or
             weights of another shape.
+
+    Examples:
+        >>> hubness.k_occurrence([[1], [0], [1], [1]], 4).tolist()
+        [1, 3, 0, 0]
     """
     index = checked_index(index, n)
     if weights is None:
@@ -58,6 +62,10 @@ def drop_self(index: Given) -> Int[Array, "n k"]:
 
     Raises:
         ValueError: indices outside 0..n−1, or a single column.
+
+    Examples:
+        >>> hubness.drop_self([[0, 1, 2], [1, 0, 2], [1, 2, 0]]).tolist()
+        [[1, 2], [0, 2], [1, 0]]
     """
     n = np.shape(index)[0] if np.ndim(index) else 0
     index = checked_index(index, n)

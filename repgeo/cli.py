@@ -15,6 +15,10 @@ import click
 
 import repgeo
 
+# Before NumPy and SciPy are imported: threads of their BLAS wait by spinning, so that on a machine
+# in use the small decompositions of a comparison took 170 ms of CPU time each instead of 0.6.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 if TYPE_CHECKING:
     from experiments.runtime.study import Record, Study
 
@@ -53,6 +57,7 @@ def publishing(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--labels", metavar="FILE", help="One label a row: a file, or FILE:COLUMN.")
 @click.option("--metric", default="cosine", show_default=True, help="Or euclidean.")
 @click.option("--max-queries", default=20_000, show_default=True, help="Rows that ask, of more.")
+@click.option("--reductions", is_flag=True, help="Try them on more rows than that: minutes each.")
 @publishing
 def hubness(file: str, **given: Any) -> None:
     """Whether embeddings are hubby, what that costs, and which reduction to use.

@@ -37,7 +37,7 @@ from similarity.ranks import spearman
 from similarity.rsa import rsa
 from similarity.stats import PairStats
 from similarity.svd import d_svd, d_svd_labels, max_d_svd
-from similarity.uncertainty import bootstrap, calibrated, permutation_null
+from similarity.uncertainty import calibrated, interval, permutation_null
 
 __all__ = [
     "CkaSums",
@@ -48,7 +48,6 @@ __all__ = [
     "alignment",
     "angular_procrustes",
     "apply_gauge",
-    "bootstrap",
     "bounds",
     "calibrated",
     "canonical_correlations",
@@ -64,6 +63,7 @@ __all__ = [
     "d_svd_labels",
     "find",
     "gauge",
+    "interval",
     "js",
     "kl",
     "linear_regression_r2",

@@ -44,6 +44,13 @@ def mcca(
     1 iff one side is an affine image of the other; 0 when a side does not vary. Symmetric; a
     similarity. Invariant to any invertible affine map of either side, and so blind to the
     coupling of f and g: two models can have m_CCA 1 on both and predict different labels.
+
+    Examples:
+        >>> f = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 2.0], [3.0, 1.0], [2.0, 5.0]])
+        >>> round(float(similarity.mcca(f, f @ np.array([[1.0, 5.0], [0.0, 2.0]]))), 4)
+        1.0
+        >>> round(float(similarity.mcca(f, f[::-1])), 4)
+        0.7837
     """
     return _mean(_analyse(f, f2, rtol, 1.0))
 

@@ -108,6 +108,13 @@ def cka(
 
     Raises:
         ValueError: n < 2, or n < 4 when debiased.
+
+    Examples:
+        >>> f = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 2.0], [3.0, 1.0], [2.0, 5.0]])
+        >>> round(float(similarity.cka(f, 3 * f[:, ::-1] + 1)), 4)
+        1.0
+        >>> round(float(similarity.cka(f, f**2)), 4)
+        0.9217
     """
     f, f2 = checks.representations(f, f2, least=4 if debiased else 2)
     return _cka(f, f2, debiased)

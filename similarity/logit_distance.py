@@ -36,6 +36,14 @@ def logit_distance(
 
     Raises:
         ValueError: the models differ in inputs or labels, or hold non-finite entries.
+
+    Examples:
+        >>> f = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 2.0], [3.0, 1.0], [2.0, 5.0]])
+        >>> g = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
+        >>> round(float(similarity.logit_distance(f, g, 2 * f, g / 2 + 7)), 3)
+        0.0
+        >>> round(float(similarity.logit_distance(f, g, f, 2 * g)), 3)
+        4.94
     """
     return jnp.sqrt(logit_distance_sq(f, g, f2, g2))
 

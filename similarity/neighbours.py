@@ -27,6 +27,13 @@ def mutual_knn(
 
     Raises:
         ValueError: k is not an integer in [1, n - 1], or a row is zero, which has no direction.
+
+    Examples:
+        >>> f = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 2.0], [3.0, 1.0], [2.0, 5.0]])
+        >>> float(similarity.mutual_knn(f, 2 * f, 2))
+        1.0
+        >>> round(float(similarity.mutual_knn(f, f[::-1], 2)), 3)
+        0.8
     """
     return (_common(*_neighbours_of(f, f2, k)) / k).mean()
 

@@ -19,6 +19,13 @@ def procrustes(
     its root mean square first: then in [0, √2], and invariant to isotropic scale as well. A side
     that does not vary stays 0. The narrower side is padded with zeros.
     Williams et al. 2021, https://arxiv.org/abs/2110.14739.
+
+    Examples:
+        >>> f = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 2.0], [3.0, 1.0], [2.0, 5.0]])
+        >>> round(float(similarity.procrustes(f, f[:, ::-1] + 4)), 3)
+        0.0
+        >>> round(float(similarity.procrustes(f, 2 * f, normalise=True)), 3)
+        0.0
     """
     f, f2 = checks.representations(f, f2, scale=normalise)
     return _procrustes(f, f2, normalise)

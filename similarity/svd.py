@@ -26,6 +26,13 @@ def d_svd(z: Real[ArrayLike, "n s"], w: Real[ArrayLike, "n s2"]) -> Float[Array,
 
     Raises:
         ValueError: differing numbers of rows, or fewer than 2.
+
+    Examples:
+        >>> f = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 2.0], [3.0, 1.0], [2.0, 5.0]])
+        >>> round(float(similarity.d_svd(f, f[:, ::-1] + 3)), 3)
+        0.0
+        >>> round(float(similarity.d_svd(f, f[::-1])), 3)
+        0.194
     """
     z, w = checks.representations(z, w, columns=True)
     return _d_svd(z, w)

@@ -1,14 +1,14 @@
-"""How far a measured similarity could be chance: bootstrap intervals and permutation nulls."""
+"""How far a measured similarity could be chance: intervals and permutation nulls."""
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Key, Real
+from jaxtyping import Array, ArrayLike, Float, Int, Key, Real
 
 from repgeo import inputs
 from similarity import checks
@@ -38,7 +38,7 @@ class Calibrated(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """A value, its percentile interval, the draws' standard deviation, and the draws."""
+    """A value, its interval and standard error, and the values on halves of the inputs."""
 
     value: Float[Array, ""]
     low: Float[Array, ""]
@@ -61,30 +61,45 @@ class Null(NamedTuple):
     draws: Float[Array, " num"]
 
 
-def bootstrap(
+def interval(
     measure: Statistic,
     key: Key[Array, ""],
     *arrays: Real[ArrayLike, "n ..."],
     num: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """Percentile interval of `measure(*arrays)` over resamplings of the inputs, rows together.
+    """Interval of the mean of `measure` over data sets of n inputs, from random halves of these.
 
-    Any measure that can be traced: `mcca`, or `lambda f, f2: logit_distance(f, g, f2, g2)`. A
-    resampled input counts twice, so similarities of few inputs are drawn too high; compare with
-    `permutation_null`. Warns when n <= m + m'. Runs by `vmap`, a few draws at a time.
+    A half of b = n//2 inputs is drawn without replacement, rows together. Of a mean its variance is
+    exactly (n-b)/b times that of the whole over data sets, of other smooth measures nearly (Shao &
+    Wu 1989, https://doi.org/10.1214/aos/1176347263), so values of halves, less their mean and times
+    (b/(n-b))^½, scatter round the measured value as that does round its mean. Inputs drawn twice,
+    as a bootstrap has them, are similar to themselves in both representations: its intervals of
+    similarities lie above the value. At 95 % it holds the mean in 91 to 95 % of data sets of 30 to
+    200 inputs (debiased and plain CKA, m_CCA, angle; fewest of plain CKA and 30 inputs).
+
+    Any measure that can be traced: `mcca`, or `lambda f, f2: logit_distance(f, g, f2, g2)`. It is
+    no correction of the bias that a measure has at n inputs: compare with `permutation_null`. Not
+    for shares of k neighbours where k is no small part of n. Warns when n//2 <= m + m': halves
+    look more similar than the whole, and alike.
     """
-    rows = _same_rows(arrays)
+    rows = _same_rows(arrays, share=2)
     _check_draws(num, level)
     n = rows[0].shape[0]
+    half, value = n // 2, jnp.asarray(measure(*rows))
+    draws = _drawn(measure, key, num, rows, lambda order: [_half(x, order) for x in rows])
+    low, high, error = _spread(value, draws, (half / (n - half)) ** 0.5, level)
+    return Interval(value, low, high, error, draws)
 
-    def draw(k: Array) -> Array:
-        chosen = jax.random.randint(k, (n,), 0, n)
-        return measure(*(x[chosen] for x in rows))
 
-    draws = jax.lax.map(draw, jax.random.split(key, num), batch_size=min(num, _TOGETHER))
-    low, high = jnp.quantile(draws, jnp.asarray([(1 - level) / 2, (1 + level) / 2]))
-    return Interval(jnp.asarray(measure(*rows)), low, high, _deviation(draws), draws)
+@jax.jit
+def _spread(
+    value: Array, draws: Array, scale: Float[ArrayLike, ""], level: Float[ArrayLike, ""]
+) -> tuple[Array, ...]:
+    """Low and high end of the interval, and the standard error."""
+    spread = scale * (draws - draws.mean())
+    low, high = jnp.quantile(spread, jnp.stack([(1 - level) / 2, (1 + level) / 2]))
+    return value + low, value + high, _deviation(spread)
 
 
 def permutation_null(
@@ -105,16 +120,18 @@ def permutation_null(
     if num < 2:
         raise ValueError(f"num={num}; at least 2 permutations are needed")
 
-    def draw(k: Array) -> Array:
-        return measure(x, y[jax.random.permutation(k, y.shape[0])])
-
-    draws = jax.lax.map(draw, jax.random.split(key, num), batch_size=min(num, _TOGETHER))
     value = jnp.asarray(measure(x, y))
-    closer = draws >= value if larger_is_closer else draws <= value
-    spread = _deviation(draws)
+    draws = _drawn(measure, key, num, (x, y), lambda order: [x, _at(y, order)])
+    p_value, excess, z = _against(value, draws, 1 if larger_is_closer else -1)
+    return Null(value, p_value, excess, z, draws)
+
+
+@jax.jit
+def _against(value: Array, draws: Array, sign: Int[ArrayLike, ""]) -> tuple[Array, ...]:
+    """p-value, excess and z of a value."""
+    closer, spread = sign * draws >= sign * value, _deviation(draws)
     excess = value - draws.mean()
-    z = excess / jnp.where(spread > 0, spread, 1)
-    return Null(value, (1 + closer.sum()) / (1 + num), excess, z, draws)
+    return (1 + closer.sum()) / (1 + draws.size), excess, excess / jnp.where(spread > 0, spread, 1)
 
 
 def calibrated(
@@ -143,6 +160,14 @@ def calibrated(
         ValueError: an unknown name, a measure that is not one of two representations, a function
             without `closest`, fewer draws than any significance at `level` takes (19 at 5 %),
             level outside (0, 1), or layers over different inputs.
+
+    Examples:
+        >>> one, two = np.random.default_rng(0).normal(size=(2, 40, 4))
+        >>> found = similarity.calibrated("cka", jax.random.key(0), one, one + two, num=19)
+        >>> bool(found.value > found.critical), round(float(found.p_value), 2)
+        (True, 0.05)
+        >>> float(similarity.calibrated("cka", jax.random.key(0), one, two, num=19).score)
+        0.0
     """
     function, closest = _resolve(measure, closest)
     _check_draws(num, level)
@@ -154,30 +179,63 @@ def calibrated(
     layers, layers2 = ([*x] if isinstance(x, list | tuple) else [x] for x in (f, f2))
     rows = _same_rows((*layers, *layers2), 2, warn=False)
     first, second = rows[: len(layers)], rows[len(layers) :]
-    sign = 1.0 if closest > 0 else -1.0
-
-    def each(order: Array) -> Array:
-        """sign × the measure of every pair of layers: larger is closer."""
-        moved = [y[order] for y in second]
-        return sign * jnp.stack([jnp.stack([function(x, y) for y in moved]) for x in first])
-
-    n = second[0].shape[0]
-    draw = lambda k: each(jax.random.permutation(k, n)).max()
-    draws = jax.lax.map(draw, jax.random.split(key, num), batch_size=min(num, _TOGETHER))
-    table = each(jnp.arange(n))
-    value, best = table.max(), sign * closest
-    ordered = jnp.sort(jnp.append(draws, value))
+    each = lambda measure, second: [[measure(x, y) for y in second] for x in first]
+    table, compiled = each(function, second), jax.jit(function)
+    tables = [each(compiled, [_at(y, order) for y in second]) for order in _orders(key, num, rows)]
+    # On the host, where no operation of these few numbers is a program to be compiled.
+    table, tables = (np.asarray(jax.device_get(values)) for values in (table, tables))
+    sign = 1 if closest > 0 else -1
+    draws, value = (sign * tables).max(axis=(1, 2)), (sign * table).max()
+    ordered = np.sort(np.append(draws, value))
     critical = ordered[math.ceil((1 - level) * (num + 1)) - 1]
-    mean = draws.mean()
-    return Calibrated(
-        value=sign * value,
-        score=_share(jnp.maximum(value - critical, 0), best - critical),
-        p_value=(1 + (draws >= value).sum()) / (1 + num),
-        effect=_share(value - mean, best - mean),
-        critical=sign * critical,
-        pair=_place(table),
-        draws=sign * draws,
+    best, mean = sign * closest, draws.mean()
+    found = (
+        sign * value,
+        _share(max(float(value - critical), 0.0), float(best - critical)),
+        (1 + (draws >= value).sum()) / (1 + num),
+        _share(float(value - mean), float(best - mean)),
+        sign * critical,
     )
+    numbers = [jnp.asarray(x, table.dtype) for x in found]
+    i, j = np.unravel_index(int(np.argmax(sign * table)), table.shape)
+    return Calibrated(*numbers, pair=(int(i), int(j)), draws=jnp.asarray(sign * draws))
+
+
+def _drawn(
+    measure: Statistic,
+    key: Key[Array, ""],
+    num: int,
+    rows: Sequence[Array],
+    take: Callable[[Array], Sequence[Array]],
+) -> Float[Array, " num"]:
+    """measure(*take(order)) for random orders of the rows: one program, called num times."""
+    if any(inputs.is_traced(x) for x in (key, *rows)):
+        draw = lambda k: measure(*take(jax.random.permutation(k, rows[0].shape[0])))
+        return jax.lax.map(draw, jax.random.split(key, num), batch_size=min(num, _TOGETHER))
+    compiled = jax.jit(measure)  # again of the same function and shapes, nothing is compiled
+    return jnp.asarray(
+        jax.device_get([compiled(*take(order)) for order in _orders(key, num, rows)])
+    )
+
+
+def _orders(key: Key[Array, ""], num: int, rows: Sequence[Array]) -> Iterator[Array]:
+    keys = jax.random.split(key, num)
+    return (_order(keys, i, rows[0].shape[0]) for i in range(num))
+
+
+@jax.jit(static_argnums=2)
+def _order(keys: Key[Array, " num"], i: Int[ArrayLike, ""], n: int) -> Array:
+    return jax.random.permutation(keys[i], n)
+
+
+@jax.jit
+def _half(x: Array, order: Array) -> Array:
+    return x[order[: x.shape[0] // 2]]
+
+
+@jax.jit
+def _at(x: Array, rows: Array) -> Array:
+    return x[rows]
 
 
 def _resolve(measure: str | Statistic, closest: float | None) -> tuple[Statistic, float]:
@@ -202,30 +260,27 @@ def _deviation(draws: Array) -> Array:
     return jnp.ldexp(near.std(ddof=1), power)
 
 
-def _share(part: Array, whole: Array) -> Array:
+def _share(part: float, whole: float) -> float:
     """part / whole; 0 where chance itself reaches equality."""
-    return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), 0)
-
-
-def _place(table: Array) -> tuple[int, int]:
-    i, j = np.unravel_index(int(jnp.argmax(table)), table.shape)
-    return int(i), int(j)
+    return part / whole if whole > 0 else 0.0
 
 
 def _same_rows(
-    arrays: tuple[object, ...], ndim: int | None = None, *, warn: bool = True
+    arrays: tuple[object, ...], ndim: int | None = None, *, warn: bool = True, share: int = 1
 ) -> list[Array]:
+    """The arrays checked; warns where one of `share` parts of the inputs is too few for them."""
     checked = [inputs.array(f"array {i}", x, ndim) for i, x in enumerate(arrays)]
     if len({x.shape[0] if x.ndim else None for x in checked}) != 1 or checked[0].ndim == 0:
         raise ValueError(
             f"arrays of shapes {[x.shape for x in checked]} given; the first axis of all must hold "
             "the same inputs"
         )
-    n, width = checked[0].shape[0], sum(x[0].size for x in checked)
+    n, width = checked[0].shape[0] // share, sum(x[0].size for x in checked)
     if warn and n <= width:
+        part = "" if share == 1 else "halves of "
         warnings.warn(
-            f"{n} inputs for {width} dimensions in all: representations this wide look similar "
-            "whatever they hold; use more inputs",
+            f"{part}{n} inputs for {width} dimensions in all: representations this wide look "
+            "similar whatever they hold; use more inputs",
             stacklevel=3,
         )
     return [checks.resolved(f"array {i}", x) for i, x in enumerate(checked)]

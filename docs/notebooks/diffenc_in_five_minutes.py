@@ -6,7 +6,8 @@
 # learned. Here both are trained on points of a spiral in the plane, with the loss exact to the last
 # term, and x_φ is drawn.
 #
-# Any notebook program opens this file (percent format); `python docs/notebooks/NAME.py` runs it.
+# The notebook is made from the script of the same name beside it, by
+# `python -m docs.notebooks.notebook`.
 
 # %%
 import functools

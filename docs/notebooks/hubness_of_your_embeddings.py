@@ -5,7 +5,8 @@
 # classification then return the same few answers, and many points, antihubs, are never found.
 # This measures it for any matrix of embeddings, compares with chance, and tries to lower it.
 #
-# Any notebook program opens this file (percent format); `python docs/notebooks/NAME.py` runs it.
+# The notebook is made from the script of the same name beside it, by
+# `python -m docs.notebooks.notebook`.
 
 # %%
 import jax
@@ -50,6 +51,7 @@ for name in ("robin_hood", "skewness", "antihub_rate"):
 figure, axis = plt.subplots(figsize=(5, 3))
 axis.hist(counts, bins=50, log=True)
 axis.set(xlabel=f"N_{K}", ylabel="points")
+plt.show()
 
 # %% [markdown]
 # Decide by `robin_hood` against its null: the share of neighbour slots that would have to change
@@ -81,7 +83,6 @@ for method in ("local_scaling", "mp_gauss"):
 print(f"{'':14} robin hood  antihubs  same class")
 for name, (robin_hood, antihubs, same) in table.items():
     print(f"{name:14} {robin_hood:10.3f}  {antihubs:8.3f}  {same:10.3f}")
-plt.show()
 
 # %% [markdown]
 # ## From here

@@ -161,18 +161,18 @@ def measure(name: str, a: Entry, b: Entry, options: Options) -> Value:
 
 
 def resample(name: str, a: Entry, b: Entry, options: Options) -> Value:
-    """A 95% bootstrap interval, and what the measure gives when inputs are paired at random.
+    """A 95% interval from halves, and what the measure gives when inputs are paired at random.
 
     `critical` is what one of twenty random pairings reaches, `score` the value on a scale on which
     that is 0 and equality 1. At most 5,000 inputs are drawn from (of neighbours 1,000), and said.
-    Resampling inputs twice makes them each other's neighbours: neighbours have no interval.
+    Among half of the inputs other ones are the nearest: shared neighbours have no interval.
     """
 
     def one(f: jax.Array, f2: jax.Array) -> jax.Array:
         return MEASURES[name](a._replace(f=f), b._replace(f=f2), options)
 
     def run() -> dict[str, Any]:
-        k_bootstrap, k_null = jax.random.split(options.key)
+        k_halves, k_null = jax.random.split(options.key)
         f, f2, rows = a.f, b.f, _some(name, len(a.f), options)
         if rows is not None:
             warnings.warn(
@@ -188,8 +188,10 @@ def resample(name: str, a: Entry, b: Entry, options: Options) -> Value:
             "p_value": float(found.p_value),
         }
         if name != "mutual_knn":
-            interval = S.bootstrap(one, k_bootstrap, f, f2, num=options.draws)
-            drawn |= {"low": float(interval.low), "high": float(interval.high)}
+            known = S.MEASURES[name]
+            found = S.interval(one, k_halves, f, f2, num=options.draws)
+            drawn |= {"low": max(float(found.low), known.low)}
+            drawn |= {"high": min(float(found.high), known.high)}
         return drawn
 
     return _noted(run)

@@ -10,9 +10,9 @@ python -m experiments.hubness --embeddings=FILE [--labels=FILE] [--metric=cosine
 
 says how hubby it is, what that costs and which reduction to use. Of more than 20,000 rows
 (--max_queries) a sample asks among all rows: what follows for all of them is shown with its
-interval, and what does not is left out. FILE is .npy, .npz[:NAME],
-.safetensors[:NAME], .csv, .tsv, .parquet[:COLUMN] or the text form of word2vec; labels are a vector
-or column of such a file, or the lines of any other text file.
+interval, and what does not is left out; --reductions tries these as well. FILE is .npy,
+.npz[:NAME], .safetensors[:NAME], .csv, .tsv, .parquet[:COLUMN] or the text form of word2vec; labels
+are a vector or column of such a file, or the lines of any other text file.
 """
 
 from collections.abc import Mapping
@@ -29,6 +29,7 @@ OPTIONS: Mapping[str, tuple[type, str]] = {
     "labels": (str, "One label a row, for --embeddings."),
     "metric": (str, "euclidean (l2) or cosine (angular), for --embeddings; default cosine."),
     "max_queries": (int, "Of more rows than this, so many ask among all; default 20,000."),
+    "reductions": (bool, "Of more rows than that, also try reductions: minutes each."),
 }
 
 
@@ -37,11 +38,14 @@ def main(
     labels: str | None,
     metric: str | None,
     max_queries: int | None,
+    reductions: bool,
     **publishing: Any,
 ) -> int:
     if not embeddings:
-        if labels or metric or max_queries:
-            raise UserError("--labels, --metric and --max_queries go with --embeddings=FILE")
+        if labels or metric or max_queries or reductions:
+            raise UserError(
+                "--labels, --metric, --max_queries and --reductions go with --embeddings=FILE"
+            )
         if not cli.has_config():
             raise UserError("give --config=FILE.py:ARG and --workdir=DIR, or --embeddings=FILE")
         return study.command(STUDY, STUDY.read(cli.config()), **publishing)
@@ -52,6 +56,7 @@ def main(
         labels=labels,
         metric=metric or "cosine",
         max_queries=max_queries or 20_000,
+        reductions=reductions,
     )
     if cli.has_workdir():
         return study.command(JUDGEMENT, config, **publishing)

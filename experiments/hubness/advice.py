@@ -28,17 +28,19 @@ def advise(
     metric: str,
     max_queries: int,
     seed: int = 0,
+    reductions: bool = True,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Hubness, leave-one-out error and seconds of each method, and what follows from them.
 
-    Of more than `max_queries` rows, so many ask among all: `sampled.advise`. Searches are timed
-    after compilation. `counts` holds N_10 of the rows under each method.
+    Of more than `max_queries` rows, so many ask among all, and without `reductions` the space is
+    judged as it is: `sampled.advise`. Searches are timed after compilation. `counts` holds N_10 of
+    the rows under each method.
     """
     check(x, labels, metric, max_queries)
     if len(x) > max_queries:
         ask = functools.partial(sampled.advise, metric=metric, max_queries=max_queries)
-        return ask(x, labels, seed=seed, say=say)
+        return ask(x, labels, seed=seed, reductions=reductions, say=say)
     duplicates = len(x) - len(np.unique(x, axis=0))
     if len(x) - duplicates < least():
         raise UserError(

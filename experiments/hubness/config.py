@@ -63,12 +63,18 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class Embeddings:
-    """Embeddings of your own: a file of rows, and one of their labels."""
+    """Embeddings of your own: a file of rows, and one of their labels.
+
+    Attributes:
+      max_queries: of more rows than this, so many ask among all.
+      reductions: whether they are tried on more rows than that, where each takes minutes.
+    """
 
     embeddings: str
     labels: str | None = None
     metric: str = "cosine"
-    max_queries: int = 20_000  # of more rows so many ask among all
+    max_queries: int = 20_000
+    reductions: bool = False
 
 
 def hubness_config(arg: str, *, texts: str = "", train_texts: str = "") -> ConfigDict:

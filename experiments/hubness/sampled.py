@@ -40,11 +40,13 @@ def advise(
     metric: str,
     max_queries: int,
     seed: int = 0,
+    reductions: bool = True,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Skewness with its interval, sure hubs, error and seconds of each method, from sampled rows.
 
     `max_queries` of the n rows ask among all. `counts` holds how many of them list each row.
+    Without `reductions` the space is judged as it is.
     """
     rows = sampled.draw(jax.random.key(seed), len(x), max_queries)
     found: dict[str, Any] = {
@@ -60,7 +62,7 @@ def advise(
     if labels is not None:
         found["error_of_largest_class"] = 1 - float(np.bincount(labels).max()) / len(labels)
     plain = None
-    for name in TRIED:
+    for name in TRIED if reductions else TRIED[:1]:
         say(f"{name} ...")
         try:
             row, counts, right = _try(name, x, labels, metric, rows)
@@ -74,7 +76,8 @@ def advise(
             row["p_value"] = significance.mcnemar(plain, right).p_value
         found["methods"].append(row)
         found["counts"][name] = counts
-    for name in NEEDS_ALL:
+    found["not_tried"] = [] if reductions else list(TRIED[1:])
+    for name in NEEDS_ALL if reductions else ():
         method = hubness.reductions.reduction(name)
         found["left_out"][name] = refusal(method, *x.shape)
     found["hubs"] = found["methods"][0].pop("named")
@@ -84,15 +87,17 @@ def advise(
 
 def recommend(tried: list[dict[str, Any]]) -> str:
     """With labels the method that lowers the error surely and most; else the least skewed one that
-    leaves the vectors alone, where the plain space is surely skewed; else "none"."""
+    leaves the vectors alone and is surely less skewed than a space that is; else "none"."""
     plain, level = tried[0], 0.01 / max(1, len(tried) - 1)
     if "error" in plain:
         better = [r for r in tried[1:] if r["error"] < plain["error"] and r["p_value"] < level]
         return min(better, key=lambda r: r["error"])["method"] if better else "none"
-    if plain["skewness_low"] < LITTLE:
+    if plain["skewness"] is None or plain["skewness_low"] < LITTLE:
         return "none"
-    fair = [r for r in tried if parse(r["method"]).feature == "none"]
-    return min(fair, key=lambda r: r["skewness"])["method"]
+    known = [r for r in tried[1:] if r["skewness"] is not None]
+    sure = [r for r in known if r["skewness_high"] < plain["skewness_low"]]
+    fair = [r for r in sure if parse(r["method"]).feature == "none"]
+    return min(fair, key=lambda r: r["skewness"])["method"] if fair else "none"
 
 
 def _try(name, x, labels, metric, rows):
@@ -108,6 +113,8 @@ def _try(name, x, labels, metric, rows):
     of_all, hubs = sampled.moments(index, len(x)), sampled.hubs(index, len(x))
     row |= {"skewness": of_all.skewness, "skewness_null": of_all.skewness_null}
     row |= {"skewness_low": of_all.low, "skewness_high": of_all.high, "hubs": len(hubs.index)}
+    row = {part: None if not np.isfinite(v) else v for part, v in row.items() if part != "method"}
+    row["method"] = name
     of_queries = hubness_of(index, len(x))
     row["of_queries"] = {
         n: of_queries[n] for m in ("robin_hood", "antihub_rate") for n in (m, f"{m}_null")

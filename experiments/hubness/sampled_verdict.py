@@ -15,6 +15,11 @@ HIGH = 2.5  # `hubness.measures` on sentence embeddings
 def verdict(found: Row) -> str:
     """How hubby the space is."""
     plain = found["methods"][0]
+    if plain["skewness"] is None:
+        return (
+            f"{found['num_queries']:,} queries of {found['num_rows']:,} rows are too few to tell "
+            "how hubby they are: hardly a row is in two of their lists; give more (--max_queries)."
+        )
     degree = "Little" if plain["skewness_high"] < LITTLE else "Moderate"
     degree = "Strong" if plain["skewness_low"] > HIGH else degree
     hubs = ", ".join(
@@ -47,10 +52,20 @@ def meaning(found: Row) -> list[str]:
 
 
 def _advice(found: Row) -> str:
+    plain = found["methods"][0]
+    if found["not_tried"]:
+        names = ", ".join(f"`{name}`" for name in found["not_tried"])
+        return (
+            f"What reductions do was not tried: {names}. Each takes about as long as this search "
+            f"took, {plain['seconds']:.0f} s, those that change vectors some times that "
+            "(--reductions)."
+        )
     row = next(r for r in found["methods"] if r["method"] == found["recommended"])
     if row["method"] == "none":
         if "error" in row:
             return "No method that was tried lowers the error surely: leave the space as it is."
+        if (plain["skewness_low"] or 0) > LITTLE:
+            return "No method that was tried lowers the skewness surely: more queries would tell."
         return "Leave the space as it is. Labels (--labels=FILE) would tell what hubs cost."
     if "error" in row:
         odds = f"McNemar p {row['p_value']:.1e}"

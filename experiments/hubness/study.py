@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.arrays import read_labels, read_matrix
+from experiments.arrays import read_labels, read_matrix, row_blocks
 from experiments.data.texts import sources
 from experiments.hubness import advice, summary, synthetic, tables, verdict
 from experiments.hubness.config import Config, Embeddings
@@ -210,9 +210,10 @@ def prepare_judgement(config: Embeddings) -> Judged:
     x = read_matrix(config.embeddings, labels=config.labels)
     classes = None if config.labels is None else read_labels(config.labels)
     advice.check(x, classes, METRICS[config.metric], config.max_queries)
-    return Judged(
-        config=config, digests={"embeddings": digest_of([x, classes])}, x=x, classes=classes
-    )
+    # A mapped file is hashed block by block: hashed as one array it is copied into memory.
+    parts = [x[rows] for rows in row_blocks(x)]
+    digest = digest_of([x if len(parts) == 1 else parts, classes])
+    return Judged(config=config, digests={"embeddings": digest}, x=x, classes=classes)
 
 
 def judge(prepared: Judged, say: study.Say) -> dict[str, Any]:
@@ -224,6 +225,7 @@ def judge(prepared: Judged, say: study.Say) -> dict[str, Any]:
             prepared.classes,
             metric=METRICS[config.metric],
             max_queries=config.max_queries,
+            reductions=config.reductions,
             say=say,
         )
     except ValueError as error:

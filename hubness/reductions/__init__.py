@@ -126,6 +126,12 @@ def reduced_knn(
     Raises:
         ValueError: an unknown name, an option that the method does not take, impossible sizes,
             or rows that `knn` refuses.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(100, 50))
+        >>> most = lambda found: int(hubness.k_occurrence(found.index, 100).max())
+        >>> most(hubness.knn(x, 5)), most(hubness.reduced_knn(x, 5, hubness.CSLS(local_k=5)))
+        (36, 19)
     """
     method = reduction(method, **fields)
     x = checked.rows(x)
@@ -179,6 +185,13 @@ def reduce_graph(
     Raises:
         ValueError: lists that are not such, fewer stored neighbours than k or the method needs,
             or a method that needs all points or the vectors themselves.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(100, 50))
+        >>> index, distance = hubness.knn(x, 20)  # or from another library
+        >>> found = hubness.reduce_graph((index, distance), "nicdm", 5)
+        >>> found.index.shape, int(hubness.k_occurrence(found.index, 100).max())
+        ((100, 5), 19)
     """
     method = reduction(method, **fields)
     checked.metric(metric, accepted=method.metrics)

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import stats
 
 from hubness.occurrence import checked_index
 from hubness.search.checked import Given
@@ -58,6 +57,8 @@ def hubs(
             f"{m} sampled queries of {total}, level={level}; accepted are up to all queries, and a "
             "level between 0 and 1"
         )
+    from scipy import stats  # takes longer to import than all the rest of hubness
+
     threshold = max(1, int(np.ceil(hub_size * k * total / n)))
     counts = np.bincount(index.reshape(-1), minlength=n)
     values, inverse = np.unique(counts, return_inverse=True)
@@ -79,6 +80,8 @@ def _holm(ascending: Float[np.ndarray, " n"], alpha: float) -> Bool[np.ndarray, 
 
 def _intervals(values, needed, m, total, alpha):
     """Bounds of N for each number of sampled lists; only `needed` ones are computed."""
+    from scipy import stats
+
     low, high = np.zeros(len(values), np.int64), np.zeros(len(values), np.int64)
     for i in needed:
         s = int(values[i])

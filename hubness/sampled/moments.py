@@ -51,6 +51,7 @@ def moments(index: Given, n: int, *, population: int | None = None, level: float
     interval is a normal law's, of the logarithm of the skewness where that is above 2 errors; of
     all queries, it is a point. At level .95 it held the truth in 91 to 100 % of 300 samples of 2 %,
     10 % and 50 % of 4,000 Gaussian points of 10, 40 and 100 dimensions, least often in the last.
+    Where too few lists share points for a positive variance, the skewness is NaN: unknown.
 
     Raises:
         ValueError: fewer than 3 queries, more than the population, or a level outside (0, 1).
@@ -67,6 +68,9 @@ def moments(index: Given, n: int, *, population: int | None = None, level: float
     factorial = np.array([np.sum(counts * (counts - 1)), _third(counts)])
     mean = k * total / n
     variance, skew = (float(value) for value in _of(factorial, m, total, n, mean))
+    if variance == 0 and m < total:
+        inf = float("inf")
+        return Moments(mean, variance, float("nan"), inf, -inf, inf, level, 1 / np.sqrt(mean))
     error = _jackknife(index, counts, factorial, total, n, mean)
     low, high = _interval(skew, error, level)
     return Moments(mean, variance, skew, error, low, high, level, 1 / np.sqrt(mean))

@@ -45,6 +45,12 @@ def knn(
     Raises:
         ValueError: k outside 1..n (n − 1 without self), rows not finite, zero rows under
             cosine, an unknown metric, widths that differ, or a ring without a mesh.
+
+    Examples:
+        >>> x = np.array([[0.0], [1.0], [3.0]])
+        >>> found = hubness.knn(x, 1)
+        >>> found.index.tolist(), found.distance.tolist()
+        ([[1], [0], [1]], [[1.0], [1.0], [2.0]])
     """
     x = checked.rows(x)
     q = None if queries is None else checked.queries(queries, x)

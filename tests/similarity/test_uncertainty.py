@@ -3,17 +3,17 @@ import numpy as np
 import pytest
 
 import similarity as S
-from similarity.uncertainty import bootstrap, calibrated, permutation_null
+from similarity.uncertainty import calibrated, interval, permutation_null
 
 
 def mean_gap(a, b):
     return (a - b).mean()
 
 
-def test_bootstrap_of_a_mean_is_that_of_the_normal_theory():
+def test_an_interval_of_a_mean_is_that_of_the_normal_theory():
     r = np.random.default_rng(0)
     a, b = r.normal(size=(400, 1)).astype(np.float32), np.zeros((400, 1), np.float32)
-    got = bootstrap(mean_gap, jax.random.key(0), a, b, num=2000)
+    got = interval(mean_gap, jax.random.key(0), a, b, num=2000)
     error = a.std(ddof=1) / 20
     np.testing.assert_allclose(got.standard_error, error, rtol=0.06)
     np.testing.assert_allclose(
@@ -26,18 +26,36 @@ def test_bootstrap_of_a_mean_is_that_of_the_normal_theory():
 def test_rows_are_resampled_together(models):
     """Of equal sides every draw has m_CCA 1, and d_logit 0."""
     f, g, *_ = models.cast(np.float32)
-    got = bootstrap(S.mcca, jax.random.key(0), f, f, num=20)
+    got = interval(S.mcca, jax.random.key(0), f, f, num=20)
     np.testing.assert_allclose(got.draws, 1, atol=1e-5)
     distance = lambda a, b: S.logit_distance(a, g, b, g)
-    assert bootstrap(distance, jax.random.key(0), f, f, num=20).high == 0
+    assert interval(distance, jax.random.key(0), f, f, num=20).high == 0
 
 
 def test_coverage_of_the_interval():
     """95% intervals of a mean, n = 60, 300 data sets: within 4 s.e. of .94, the small-n value."""
     data = np.random.default_rng(0).exponential(size=(300, 60, 1)).astype(np.float32)
-    run = lambda x, k: bootstrap(mean_gap, k, x, 0 * x, num=300)[1:3]
+    run = lambda x, k: interval(mean_gap, k, x, 0 * x, num=300)[1:3]
     low, high = jax.jit(jax.vmap(run))(data, jax.random.split(jax.random.key(1), 300))
     assert abs(((low < 1) & (high > 1)).mean() - 0.94) < 4 * (0.95 * 0.05 / 300) ** 0.5
+
+
+def test_intervals_of_a_similarity_hold_it_and_their_own_value():
+    """Linear CKA of the population is ‖Σ_xy‖²/(‖Σ_xx‖ ‖Σ_yy‖).
+
+    With inputs drawn twice 10 of 40 intervals held that, and one its own value.
+    """
+    r, held = np.random.default_rng(0), 0
+    a = r.normal(size=(16, 16)) / 4
+    debiased = lambda f, f2: S.cka(f, f2, debiased=True)
+    truth = np.sum(a**2) / np.sqrt(16 * np.sum((a.T @ a + np.eye(16)) ** 2))
+    for i in range(40):
+        x = r.normal(size=(80, 16))
+        y = x @ a + r.normal(size=(80, 16))
+        got = interval(debiased, jax.random.key(i), *np.float32([x, y]), num=60)
+        assert got.low <= got.value <= got.high
+        held += int(got.low <= truth <= got.high)
+    assert held >= 40 * 0.95 - 4 * (40 * 0.95 * 0.05) ** 0.5
 
 
 def test_null_of_independent_data_gives_uniform_p_values():
@@ -132,8 +150,8 @@ def test_what_cannot_be_calibrated_is_refused(models):
 @pytest.mark.usefixtures("unchecked")
 def test_errors(models):
     with pytest.raises(ValueError, match="same inputs"):
-        bootstrap(S.mcca, jax.random.key(0), models.f, models.f2[:5])
+        interval(S.mcca, jax.random.key(0), models.f, models.f2[:5])
     with pytest.raises(ValueError, match="level=1.5"):
-        bootstrap(S.mcca, jax.random.key(0), models.f, models.f2, level=1.5)
+        interval(S.mcca, jax.random.key(0), models.f, models.f2, level=1.5)
     with pytest.raises(ValueError, match="num=1"):
         permutation_null(S.mcca, jax.random.key(0), models.f, models.f2, num=1)

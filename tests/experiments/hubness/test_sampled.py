@@ -1,11 +1,15 @@
 """The judgement of rows too many to ask them all. Oracle: all of them asking."""
 
+import tracemalloc
+
 import jax
 import numpy as np
 import pytest
 
 import hubness
 from experiments.hubness import advice, sampled, verdict
+from experiments.hubness.config import Embeddings
+from experiments.hubness.study import prepare_judgement
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +55,34 @@ def test_what_a_sample_cannot_tell_is_said_and_not_shown(judged):
     assert "`csls` was left out: CSLS needs" in said and "FLOPs" in said
     titles = [column.title for column in verdict.tables(found)[0].columns]
     assert "95 % from" in titles and not {"Robin Hood", "anti-hubs %"} & set(titles)
+
+
+def test_without_reductions_the_space_alone_is_judged_and_they_are_priced():
+    x = np.random.default_rng(0).normal(size=(1200, 48)).astype(np.float32)
+    found = advice.advise(x, None, metric="euclidean", max_queries=400, reductions=False)
+    assert [row["method"] for row in found["methods"]] == ["none"]
+    said = "\n".join(verdict.meaning(found))
+    assert "`mp_gauss`" in said and "(--reductions)" in said and "left out" not in said
+
+
+def row(method: str, skewness: float | None, low: float, high: float) -> dict:
+    return {"method": method, "skewness": skewness, "skewness_low": low, "skewness_high": high}
+
+
+def test_only_what_is_surely_less_skewed_is_recommended():
+    """An interval over everything, and a skewness that few queries do not tell, are no reason."""
+    plain = row("none", 4.0, 3.0, 5.0)
+    wide, unknown = row("mp_gauss", 2.0, -3.0, 7.0), row("inverted_softmax", None, -1.0, 1.0)
+    assert sampled.recommend([plain, wide, unknown]) == "none"
+    assert sampled.recommend([plain, wide, row("csls", 2.5, 2.2, 2.8)]) == "csls"
+
+
+def test_a_mapped_file_costs_blocks_before_it_is_searched(tmp_path):
+    """400 MB of zeros, a hole on disk; hashed as one array it was copied: 400 MB."""
+    path = tmp_path / "x.npy"
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(1_000_000, 100)).flush()
+    tracemalloc.start()
+    prepared = prepare_judgement(Embeddings(embeddings=str(path), metric="euclidean"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert prepared.x.shape == (1_000_000, 100) and peak < 150e6  # measured: 84 MB

@@ -99,3 +99,9 @@ def test_impossible_samples_are_refused(lists, given):
     for estimate in (sampled.moments, sampled.hubs):
         with pytest.raises(ValueError, match="accepted are"):
             estimate(lists[:5], N, **given)
+
+
+def test_lists_that_hardly_share_a_point_leave_the_skewness_unknown():
+    """Three queries of 3,000 and no point in two of their lists: it was 0, and surely so."""
+    found = sampled.moments(np.arange(3 * K).reshape(3, K), N)
+    assert np.isnan(found.skewness) and (found.low, found.high) == (-np.inf, np.inf)
