@@ -97,7 +97,7 @@ def _spread(
     value: Array, draws: Array, scale: Float[ArrayLike, ""], level: Float[ArrayLike, ""]
 ) -> tuple[Array, ...]:
     """Low and high end of the interval, and the standard error."""
-    spread = scale * (draws - draws.mean())
+    spread = (draws - draws.mean()) * jnp.asarray(scale)
     low, high = jnp.quantile(spread, jnp.stack([(1 - level) / 2, (1 + level) / 2]))
     return value + low, value + high, _deviation(spread)
 
