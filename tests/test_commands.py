@@ -19,7 +19,7 @@ from repgeo import cli
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(?:sh|bash)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:python -m experiments|repgeo )[^`]*)`")
 ENDS = {"&&", ";", "|", ">", "2>&1", "&", "nohup"}
 LEFT_OUT = ("--config=experiments/configs/diffenc/cifar10.py:vdmv-8", "--workdir=DIR")
@@ -102,7 +102,8 @@ def commands_in(words: list[str]) -> list[list[str]]:
 def written(page: pathlib.Path) -> list[tuple[str, ...]]:
     """All commands of a page: repgeo or a module, and its arguments."""
     text = page.read_text()
-    blocks = [line for block in BLOCK.findall(text) for line in lines_of(block)]
+    shell = [block for language, block in BLOCK.findall(text) if language in ("", "sh", "bash")]
+    blocks = [line for block in shell for line in lines_of(block)]
     inline = [shlex.split(one) for one in INLINE.findall(BLOCK.sub("", text))]
     found = [command for line in (*blocks, *inline) for command in commands_in(line)]
     return [complete(command) for command in found]
@@ -115,12 +116,12 @@ def complete(command: list[str]) -> tuple[str, ...]:
     return tuple(w for word in words for w in (LEFT_OUT if word in holes else (word,)))
 
 
-# A module that is named without arguments is not called.
+# A module or verb that is named without arguments is not called.
 EVERY = [
     (page, command)
     for page in PAGES
     for command in dict.fromkeys(written(page))
-    if len(command) > 1
+    if len(command) > (2 if command[0] == "repgeo" else 1)
 ]
 
 
