@@ -71,29 +71,33 @@ def gap(x, y):
     return abs(x[:, 0] - y[:, 1]).mean()
 
 
-def drawn(rows):
-    """Values of `gap` over halves of the rows of both sides, or over orders of the second's."""
+def orders():
+    """Random orders of the rows, one a draw."""
     keys = jax.random.split(KEY, DRAWS)
-    chosen = np.asarray(jax.vmap(lambda k: jax.random.permutation(k, N))(keys))
-    if rows == "both":
-        return lambda x, y: np.array([gap(x[c], y[c]) for c in chosen[:, : N // 2]])
-    return lambda x, y: np.array([gap(x, y[c]) for c in chosen])
+    return np.asarray(jax.vmap(lambda k: jax.random.permutation(k, N))(keys))
 
 
-def from_halves(x, y):
-    draws, value = drawn("both")(x, y), gap(x, y)
-    low, high = value - draws.mean() + np.quantile(draws, [0.025, 0.975])
-    return value, low, high, draws.std(ddof=1), draws
+def shuffled(x, y):
+    """Values of `gap` with the second rows in random orders."""
+    return np.array([gap(x, y[order]) for order in orders()])
+
+
+def halves(x, y):
+    half = N // 2
+    draws = np.array([gap(x[order[:half]], y[order[:half]]) for order in orders()])
+    spread = np.sqrt(half / (N - half)) * (draws - draws.mean())
+    low, high = gap(x, y) + np.quantile(spread, [0.025, 0.975])
+    return gap(x, y), low, high, spread.std(ddof=1), draws
 
 
 def null(x, y):
-    draws, value = drawn("second")(x, y), gap(x, y)
+    draws, value = shuffled(x, y), gap(x, y)
     excess, p_value = value - draws.mean(), (1 + (draws >= value).sum()) / (1 + DRAWS)
     return value, p_value, excess, excess / draws.std(ddof=1), draws
 
 
 def calibrated(x, y):
-    draws, value = drawn("second")(x, y), gap(x, y)
+    draws, value = shuffled(x, y), gap(x, y)
     critical = np.sort(-np.append(draws, value))[int(np.ceil(0.5 * (DRAWS + 1))) - 1]
     score, mean = max(-value - critical, 0) / -critical, -draws.mean()
     return value, score, (-value - mean) / -mean, -critical, draws
@@ -218,7 +222,7 @@ NULLS = {
     "interval": of_size(
         represented(
             lambda x, y: tuple(S.interval(gap, KEY, x, y, num=DRAWS)),
-            from_halves,
+            halves,
             3e-5,
             HIDDEN,
         )
