@@ -169,9 +169,8 @@ class Diffusion:
             return terms._replace(diffusion=loss)
         if for_variance is None:
             return terms
-        added = schedules.variance_surrogate(
-            lambda t: self._gamma(for_variance, t), t, terms.diffusion
-        )
+        moving = lambda t: self._gamma(for_variance, t)
+        added = schedules.variance_surrogate(moving, t, terms.diffusion)
         return terms._replace(diffusion=terms.diffusion + added)
 
     def encode(
@@ -294,13 +293,8 @@ class Diffusion:
 
 
 def _apply(
-    network: nn.Module,
-    params: Params,
-    x: Array,
-    gamma: Array,
-    classes: Array,
-    key: Key[Array, ""] | None,
+    net: nn.Module, params: Params, x: Array, gamma: Array, classes: Array, key: Array | None
 ) -> Array:
     """The network's output; dropout is on exactly with a key."""
     rngs = {} if key is None else {"dropout": key}
-    return jnp.asarray(network.apply({"params": params}, x, gamma, classes, rngs=rngs))
+    return jnp.asarray(net.apply({"params": params}, x, gamma, classes, rngs=rngs))

@@ -59,8 +59,7 @@ def merge(best: Best, key: Float[Array, "r b"], ids: Int[Array, " b"]) -> Best:
     else:
         chunks = key[:, :cut].reshape(rows, -1, chunk)
         top = chunks.max(axis=2)
-        # The search for the largest is slow where many are tried and dropped, so what is
-        # already known to be too small is made so small that it is never tried.
+        # The search is slow where many are tried and dropped: what is known to be too small is not.
         top, taken = lax.top_k(jnp.where(top > best.key[:, -1:], top, -jnp.inf), c, **STABLE)
         taken = jnp.sort(taken, axis=1)
         inside = jnp.take_along_axis(chunks, taken[:, :, None], axis=1)
@@ -92,7 +91,6 @@ def pair_costs(
 
     Computed in blocks of one shape, so that a pair has the same bits whatever else is asked.
     """
-
     block = lambda rows, index: _block_costs(space, rows, index, own)
     return blocks.map_rows(block, index.shape[0], RECOMPUTE_ROWS, index, even=False)
 
