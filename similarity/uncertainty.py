@@ -75,9 +75,9 @@ def interval(
     Wu 1989, https://doi.org/10.1214/aos/1176347263), so values of halves, less their mean and times
     (b/(n-b))^½, scatter round the measured value as that does round its mean. Inputs drawn twice,
     as a bootstrap has them, are similar to themselves in both representations: its intervals of
-    similarities lie above the value. At 95 % it held the mean in 91 to 95 % of the data sets that it
-    was chosen on: 30 to 200 inputs for debiased and plain CKA, fewer than 200 for m_CCA and the
-    angle; least for plain CKA of 30.
+    similarities lie above the value. At 95 % it held the mean in 91 to 95 % of the data sets
+    that it was chosen on: 30 to 200 inputs for debiased and plain CKA, fewer than 200 for m_CCA and
+    the angle; least for plain CKA of 30.
 
     Any measure that can be traced: `mcca`, or `lambda f, f2: logit_distance(f, g, f2, g2)`. It is
     no correction of the bias that a measure has at n inputs: compare with `permutation_null`. Not
