@@ -148,7 +148,7 @@ def _judgement(patch) -> dict[str, Any]:
     np.save(f"{folder}/y.npy", texts.labels)
     files = {"embeddings": f"{folder}/x.npy", "labels": f"{folder}/y.npy"}
     return {
-        "config": {**files, "metric": "cosine", "max_queries": 100},
+        "config": {**files, "metric": "cosine", "max_queries": 100, "reductions": False},
         "wrong": {"metric": "manhattan"},
         "change": {"max_queries": 90},
     }
