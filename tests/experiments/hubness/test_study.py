@@ -194,7 +194,7 @@ def test_bad_options_are_one_clear_error(embeddings, tmp_path):
     with pytest.raises(UserError, match="inner products are no distances; give cosine"):
         judge(x, None, "ip", tmp_path)
     with pytest.raises(UserError, match="go with --embeddings"):
-        hubness.main(None, "y.txt", None, None)
+        hubness.main(None, "y.txt", None, None, False)
     config = get_config("ag_news", "static")
     with pytest.raises(UserError, match="--config.texts=NAME:FILE is missing"):
         run_in(config, tmp_path)
