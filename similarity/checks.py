@@ -108,16 +108,25 @@ def same_inputs(x: object, y: object, least: int) -> tuple[inputs.Checked, input
 
 
 def representations(
-    x: object, y: object, least: int = 2, *, scale: bool = True, columns: bool = False
+    x: object,
+    y: object,
+    least: int = 2,
+    *,
+    scale: bool = True,
+    columns: tuple[bool, bool] = (False, False),
 ) -> tuple[Float[Array, "n m"], Float[Array, "n m2"]]:
     """Two representations of the same inputs in one dtype, for a measure that sees no translation.
 
-    Nor, with `scale`, an isotropic scale of either side, nor with `columns` one of each column.
+    Nor, with `scale`, an isotropic scale of either side, nor, of a side that `columns` marks, one
+    of each column.
     """
     sides = []
-    for checked in same_inputs(x, y, least):
-        if columns and isinstance(checked, np.ndarray):
+    for checked, own in zip(same_inputs(x, y, least), columns, strict=True):
+        if own and isinstance(checked, np.ndarray):
             checked, _ = inputs.scaled(checked, axis=0)
+            # A constant with rounding would count as a column that varies, once scaled.
+            varies = np.ptp(checked, axis=0) > 8 * np.finfo(checked.dtype).eps
+            checked = np.where(varies, checked, 0)
         sides.append(inputs.single("representation", checked, centre=True, scale=scale))
     x, y = inputs.alike(*sides)
     return x, y

@@ -42,6 +42,35 @@ def test_null_directions_do_not_correlate(x64):
     np.testing.assert_allclose(S.mcca(f, f2), full.mean(), atol=1e-12)  # over 3, the smaller rank
 
 
+@pytest.mark.parametrize("scales", [(3000, 1, 1), (100, 1, 0.01), (1e10, 1, 1e-10)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_directions_far_smaller_than_the_first_still_correlate(scales, dtype):
+    """SciPy's subspace angles of the columns unscaled, which span the same. Measured 3e-7."""
+    r = np.random.default_rng(0)
+    x = r.normal(size=(40, 3))
+    y = x + 0.5 * r.normal(size=(40, 3))
+    want = np.sort(np.cos(subspace_angles(centred(x), centred(y))))[::-1]
+    scaled = (x * scales).astype(dtype)
+    np.testing.assert_allclose(S.canonical_correlations(scaled, y), want, atol=2e-6)
+    np.testing.assert_allclose(S.mcca(y, scaled), want.mean(), atol=2e-6)
+
+
+def test_svcca_of_all_variance_keeps_small_directions():
+    """SciPy's subspace angles of the columns unscaled. Measured 0."""
+    r = np.random.default_rng(0)
+    x = r.normal(size=(40, 3))
+    y = x + 0.5 * r.normal(size=(40, 3))
+    want = np.cos(subspace_angles(centred(x), centred(y))).mean()
+    np.testing.assert_allclose(S.svcca(x * [3000, 1, 1], y, threshold=1.0), want, atol=1e-6)
+
+
+def test_a_constant_with_rounding_is_no_direction():
+    r = np.random.default_rng(0)
+    f, f2 = r.normal(size=(2, 50, 2))
+    ones = 1 + np.finfo(float).eps * r.integers(0, 2, size=(50, 1))
+    np.testing.assert_allclose(S.mcca(np.hstack([f, ones]), f2), S.mcca(f, f2), atol=1e-6)
+
+
 def test_constants_have_correlation_zero(x64, models):
     assert S.mcca(np.full((400, 3), 0.1), models.f) == 0
     f, _ = S.with_bias(models.f, models.g, np.zeros(7))
