@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
+from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST
 from similarity.moments import centred_rows, left_basis, rank_tolerance
@@ -81,7 +82,7 @@ def pwcca(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"]) -> Float[Array
     isotropic scale of f, and to any invertible affine map of f'.
     Morcos et al. 2018, https://arxiv.org/abs/1806.05759.
     """
-    f, f2 = checks.representations(f, f2)
+    f, f2 = checks.representations(f, f2, columns=(False, True))
     _warn_if_trivial(f, f2)
     return _pwcca(f, f2)
 
@@ -94,7 +95,7 @@ def linear_regression_r2(
     A similarity; not symmetric. Invariant to any invertible affine map of f', and to rotation,
     isotropic scale and translation of f. 0 when f does not vary.
     """
-    f, f2 = checks.representations(f, f2)
+    f, f2 = checks.representations(f, f2, columns=(False, True))
     _warn_if_trivial(f, f2)
     return _r2(f, f2)
 
@@ -159,9 +160,10 @@ def _mean(analysis: CanonicalAnalysis) -> Float[Array, ""]:
 
 @jax.jit
 def _pwcca(f: Array, f2: Array) -> Array:
-    rows, rows2 = centred_rows(f, f2)
+    rows, rows2 = centred_rows(f, f2, columns=(False, True))
     rtol = rank_tolerance(f, f2)
-    (u, s), (u2, s2) = left_basis(rows, rtol), left_basis(rows2, rtol)
+    # The span of f's columns does not see their scales, the weights do.
+    (u, s), (u2, s2) = left_basis(inputs.scaled(rows, axis=0)[0], rtol), left_basis(rows2, rtol)
     overlap = jnp.matmul(u.T, u2, precision=HIGHEST)
     left, correlations, _ = jnp.linalg.svd(overlap, full_matrices=False)
     variates = jnp.matmul(u, left, precision=HIGHEST)
@@ -175,7 +177,7 @@ def _pwcca(f: Array, f2: Array) -> Array:
 
 @jax.jit
 def _r2(f: Array, f2: Array) -> Array:
-    rows, rows2 = centred_rows(f, f2)
+    rows, rows2 = centred_rows(f, f2, columns=(False, True))
     u2, _ = left_basis(rows2, rank_tolerance(f, f2))
     explained = jnp.square(jnp.matmul(u2.T, rows, precision=HIGHEST)).sum()
     total = jnp.square(rows).sum()
