@@ -159,7 +159,7 @@ def calibrated(
 
     Raises:
         ValueError: an unknown name, a measure that is not one of two representations, a function
-            without `closest`, fewer draws than any significance at `level` takes (19 at 5 %),
+            without a finite `closest`, a named one with another, fewer draws than any significance at `level` takes (19 at 5 %),
             level outside (0, 1), or layers over different inputs.
 
     Examples:
@@ -185,7 +185,7 @@ def calibrated(
     tables = [each(compiled, [_at(y, order) for y in second]) for order in _orders(key, num, rows)]
     # On the host, where no operation of these few numbers is a program to be compiled.
     table, tables = (np.asarray(jax.device_get(values)) for values in (table, tables))
-    sign = 1 if closest > 0 else -1
+    sign = -1 if closest == 0 else 1
     draws, value = (sign * tables).max(axis=(1, 2)), (sign * table).max()
     ordered = np.sort(np.append(draws, value))
     critical = ordered[math.ceil((1 - level) * (num + 1)) - 1]
@@ -241,12 +241,20 @@ def _at(x: Array, rows: Array) -> Array:
 
 def _resolve(measure: str | Statistic, closest: float | None) -> tuple[Statistic, float]:
     if not isinstance(measure, str):
-        if closest is None:
-            raise ValueError("give closest, the value of the measure for equal arguments: 1 or 0")
+        if closest is None or not math.isfinite(closest):
+            raise ValueError(
+                f"closest={closest}: give closest, the finite value of the measure for equal "
+                "arguments: 1 or 0"
+            )
         return measure, closest
     known = [m.name for m in MEASURES.values() if m.compares == "representations"]
     if measure not in known:
         raise ValueError(f"measure={measure!r}; accepted are a function and {', '.join(known)}")
+    if closest not in (None, MEASURES[measure].closest):
+        raise ValueError(
+            f"closest={closest} beside {measure!r}, for which it is {MEASURES[measure].closest}; "
+            "leave it out, or pass a function"
+        )
     return MEASURES[measure].function, MEASURES[measure].closest
 
 
