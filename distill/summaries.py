@@ -60,7 +60,7 @@ def ece(
     error; see `classwise_ece` for the published one-vs-rest mean.
 
     Raises:
-        ValueError: no examples, different lengths, a confidence outside [0, 1], or num_bins < 1.
+        ValueError: no examples, different lengths, a confidence or outcome outside [0, 1], or num_bins < 1.
 
     Examples:
         >>> sure, right = np.array([0.9, 0.9, 0.6]), np.array([True, False, True])
@@ -68,9 +68,10 @@ def ece(
         0.4
     """
     _check_lengths("ece", confidences, outcomes)
+    bins = _bins(num_bins)
     confidences = probabilities("confidences", confidences, 1)
-    outcomes = inputs.single("outcomes", inputs.array("outcomes", outcomes, 1))
-    return _ece(confidences, outcomes, _bins(num_bins))
+    outcomes = probabilities("outcomes", outcomes, 1, "1 for right and 0 for wrong")
+    return _ece(confidences, outcomes, bins)
 
 
 def classwise_ece(

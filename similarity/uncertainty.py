@@ -159,8 +159,8 @@ def calibrated(
 
     Raises:
         ValueError: an unknown name, a measure that is not one of two representations, a function
-            without a finite `closest`, a named one with another, fewer draws than any significance at `level` takes (19 at 5 %),
-            level outside (0, 1), or layers over different inputs.
+            without a finite `closest`, a named one with another, fewer draws than any significance
+            at `level` takes (19 at 5 %), level outside (0, 1), or layers over different inputs.
 
     Examples:
         >>> one, two = np.random.default_rng(0).normal(size=(2, 40, 4))
