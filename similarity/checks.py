@@ -3,6 +3,8 @@
 Each is checked and converted once, here, by `repgeo.inputs`; kernels check nothing.
 """
 
+import operator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -150,6 +152,18 @@ def resolved(name: str, checked: inputs.Checked) -> Float[Array, "..."]:
             )
     array = inputs.single(name, checked)
     return array
+
+
+def whole(name: str, value: object, least: int) -> int:
+    """`value` as an int of at least `least`.
+
+    Raises:
+        ValueError: it is no integer (3.0 and True are none), or below.
+    """
+    integer = hasattr(value, "__index__") and not isinstance(value, bool | np.bool_)
+    if not integer or operator.index(value) < least:  # pyright: ignore[reportArgumentType]
+        raise ValueError(f"{name} must be at least {least} and an integer, got {name}={value!r}")
+    return operator.index(value)  # pyright: ignore[reportArgumentType]
 
 
 def index_sets(name: str, value: ArrayLike, size: int, width: int | None) -> Int[Array, "s w"]:

@@ -118,9 +118,7 @@ def permutation_null(
     `larger_is_closer=False` is for distances. Warns when n <= m + m'.
     """
     x, y = _same_rows((f, f2))
-    if num < 2:
-        raise ValueError(f"num={num}; at least 2 permutations are needed")
-
+    checks.whole("num", num, 2)
     value = jnp.asarray(measure(x, y))
     draws = _drawn(measure, key, num, (x, y), lambda order: [x, _at(y, order)])
     p_value, excess, z = _against(value, draws, 1 if larger_is_closer else -1)
@@ -242,25 +240,21 @@ def _at(x: Array, rows: Array) -> Array:
 def _resolve(measure: str | Statistic, closest: float | None) -> tuple[Statistic, float]:
     if not isinstance(measure, str):
         if closest is None or not math.isfinite(closest):
-            raise ValueError(
-                f"closest={closest}: give closest, the finite value of the measure for equal "
-                "arguments: 1 or 0"
-            )
+            raise ValueError(f"give closest, the value for equal arguments: 1 or 0, not {closest}")
         return measure, closest
     known = [m.name for m in MEASURES.values() if m.compares == "representations"]
     if measure not in known:
         raise ValueError(f"measure={measure!r}; accepted are a function and {', '.join(known)}")
-    if closest not in (None, MEASURES[measure].closest):
-        raise ValueError(
-            f"closest={closest} beside {measure!r}, for which it is {MEASURES[measure].closest}; "
-            "leave it out, or pass a function"
-        )
-    return MEASURES[measure].function, MEASURES[measure].closest
+    best = MEASURES[measure].closest
+    if closest not in (None, best):
+        raise ValueError(f"closest={closest} beside {measure!r}, whose own is {best}: leave it out")
+    return MEASURES[measure].function, best
 
 
 def _check_draws(num: int, level: float) -> None:
-    if not 0 < level < 1 or num < 2:
-        raise ValueError(f"level={level}, num={num}; accepted are 0 < level < 1 and num >= 2")
+    checks.whole("num", num, 2)
+    if not 0 < level < 1:
+        raise ValueError(f"level={level}; accepted is 0 < level < 1")
 
 
 def _deviation(draws: Array) -> Array:

@@ -67,6 +67,17 @@ def test_calibration_at_bin_edges():
     np.testing.assert_allclose(got, (abs(1.0 - 0.25) + 0.5) / 3, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_counts_are_integers(predictions):
+    probs, labels = predictions
+    with pytest.raises(ValueError, match=r"and an integer, got num_classes=3\.0"):
+        distill.macro_f1(labels, labels, 3.0)
+    with pytest.raises(ValueError, match=r"and an integer, got num_bins=2\.5"):
+        distill.ece(probs[:, 0], labels == 0, num_bins=2.5)
+    with pytest.raises(ValueError, match=r"and an integer, got num_bins='3'"):
+        distill.classwise_ece(probs, labels, num_bins="3")
+
+
 def test_bad_input_is_one_clear_error(predictions):
     probs, labels = predictions
     unchecked = lambda fn: getattr(fn, "__wrapped__", fn)

@@ -149,9 +149,9 @@ def test_what_cannot_be_calibrated_is_refused(models):
         calibrated("kl", key, f, f2)
     with pytest.raises(ValueError, match="give closest"):
         calibrated(S.cka, key, f, f2)
-    with pytest.raises(ValueError, match="closest=nan: give closest"):
+    with pytest.raises(ValueError, match="give closest, .* not nan"):
         calibrated(S.cka, key, f, f2, closest=math.nan)
-    with pytest.raises(ValueError, match=r"closest=1.0 beside 'procrustes', for which it is 0.0"):
+    with pytest.raises(ValueError, match=r"closest=1.0 beside 'procrustes', whose own is 0.0"):
         calibrated("procrustes", key, f, f2, closest=1.0)
     with pytest.raises(ValueError, match="offset hides their spread"):
         calibrated("cka", key, f + 1e8, f2)
@@ -169,5 +169,11 @@ def test_errors(models):
         interval(S.mcca, jax.random.key(0), models.f, models.f2[:5])
     with pytest.raises(ValueError, match="level=1.5"):
         interval(S.mcca, jax.random.key(0), models.f, models.f2, level=1.5)
+    with pytest.raises(ValueError, match=r"num must be at least 2 and an integer, got num=19\.0"):
+        permutation_null(S.mcca, jax.random.key(0), models.f, models.f2, num=19.0)
+    with pytest.raises(ValueError, match=r"num=19\.5"):
+        calibrated("cka", jax.random.key(0), models.f, models.f2, num=19.5)
+    with pytest.raises(ValueError, match=r"num=19\.0"):
+        interval(S.mcca, jax.random.key(0), models.f, models.f2, num=19.0)
     with pytest.raises(ValueError, match="num=1"):
         permutation_null(S.mcca, jax.random.key(0), models.f, models.f2, num=1)
