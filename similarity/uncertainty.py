@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -87,7 +88,7 @@ def interval(
     rows = _same_rows(arrays, share=2)
     _check_draws(num, level)
     n = rows[0].shape[0]
-    half, value = n // 2, jnp.asarray(measure(*rows))
+    half, value = n // 2, _number(measure, *rows)
     draws = _drawn(measure, key, num, rows, lambda order: [_half(x, order) for x in rows])
     low, high, error = _spread(value, draws, (half / (n - half)) ** 0.5, level)
     return Interval(value, low, high, error, draws)
@@ -119,7 +120,7 @@ def permutation_null(
     """
     x, y = _same_rows((f, f2))
     checks.whole("num", num, 2)
-    value = jnp.asarray(measure(x, y))
+    value = _number(measure, x, y)
     draws = _drawn(measure, key, num, (x, y), lambda order: [x, _at(y, order)])
     p_value, excess, z = _against(value, draws, 1 if larger_is_closer else -1)
     return Null(value, p_value, excess, z, draws)
@@ -176,10 +177,12 @@ def calibrated(
             f"level={level}; accepted is num >= {math.ceil(1 / level) - 1}"
         )
     layers, layers2 = ([*x] if isinstance(x, list | tuple) else [x] for x in (f, f2))
+    if not layers or not layers2:
+        raise ValueError("an empty list of layers given; accepted is at least one on either side")
     rows = _same_rows((*layers, *layers2), 2, warn=False)
     first, second = rows[: len(layers)], rows[len(layers) :]
     each = lambda measure, second: [[measure(x, y) for y in second] for x in first]
-    table, compiled = each(function, second), jax.jit(function)
+    table, compiled = each(partial(_number, function), second), jax.jit(function)
     tables = [each(compiled, [_at(y, order) for y in second]) for order in _orders(key, num, rows)]
     # On the host, where no operation of these few numbers is a program to be compiled.
     table, tables = (np.asarray(jax.device_get(values)) for values in (table, tables))
@@ -212,9 +215,8 @@ def _drawn(
         draw = lambda k: measure(*take(jax.random.permutation(k, rows[0].shape[0])))
         return jax.lax.map(draw, jax.random.split(key, num), batch_size=min(num, _TOGETHER))
     compiled = jax.jit(measure)  # again of the same function and shapes, nothing is compiled
-    return jnp.asarray(
-        jax.device_get([compiled(*take(order)) for order in _orders(key, num, rows)])
-    )
+    drawn = [compiled(*take(order)) for order in _orders(key, num, rows)]
+    return jnp.asarray(jax.device_get(drawn))
 
 
 def _orders(key: Key[Array, ""], num: int, rows: Sequence[Array]) -> Iterator[Array]:
@@ -249,6 +251,15 @@ def _resolve(measure: str | Statistic, closest: float | None) -> tuple[Statistic
     if closest not in (None, best):
         raise ValueError(f"closest={closest} beside {measure!r}, whose own is {best}: leave it out")
     return MEASURES[measure].function, best
+
+
+def _number(measure: Statistic, *rows: Array) -> Array:
+    if not callable(measure):
+        raise ValueError(f"measure={measure!r}; accepted is a function: MEASURES holds some")
+    if isinstance(value := measure(*rows), tuple | list | dict) or jnp.shape(value):
+        shape = jax.tree.map(jnp.shape, value)
+        raise ValueError(f"measure returned an array of shape {shape}; accepted is a scalar")
+    return jnp.asarray(value)
 
 
 def _check_draws(num: int, level: float) -> None:

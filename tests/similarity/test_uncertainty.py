@@ -164,6 +164,21 @@ def test_what_cannot_be_calibrated_is_refused(models):
 
 
 @pytest.mark.usefixtures("unchecked")
+def test_what_is_no_measure_of_layers_is_refused(models):
+    f, f2, key = models.f, models.f2, jax.random.key(0)
+    for function in (interval, permutation_null):
+        with pytest.raises(ValueError, match="measure='cka'; accepted is a function"):
+            function("cka", key, f, f2)
+        with pytest.raises(ValueError, match="measure returned .*accepted is a scalar"):
+            function(lambda x, y: x[0], key, f, f2)
+    for result in (lambda x, y: x[0], lambda x, y: (x, y)):
+        with pytest.raises(ValueError, match="measure returned .*accepted is a scalar"):
+            calibrated(result, key, f, f2, closest=1.0)
+    with pytest.raises(ValueError, match="empty list of layers"):
+        calibrated("cka", key, [], f2)
+
+
+@pytest.mark.usefixtures("unchecked")
 def test_errors(models):
     with pytest.raises(ValueError, match="same inputs"):
         interval(S.mcca, jax.random.key(0), models.f, models.f2[:5])
