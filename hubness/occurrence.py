@@ -16,7 +16,8 @@ def k_occurrence(
 
     `index` may come from any library; `drop_self` first where lists hold the point itself, as the
     self search of faiss and most others gives them. `weights`, one per query [m] or one per slot
-    [m, k], count a query or slot that often (bootstrap). Integer counts are exact on every backend.
+    [m, k], count a query or slot that often (bootstrap). Integer counts are exact below 2³¹, on every
+    backend and whatever the weights' own width; above, they are float32.
 
     Raises:
         ValueError: indices outside 0..n−1 (-1 marks a missing neighbour in some libraries), or
@@ -36,8 +37,8 @@ def k_occurrence(
             f"neighbour {index.shape}."
         )
     add = lambda w: jnp.zeros(n, w.dtype).at[index].add(jnp.broadcast_to(_slots(w), index.shape))
-    if _small_integers(weights, index.shape[1]):
-        return add(jnp.asarray(weights))
+    if _small_integers(weights, index):
+        return add(jnp.asarray(weights).astype(jnp.result_type(int)))
     return precisely(add, inputs.array("weights", weights), ranged=False)
 
 
@@ -45,13 +46,13 @@ def _slots(weights: Array) -> Array:
     return weights if weights.ndim == 2 else weights[:, None]
 
 
-def _small_integers(weights: Given, k: int) -> bool:
-    """Whether sums of the weights are exact in their own integer type."""
-    if isinstance(weights, jax.Array):
-        return jnp.issubdtype(weights.dtype, jnp.integer)
-    weights = np.asarray(weights)
-    total = float(np.abs(weights.astype(float)).sum()) * k
-    return weights.dtype.kind in "iu" and total < 2**31
+def _small_integers(weights: Given, index: Int[Array, "m k"]) -> bool:
+    """Whether the weights are integers whose sums int32 holds; so taken where they are traced."""
+    given = weights if isinstance(weights, jax.Array) else np.asarray(weights)
+    if not jnp.issubdtype(given.dtype, jnp.integer) or inputs.is_traced(given):
+        return jnp.issubdtype(given.dtype, jnp.integer)
+    times = index.size // max(given.size, 1)
+    return float(np.abs(np.asarray(given).astype(float)).sum()) * times < 2**31
 
 
 def drop_self(index: Given) -> Int[Array, "n k"]:

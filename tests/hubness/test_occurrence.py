@@ -1,6 +1,7 @@
 """Counts of neighbours; oracle: bincount and loops."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -22,6 +23,17 @@ def test_weights_count_queries_or_slots():
     np.testing.assert_array_equal(
         np.asarray(k_occurrence(INDEX, 30, np.tile(w[:, None], (1, 5)))), want
     )
+
+
+@pytest.mark.parametrize("weight", [np.uint8(200), jnp.int8(100), jnp.int32(2**30)])
+def test_sums_of_weights_do_not_wrap(weight):
+    """30 queries that all have the point 0."""
+    weights = jnp.full(30, weight) if isinstance(weight, jax.Array) else np.full(30, weight)
+    counts = k_occurrence(np.zeros((30, 1), int), 2, weights)
+    np.testing.assert_array_equal(np.asarray(counts, float), [30.0 * int(weight), 0])
+    if int(weight) < 2**30:
+        within = jax.jit(lambda w: k_occurrence(np.zeros((30, 1), int), 2, w))(weights)
+        np.testing.assert_array_equal(within, counts)
 
 
 def test_counts_of_queries_add_up_and_stay_below_their_number(x, q):
