@@ -105,6 +105,16 @@ def test_inside_jit():
         (lambda: drop_self(INDEX[:20]), "there are n=20 points"),
         (lambda: drop_self(INDEX[:, :1]), "ask for k \\+ 1 neighbours"),
         (lambda: k_occurrence(INDEX, 30, np.ones(7)), "weights have shape"),
+        (
+            lambda: k_occurrence(INDEX, 30, np.ma.masked_less(np.arange(40), 3)),
+            "weights is a masked",
+        ),
+        (lambda: k_occurrence(INDEX, 30, ["a"] * 40), "weights has dtype <U1"),
+        (
+            lambda: bad_k_occurrence(INDEX[:30], np.ma.masked_less(np.arange(30), 3)),
+            "labels is a masked",
+        ),
+        (lambda: bad_k_occurrence([[1], [0, 1]], [0, 1]), "rows have equal length"),
         (lambda: bad_k_occurrence(INDEX, np.ones(30)), "one label a point and one a query"),
     ],
 )
