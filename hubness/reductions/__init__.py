@@ -138,6 +138,11 @@ def reduced_knn(
     q = None if queries is None else checked.queries(queries, x)
     given = {name: getattr(method, name) for name in method.banks}
     banks = {n: checked.queries(b, x, n) for n, b in given.items() if b is not None}
+    if len(x) < 2 and not 0 < len(method.banks) == len(banks):
+        raise ValueError(
+            "x holds 1 row, and a reduction compares each with the others: pass at least 2 rows, "
+            "or use knn"
+        )
     checked.metric(metric, x, q, *banks.values(), accepted=method.metrics)
     excluded = checked.exclude_self(exclude_self, len(x), None if q is None else len(q))
     k = inputs.count("k", k, len(x) - excluded)
