@@ -204,6 +204,7 @@ def reduce_graph(
     if given:
         raise ValueError(f"{given[0]} needs vectors to compare with, which stored neighbours lack.")
     lists = stored_lists.read(neighbors, metric)
+    checked.squarable(lists.distance, of="distances")
     k = int(lists.stored.min()) if k is None else inputs.count("k", k, len(lists.index) - 1)
     stored_lists.check_stored(lists.stored, "k", max(k, 1))
 

@@ -158,6 +158,8 @@ def edited(lists, *, distance=None, index=None):
         (lambda g: (1 - g[0] / 9, g[1]), dict(metric="cosine"), "similarities; pass distances"),
         (lambda g: (np.ma.masked_greater(g[0], 2), g[1]), {}, "first of neighbors is a masked"),
         (lambda g: (g[0], [[1], [0, 2]]), {}, "second of neighbors .* rows have equal length"),
+        (lambda g: (g[0] * np.float64(1e300), g[1]), {}, "whose squares float64 does not hold"),
+        (lambda g: (g[0] * np.float64(1e-170), g[1]), {}, "whose squares float64 does not hold"),
         (lambda g: g[0], {}, "accepted are a pair"),
         (lambda g: (g[0], g[0]), {}, "indices float32"),
         (lambda g: (g[0], g[1][:, :3]), {}, "two matrices of one shape"),
