@@ -56,6 +56,12 @@ class Hubness(FittedSearch):
         if self.measure not in Measures._fields:
             raise ValueError(f"measure={self.measure!r}; use one of {', '.join(Measures._fields)}.")
         if self.metric == "precomputed":
+            if self.method is not None or self.method_params:
+                raise ValueError(
+                    f"metric='precomputed' takes no method, and method={self.method!r} with "
+                    f"method_params={self.method_params!r} is given: reduce the distances with "
+                    "reduce_graph first, or pass the rows"
+                )
             stored: Any = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
             self.n_samples_fit_ = stored.shape[1]
             index = self._stored(stored)
