@@ -20,6 +20,7 @@ from hubness.fitted import FittedSearch, Found
 from hubness.measures import Measures, measures
 from hubness.occurrence import k_occurrence
 from hubness.reductions import graph
+from repgeo import inputs
 
 
 class Hubness(FittedSearch):
@@ -100,8 +101,9 @@ class Hubness(FittedSearch):
         if not sparse.issparse(X):  # a zero is a distance here, and nothing stored in a graph
             X = X, np.broadcast_to(np.arange(n), (m, n))
         lists = graph.read(X, "dot", None if m == n else n)
-        graph.check_stored(lists.stored, "n_neighbors", self.n_neighbors)
-        return lists.index[:, : self.n_neighbors].astype(np.int64)
+        k = inputs.count("n_neighbors", self.n_neighbors, 2**31 - 1)
+        graph.check_stored(lists.stored, "n_neighbors", k)
+        return lists.index[:, :k].astype(np.int64)
 
 
 class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedSearch):

@@ -128,6 +128,7 @@ def checked_index(index: Given, n: int) -> Int[Array, "m k"]:
             f"neighbour indices are {given.dtype} of shape {given.shape}; expected integers, "
             "one row a query and one column a neighbour."
         )
+    n = inputs.count("n", n, 2**31, least=0)
     if given.size and not inputs.is_traced(given):
         with jax.ensure_compile_time_eval():  # known, though something else may be traced
             low, high = int(given.min()), int(given.max())

@@ -187,10 +187,10 @@ def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "po
     if number is None or isinstance(value, bool | np.bool_):
         raise ValueError(f"{name}={value!r} is no integer; accepted is {least} ≤ {name} ≤ {limit}")
     if not least <= number <= limit:
-        raise ValueError(
-            f"{name}={number} is impossible with {limit} {of} to choose from; accepted is "
-            f"{least} ≤ {name} ≤ {limit}"
-        )
+        few = f"is impossible with {limit} {of} to choose from"
+        why = f"must be at least {least}" if number < least <= limit else few
+        span = f"; accepted is {least} ≤ {name} ≤ {limit}" if limit >= least else ": give more"
+        raise ValueError(f"{name}={number} {why}{span}")
     return number
 
 
@@ -248,8 +248,7 @@ def _check_values(name: str, x: Checked, degree: int, logarithms: bool) -> None:
         first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
         raise ValueError(
             f"{name} of shape {x.shape} holds NaN or infinite entries, the first at {first}; every "
-            "entry must be finite. Drop those rows, or the labels whose logits are -inf, from all "
-            "arrays"
+            "entry must be finite: drop those rows"
         )
     if degree > 1:
         kind = np.finfo(jax.dtypes.canonicalize_dtype(x.dtype))

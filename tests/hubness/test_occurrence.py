@@ -96,11 +96,13 @@ def test_inside_jit():
     np.testing.assert_array_equal(np.asarray(counts), np.bincount(INDEX.ravel(), minlength=30))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     "call, message",
     [
         (lambda: k_occurrence(INDEX, 20), "run from 0 to 29 but there are n=20"),
         (lambda: k_occurrence(INDEX - 1, 30), "run from -1"),
+        (lambda: k_occurrence(INDEX, 30.0), r"n=30\.0 is no integer"),
         (lambda: k_occurrence(INDEX[0], 30), "one row a query"),
         (lambda: drop_self(INDEX[:20]), "there are n=20 points"),
         (lambda: drop_self(INDEX[:, :1]), "ask for k \\+ 1 neighbours"),

@@ -72,7 +72,10 @@ def test_lists_keep_the_digits_of_each_row():
         (scipy.sparse.csr_array(X), r"sparse matrix .*toarray\(\)"),
         (X[0], r"shape \(3,\); accepted is a matrix"),
         (X[:0], "no entries"),
-        (np.where(X[7, 1] == X, np.nan, X), r"NaN or infinite entries, the first at \(7, 1\)"),
+        (
+            np.where(X[7, 1] == X, np.nan, X),
+            r"NaN or infinite entries, the first at \(7, 1\).*: drop those rows$",
+        ),
         (jnp.asarray(X).at[7, 1].set(-jnp.inf), r"the first at \(7, 1\)"),
         (np.full((2, 2), 2**53 + 1), "integers up to 2⁵³"),
         (np.full((2, 2), np.iinfo(np.int64).min), "integers up to 2⁵³"),
@@ -189,6 +192,13 @@ def test_counts_are_integers_in_range(bad):
     assert inputs.count("k", np.int64(10), 10) == 10
     with pytest.raises(ValueError, match=r"^k=.*1 ≤ k ≤ 10"):
         inputs.count("k", bad, 10)
+
+
+def test_a_count_says_which_end_it_leaves():
+    with pytest.raises(ValueError, match=r"^k=1 is impossible with 0 points .*: give more$"):
+        inputs.count("k", 1, 0)
+    with pytest.raises(ValueError, match="^size=0 must be at least 1; accepted"):
+        inputs.count("size", 0, 2**31 - 1)
 
 
 @pytest.mark.parametrize("bad", [[0, 10], [-100, 1], [0.0, 1.0], [[0], [1]], []])
