@@ -12,7 +12,6 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from diffenc.process import Process
 from repgeo import inputs
 
 
@@ -54,70 +53,6 @@ def batch(shape: tuple[int, ...], **arrays: ArrayLike) -> list[Array]:
     same_batch(shape, **arrays)
     given = {name: inputs.array(name, array, degree=2) for name, array in arrays.items()}
     return [inputs.single(name, array) for name, array in given.items()]
-
-
-def data(process: Process, **arrays: ArrayLike) -> list[Array]:
-    """`batch` of what a bound process takes: floating-point numbers for the examples it has.
-
-    Raises:
-        ValueError: as `batch`, integers, or another number of examples than the conditioning's.
-    """
-    # A process made without a model leaves the shape of an example to the first array.
-    shape = np.shape(next(iter(arrays.values())))[1:] if process.shape is None else process.shape
-    checked = batch(shape, **arrays)
-    for name, array in arrays.items():
-        if _is_whole(array):
-            raise ValueError(
-                f"{name} holds integers; accepted are floating-point numbers: pass codes as "
-                "diffenc.likelihood.dequantise(codes, levels)"
-            )
-    bound, num = np.shape(process.conditioning), len(checked[0])
-    if bound not in ((), (num,)):
-        raise ValueError(
-            f"{next(iter(arrays))} holds {num} examples; the process is bound to conditioning of "
-            f"shape {bound}: pass one class for each example to bind"
-        )
-    return checked
-
-
-def levels(values: ArrayLike) -> Float[Array, " n"]:
-    """At least two levels γ, strictly increasing.
-
-    Raises:
-        ValueError: another shape, NaN or infinity, or levels that do not increase.
-    """
-    if len(np.shape(values)) != 1 or np.shape(values)[0] < 2:
-        raise ValueError(
-            f"levels has shape {np.shape(values)}; expected a vector of at least two levels"
-        )
-    known = floating("levels", values)
-    if inputs.surely(lambda v: (np.diff(np.asarray(v)) <= 0).any(), known):
-        raise ValueError(f"levels must increase strictly in {known.dtype}; sort them, drop repeats")
-    return known
-
-
-def step_levels(
-    gamma_s: ArrayLike, gamma_t: ArrayLike, num: int
-) -> tuple[Float[Array, " b"], Float[Array, " b"]]:
-    """The two levels of a step for each example, γ_s < γ_t.
-
-    Raises:
-        ValueError: as `level`, or a step that does not go down.
-    """
-    below, above = level(gamma_s, num, "gamma_s"), level(gamma_t, num, "gamma_t")
-    if inputs.surely(lambda s, t: (np.asarray(s) >= np.asarray(t)).any(), below, above):
-        raise ValueError("a step goes down from gamma_t to gamma_s: each gamma_s must be the lower")
-    return below, above
-
-
-def log_ratios(log_ratio: ArrayLike, num: int) -> None:
-    """ValueError unless it is finite, one number for all steps or one for each of `num`."""
-    if np.shape(log_ratio) not in ((), (1,), (num,)):
-        raise ValueError(
-            f"log_ratio has shape {np.shape(log_ratio)}; expected one number, or one for each "
-            f"step: ({num},)"
-        )
-    floating("log_ratio", log_ratio)
 
 
 def counts(**given: int) -> list[int]:
@@ -227,13 +162,6 @@ def value_range(array: ArrayLike) -> tuple[int | float, int | float] | None:
     # NumPy, because inside a trace JAX would stage even operations on known values.
     values = np.asarray(array)
     return values.min().item(), values.max().item()
-
-
-def _is_whole(array: ArrayLike) -> bool:
-    """Whether every number of an array or nested list is an integer or boolean."""
-    leaves = jax.tree.leaves(array)
-    dtypes = [leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype for leaf in leaves]
-    return all(np.issubdtype(d, np.integer) or np.issubdtype(d, np.bool_) for d in dtypes)
 
 
 def _within_unit(name: str, t: ArrayLike) -> Array:

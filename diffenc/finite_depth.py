@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
-from diffenc import checks, noising
+from diffenc import checks, noising, process_checks
 from diffenc.elbo import per_example_sum
 from diffenc.noising import per_example
 from diffenc.process import Process
@@ -101,8 +101,8 @@ def sampled_step_cost(
     Raises:
         ValueError: arrays of another kind or shape, or a step that does not go down.
     """
-    x, eps = checks.data(process, x=x, eps=eps)
-    gamma_s, gamma_t = checks.step_levels(gamma_s, gamma_t, len(x))
+    x, eps = process_checks.data(process, x=x, eps=eps)
+    gamma_s, gamma_t = process_checks.step_levels(gamma_s, gamma_t, len(x))
     at_s, at_t = (process.offset(x, gamma) for gamma in (gamma_s, gamma_t))
     x_t = x + at_t
     z = noising.diffuse(x_t, gamma_t, eps)
@@ -132,10 +132,10 @@ def diffusion_loss(
         ValueError: arrays of another kind or shape, times outside [0, 1], or no whole number of
             steps.
     """
-    x, eps = checks.data(process, x=x, eps=eps)
+    x, eps = process_checks.data(process, x=x, eps=eps)
     t = checks.times(t, len(x))
     (num_steps,) = checks.counts(num_steps=num_steps)
-    checks.log_ratios(log_ratio, num_steps)
+    process_checks.log_ratios(log_ratio, num_steps)
     index = jnp.clip((t * num_steps).astype(jnp.int32), 0, num_steps - 1)
     below, above = (gamma(((index + i) / num_steps).astype(t.dtype)) for i in (0, 1))
     cost = sampled_step_cost(process, x, eps, below, above)
@@ -157,7 +157,7 @@ def expected_step_costs(
     Raises:
         ValueError: data of another kind or shape, or levels that do not increase.
     """
-    (data,), levels = checks.data(process, x=x), checks.levels(levels)
+    (data,), levels = process_checks.data(process, x=x), process_checks.levels(levels)
 
     def cost(inputs: tuple[Array, Array, Array]) -> Array:
         gamma_s, gamma_t, k_eps = inputs
