@@ -5,7 +5,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, Real
 
 from repgeo import inputs
-from similarity.checks import log_probabilities
 
 
 def probabilities(
@@ -22,11 +21,9 @@ def nll(log_probs: Real[ArrayLike, " k"], label: Int[ArrayLike, ""]) -> Float[Ar
     """-log p(label) of one example, in nats, in [0, ∞]. No smoothing: a lost label is ∞.
 
     Raises:
-        ValueError: log_probs is not a vector, or its probabilities, where known, do not sum to 1,
-            or the label, where known, is outside 0..k-1.
+        ValueError: log_probs is not a vector, or the label, where known, is outside 0..k-1.
     """
-    checked = inputs.array("log_probs", log_probs, 1, logarithms=True)
-    log_probs = log_probabilities("log_probs", checked)
+    log_probs = inputs.single("log_probs", inputs.array("log_probs", log_probs, 1, logarithms=True))
     return -log_probs[inputs.labels("label", label, log_probs.shape[0], ndim=0)]
 
 
