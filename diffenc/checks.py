@@ -55,6 +55,25 @@ def batch(shape: tuple[int, ...], **arrays: ArrayLike) -> list[Array]:
     return [inputs.single(name, array) for name, array in given.items()]
 
 
+def counts(**given: int) -> list[int]:
+    """The numbers as ints, each at least 1.
+
+    Raises:
+        ValueError: one of them is no integer (2.0 and True are none), or below 1.
+    """
+    said = " and ".join(f"{name}={value!r}" for name, value in given.items())
+    try:
+        numbers = [operator.index(value) for value in given.values()]
+    except TypeError:
+        numbers = []
+    if not numbers or any(isinstance(value, bool) for value in given.values()):
+        kind = "whole numbers" if len(given) > 1 else "a whole number"
+        raise ValueError(f"{said} must be {kind}, at least 1")
+    if min(numbers) < 1:
+        raise ValueError(f"{said} must be at least 1")
+    return numbers
+
+
 def times(t: ArrayLike, num: int) -> Float[Array, " b"]:
     """One time in [0, 1] per example.
 
@@ -82,7 +101,7 @@ def step(t: ArrayLike, s: ArrayLike) -> tuple[Float[Array, ""], Float[Array, ""]
     return start, stop
 
 
-def level(gamma: ArrayLike, num: int) -> Float[Array, " b"]:
+def level(gamma: ArrayLike, num: int, name: str = "gamma") -> Float[Array, " b"]:
     """One level per example, from one for all or one each.
 
     Raises:
@@ -90,9 +109,9 @@ def level(gamma: ArrayLike, num: int) -> Float[Array, " b"]:
     """
     if np.shape(gamma) not in ((), (1,), (num,)):
         raise ValueError(
-            f"gamma has shape {np.shape(gamma)}; expected one level, or one per example: ({num},)"
+            f"{name} has shape {np.shape(gamma)}; expected one level, or one per example: ({num},)"
         )
-    return jnp.broadcast_to(floating("gamma", gamma), (num,))
+    return jnp.broadcast_to(floating(name, gamma), (num,))
 
 
 def codes(name: str, values: ArrayLike, levels: int) -> Array:

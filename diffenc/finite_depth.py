@@ -16,9 +16,10 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
-from diffenc import noising
+from diffenc import checks, noising, process_checks
 from diffenc.elbo import per_example_sum
 from diffenc.noising import per_example
 from diffenc.process import Process
@@ -90,12 +91,18 @@ def step_cost(
 
 def sampled_step_cost(
     process: Process,
-    x: Float[Array, "b *shape"],
-    eps: Float[Array, "b *shape"],
-    gamma_s: Float[Array, " b"],
-    gamma_t: Float[Array, " b"],
+    x: Float[ArrayLike, "b *shape"],
+    eps: Float[ArrayLike, "b *shape"],
+    gamma_s: Float[ArrayLike, "*level"],
+    gamma_t: Float[ArrayLike, "*level"],
 ) -> Float[Array, " b"]:
-    """ℓ of one step per example, from γ_t to γ_s, for data x and noise ε."""
+    """ℓ of one step per example, from γ_t to the lower γ_s, for data x and noise ε.
+
+    Raises:
+        ValueError: arrays of another kind or shape, or a step that does not go down.
+    """
+    x, eps = process_checks.data(process, x=x, eps=eps)
+    gamma_s, gamma_t = process_checks.step_levels(gamma_s, gamma_t, len(x))
     at_s, at_t = (process.offset(x, gamma) for gamma in (gamma_s, gamma_t))
     x_t = x + at_t
     z = noising.diffuse(x_t, gamma_t, eps)
@@ -105,13 +112,13 @@ def sampled_step_cost(
 
 def diffusion_loss(
     process: Process,
-    x: Float[Array, "b *shape"],
+    x: Float[ArrayLike, "b *shape"],
     *,
     gamma: Callable[[Array], Array],
-    t: Float[Array, " b"],
-    eps: Float[Array, "b *shape"],
+    t: Float[ArrayLike, " b"],
+    eps: Float[ArrayLike, "b *shape"],
     num_steps: int,
-    log_ratio: float | Float[Array, ""] | Float[Array, " num_steps"] = 0.0,
+    log_ratio: Float[ArrayLike, ""] | Float[ArrayLike, " num_steps"] = 0.0,
 ) -> Float[Array, " b"]:
     """Single-sample estimate of the diffusion loss at depth T = `num_steps`, nats per example.
 
@@ -119,7 +126,16 @@ def diffusion_loss(
     i/T to (i−1)/T, has the times of [(i−1)/T, i/T). `log_ratio` is ln w, one number or one a step.
     A table may be learned (its gradient is exact) or come from `optimal_log_ratio`. Minus
     T `variance_penalty`, a fixed one gives a weighted diffusion loss.
+    What is narrower than float32 becomes float32 first: times and levels need its digits.
+
+    Raises:
+        ValueError: arrays of another kind or shape, times outside [0, 1], or no whole number of
+            steps.
     """
+    x, eps = process_checks.data(process, x=x, eps=eps)
+    t = checks.times(t, len(x))
+    (num_steps,) = checks.counts(num_steps=num_steps)
+    process_checks.log_ratios(log_ratio, num_steps)
     index = jnp.clip((t * num_steps).astype(jnp.int32), 0, num_steps - 1)
     below, above = (gamma(((index + i) / num_steps).astype(t.dtype)) for i in (0, 1))
     cost = sampled_step_cost(process, x, eps, below, above)
@@ -130,19 +146,23 @@ def diffusion_loss(
 def expected_step_costs(
     key: Key[Array, ""],
     process: Process,
-    x: Float[Array, "b *shape"],
-    levels: Float[Array, " n"],
+    x: Float[ArrayLike, "b *shape"],
+    levels: Float[ArrayLike, " n"],
 ) -> Float[Array, " m"]:
     """E[ℓ] of each of the n − 1 steps between increasing `levels` of γ, averaged over x.
 
     In nats per example, with fresh noise at each step. `optimal_log_ratio` of it is each step's
     best ln w, the sum of `optimal_cost` the diffusion term with it.
+
+    Raises:
+        ValueError: data of another kind or shape, or levels that do not increase.
     """
+    (data,), levels = process_checks.data(process, x=x), process_checks.levels(levels)
 
     def cost(inputs: tuple[Array, Array, Array]) -> Array:
         gamma_s, gamma_t, k_eps = inputs
-        eps = jax.random.normal(k_eps, x.shape, x.dtype)
-        ends = (jnp.full((len(x),), gamma) for gamma in (gamma_s, gamma_t))
-        return sampled_step_cost(process, x, eps, *ends).mean()
+        eps = jax.random.normal(k_eps, data.shape, data.dtype)
+        ends = (jnp.full((len(data),), gamma) for gamma in (gamma_s, gamma_t))
+        return sampled_step_cost(process, data, eps, *ends).mean()
 
     return jax.lax.map(cost, (levels[:-1], levels[1:], jax.random.split(key, len(levels) - 1)))

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Shaped
 
-from diffenc import noising
+from diffenc import checks, noising, process_checks
 from diffenc.elbo import Decoder, per_example_sum
 from diffenc.noising import per_example
 from diffenc.process import Process
@@ -31,12 +31,20 @@ Trace = Literal["none", "exact"] | Float[Array, "probes b *shape"]
 
 
 def velocity(
-    process: Process, z: Float[Array, "b *shape"], gamma: Float[Array, " b"]
+    process: Process, z: Float[ArrayLike, "b *shape"], gamma: Float[ArrayLike, "*level"]
 ) -> Float[Array, "b *shape"]:
-    """dz/dγ of the probability-flow ODE.
+    """dz/dγ of the probability-flow ODE, at one level or at one for each example.
 
     The marginals, and so the ODE, do not depend on the volatility of the process.
+
+    Raises:
+        ValueError: z or γ of another kind or shape.
     """
+    (z,) = process_checks.data(process, z=z)
+    return _velocity(process, z, checks.level(gamma, len(z)))
+
+
+def _velocity(process: Process, z: Array, gamma: Array) -> Array:
     output = process.denoiser(z, gamma)
     weight = per_example(process.counterterm_at(gamma), z)
     s = noising.sigma(per_example(gamma, z))
@@ -46,7 +54,7 @@ def velocity(
 
 def transport(
     process: Process,
-    z: Float[Array, "b *shape"],
+    z: Float[ArrayLike, "b *shape"],
     start: Float[ArrayLike, ""],
     stop: Float[ArrayLike, ""],
     *,
@@ -62,20 +70,27 @@ def transport(
 
     Raises:
         ImportError: diffrax is not installed.
+        ValueError: z or a level of another kind or shape, an unknown trace, or a tolerance that is
+            not positive.
     """
     import diffrax
 
+    (data,) = process_checks.data(process, z=z)
+    start, stop = process_checks.scalar("start", start), process_checks.scalar("stop", stop)
+    process_checks.positive("tolerance", tolerance)
+    trace = process_checks.trace(trace, data.shape)
+
     def field(gamma: Array, state: tuple[Array, Array], args: None) -> tuple[Array, Array]:
-        levels = jnp.full((len(z),), gamma, z.dtype)
-        return _with_divergence(lambda z: velocity(process, z, levels), state[0], trace)
+        levels = jnp.full((len(data),), gamma, data.dtype)
+        return _with_divergence(lambda z: _velocity(process, z, levels), state[0], trace)
 
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
         diffrax.Tsit5(),
-        jnp.asarray(start),
-        jnp.asarray(stop),
+        start,
+        stop,
         dt0=None,
-        y0=(z, jnp.zeros((len(z),), z.dtype)),
+        y0=(data, jnp.zeros((len(data),), data.dtype)),
         stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
     )
     assert solution.ys is not None
@@ -98,7 +113,7 @@ def _with_divergence(flow: Callable[[Array], Array], z: Array, trace: Trace) -> 
 
 def log_density(
     process: Process,
-    z_0: Float[Array, "b *shape"],
+    z_0: Float[ArrayLike, "b *shape"],
     gamma_0: Float[ArrayLike, ""],
     gamma_1: Float[ArrayLike, ""],
     *,
@@ -108,21 +123,23 @@ def log_density(
     """ln p(z_0) − ln N(z_0; 0, I) for the flow that ends in N(0, I) at γ_1, in nats.
 
     Relative to the standard normal, so that its constants do not drown the rest. With probes for
-    `trace` it is an unbiased estimate. `trace` and `tolerance` are those of `transport`.
+    `trace` it is an unbiased estimate. `trace` and `tolerance` are those of `transport`, as is
+    what is refused.
     """
-    z_1, log_det = transport(process, z_0, gamma_0, gamma_1, trace=trace, tolerance=tolerance)
-    return log_det + 0.5 * per_example_sum(z_0**2 - z_1**2)
+    (start,) = process_checks.data(process, z_0=z_0)
+    z_1, log_det = transport(process, start, gamma_0, gamma_1, trace=trace, tolerance=tolerance)
+    return log_det + 0.5 * per_example_sum(start**2 - z_1**2)
 
 
 def log_weight(
     key: Key[Array, ""],
     process: Process,
-    x: Float[Array, "b *shape"],
+    x: Float[ArrayLike, "b *shape"],
     gamma_0: Float[ArrayLike, ""],
     gamma_1: Float[ArrayLike, ""],
     *,
     decoder: Decoder,
-    target: Shaped[Array, "b *shape"] | None = None,
+    target: Shaped[ArrayLike, "b *shape"] | None = None,
     num_probes: int | None = None,
     tolerance: float = 1e-5,
 ) -> Float[Array, " b"]:
@@ -132,9 +149,19 @@ def log_weight(
     several draws. The trace is exact, or by `num_probes` random signs: then single values are
     unbiased estimates, and their mean the bound's, but an importance bound of them is not a bound.
     `decoder` and `target` are those of `elbo.elbo_terms`, `tolerance` that of `transport`.
+
+    Raises:
+        ValueError: arguments of another kind or shape, or γ_0 that is not below γ_1.
     """
+    (x,), target = process_checks.data(process, x=x), process_checks.target(target, x)
+    gamma_0, gamma_1 = (
+        process_checks.scalar("gamma_0", gamma_0),
+        process_checks.scalar("gamma_1", gamma_1),
+    )
+    process_checks.levels_increase(gamma_0, gamma_1)
+    if num_probes is not None:
+        checks.counts(num_probes=num_probes)
     k_eps, k_probes = jax.random.split(key)
-    gamma_0 = jnp.asarray(gamma_0)
     eps = jax.random.normal(k_eps, x.shape, x.dtype)
     x_0 = process.encoder.value(x, gamma_0, process.conditioning)
     z_0 = noising.diffuse(x_0, gamma_0, eps)

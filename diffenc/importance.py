@@ -10,36 +10,49 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Shaped
 
-from diffenc import noising
+from diffenc import noising, process_checks
 from diffenc.elbo import Decoder, per_example_sum
 from diffenc.finite_depth import mean_difference
 from diffenc.process import Process
 from diffenc.volatility import over_step
+from repgeo import inputs
 
 
-def importance_bound(log_weights: Float[Array, "k b"]) -> Float[Array, " b"]:
-    """log of the mean weight over the k paths, in nats per example: on average at most log p(x)."""
+def importance_bound(log_weights: Float[ArrayLike, "k b"]) -> Float[Array, " b"]:
+    """log of the mean weight over the k paths, in nats per example: on average at most log p(x).
+
+    Raises:
+        ValueError: no matrix of finite numbers.
+    """
+    log_weights = inputs.single("log_weights", inputs.array("log_weights", log_weights, 2))
     return jax.nn.logsumexp(log_weights, axis=0) - math.log(len(log_weights))
 
 
 def path_log_weight(
     key: Key[Array, ""],
     process: Process,
-    x: Float[Array, "b *shape"],
-    levels: Float[Array, " n"],
+    x: Float[ArrayLike, "b *shape"],
+    levels: Float[ArrayLike, " n"],
     *,
     decoder: Decoder,
-    target: Shaped[Array, "b *shape"] | None = None,
-    log_ratio: float | Float[Array, " m"] = 0.0,
+    target: Shaped[ArrayLike, "b *shape"] | None = None,
+    log_ratio: Float[ArrayLike, ""] | Float[ArrayLike, " m"] = 0.0,
 ) -> Float[Array, " b"]:
     """ln w of one path for each example, in nats, through increasing `levels` of γ.
 
     `decoder(target, z_0 / α_0, γ_0)` is log p(target | z_0), the target x unless given; `log_ratio`
     is ln of σ_Q² / σ_P² of each of the m = n − 1 steps, in the order of the
     levels. Map it over keys for `importance_bound`. A path costs n − 1 evaluations of the denoiser.
+
+    Raises:
+        ValueError: arguments of another kind or shape, or levels that do not increase.
     """
+    (x,), target = process_checks.data(process, x=x), process_checks.target(target, x)
+    levels = process_checks.levels(levels)
+    process_checks.log_ratios(log_ratio, len(levels) - 1)
     k_start, k_steps = jax.random.split(key)
     ratios = jnp.broadcast_to(jnp.asarray(log_ratio, levels.dtype), (len(levels) - 1,))
     full = lambda gamma: jnp.full((len(x),), gamma)

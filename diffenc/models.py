@@ -234,8 +234,7 @@ class Diffusion:
         conditioning: Integer[ArrayLike, " b"] | None = None,
     ) -> Int[Array, "num *shape"]:
         """Codes of `num` draws, in `num_steps` equal steps of time."""
-        if num < 1 or num_steps < 1:
-            raise ValueError(f"num={num} and num_steps={num_steps} must be at least 1")
+        num, num_steps = checks.counts(num=num, num_steps=num_steps)
         process = self._process(params, self._classes(conditioning, num))
         z = sampling.ancestral_sample(
             key,
@@ -276,6 +275,7 @@ class Diffusion:
             denoiser=denoiser,
             prediction=self.prediction,
             conditioning=classes,
+            shape=self.shape,
             **components.form(self.options, params),
         )
 

@@ -14,9 +14,10 @@ https://arxiv.org/abs/2310.19789.
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from diffenc import noising
+from diffenc import checks, noising, process_checks
 from diffenc.elbo import per_example_sum
 from diffenc.noising import per_example
 from diffenc.process import Process
@@ -45,15 +46,22 @@ class Shift(NamedTuple):
 
 def shift(
     process: Process,
-    x: Float[Array, "b *shape"],
-    eps: Float[Array, "b *shape"],
-    gamma: Float[Array, " b"],
+    x: Float[ArrayLike, "b *shape"],
+    eps: Float[ArrayLike, "b *shape"],
+    gamma: Float[ArrayLike, "*level"],
 ) -> Shift:
     """The encoding's slope beside the counterterm's prediction of it, for data x and noise ε.
 
+    At one level, or at one for each example.
+
     The process's own counterterm and volatility are not used, as `Shift.cost` is told which
     counterterm.
+
+    Raises:
+        ValueError: arrays of another kind or shape.
     """
+    x, eps = process_checks.data(process, x=x, eps=eps)
+    gamma = checks.level(gamma, len(x))
     level = per_example(gamma, x)
     a, s = noising.alpha(level), noising.sigma(level)
     x_t, drift = process.with_drift(x, gamma)

@@ -46,6 +46,7 @@ class Process(NamedTuple):
     counterterm: Counterterm = 0.0
     volatility: Volatility = PUBLISHED
     conditioning: Float[Array, " b"] | None = None  # for the encoder; the denoiser has its own
+    shape: tuple[int, ...] | None = None  # of an example; None where any will do
 
     def offset(
         self, x: Float[Array, "b *shape"], gamma: Float[Array, "*level"]

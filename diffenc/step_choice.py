@@ -7,9 +7,11 @@ encoder, with the counterterm, and with each step's variance at its optimum if a
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key
 
-from diffenc import noising
+from diffenc import noising, process_checks
 from diffenc.finite_depth import step_cost
 from diffenc.process import Process
 
@@ -17,13 +19,17 @@ from diffenc.process import Process
 def pair_costs(
     key: Key[Array, ""],
     process: Process,
-    x: Float[Array, "b *shape"],
-    levels: Float[Array, " n"],
+    x: Float[ArrayLike, "b *shape"],
+    levels: Float[ArrayLike, " n"],
 ) -> Float[Array, "n n"]:
     """Expected cost ℓ of the step from level t down to level s, [t, s], in nats per example.
 
     Infinite where s is not below t. The network runs once a level, the encoder n times a level.
+
+    Raises:
+        ValueError: data of another kind or shape, or levels that do not increase.
     """
+    (x,), levels = process_checks.data(process, x=x), process_checks.levels(levels)
     full = lambda gamma: jnp.full((len(x),), gamma)
 
     def row(inputs: tuple[Array, Array]) -> Array:
@@ -47,7 +53,7 @@ def pair_costs(
 
 
 def best_levels(
-    costs: Float[Array, "n n"], num_steps: int
+    costs: Float[ArrayLike, "n n"], num_steps: int
 ) -> tuple[Int[Array, " steps"], Float[Array, ""]]:
     """Indices of the num_steps + 1 levels, the first and the last among them, of least total cost.
 
@@ -55,11 +61,15 @@ def best_levels(
     where each step has its best variance. Returns the increasing indices and the total.
 
     Raises:
-        ValueError: not 1 ≤ num_steps < n.
+        ValueError: costs that are not square, hold NaN, or let a step go up (a finite price where s
+            is not below t); or not 1 ≤ num_steps < n.
     """
-    size = len(costs)
-    if not 1 <= num_steps < size:
-        raise ValueError(f"num_steps={num_steps} must lie in [1, {size - 1}] for {size} levels")
+    size = process_checks.square("costs", costs)
+    if not isinstance(num_steps, int | np.integer) or not 1 <= num_steps < size:
+        raise ValueError(
+            f"num_steps={num_steps} must be an integer in [1, {size - 1}] for {size} levels"
+        )
+    costs = process_checks.step_prices(costs)
 
     def extend(best: Array, _: None) -> tuple[Array, Array]:
         """From the cheapest way to each level in k steps to that in k + 1."""

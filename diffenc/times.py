@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from diffenc import checks
+
 
 def stratified_times(key: Key[Array, ""], num: int, draws: int = 1) -> Float[Array, "draws num"]:
     """Times in [0, 1): row j lies in [j, j+1) / draws, and there one in each of `num` strata.
@@ -15,15 +17,14 @@ def stratified_times(key: Key[Array, ""], num: int, draws: int = 1) -> Float[Arr
     separately on each device; jitter has about 1/6 of its standard deviation at 128 examples.
 
     Raises:
-        ValueError: `num` or `draws` is below 1.
+        ValueError: `num` or `draws` is no integer, or below 1.
 
     Examples:
         >>> t = diffenc.stratified_times(jax.random.key(0), 4)
         >>> np.floor(4 * np.sort(t[0])).tolist()
         [0.0, 1.0, 2.0, 3.0]
     """
-    if num < 1 or draws < 1:
-        raise ValueError(f"num={num} and draws={draws} must be at least 1")
+    num, draws = checks.counts(num=num, draws=draws)
     k_rotation, k_jitter = jax.random.split(key)
     rotation = jax.random.randint(k_rotation, (draws, 1), 0, num)
     jitter = jax.random.uniform(k_jitter, (draws, num))

@@ -88,7 +88,7 @@ def named(prefix: str, words: str) -> set[str]:
 # Reason -> functions that no property test calls: of none are arrays of a user the input.
 ELSEWHERE: dict[str, dict[str, set[str]]] = {
     "diffenc": {
-        "of a bound process on JAX's float32, within what is jitted: `Diffusion` is the boundary": (
+        "of a bound process: tests/diffenc/test_process_checks.py, or within what is jitted": (
             named("elbo.", "denoising_residual error_and_motion prior_kl reconstruction_nll")
             | named("finite_depth.", "diffusion_loss expected_step_costs mean_difference")
             | named("finite_depth.", "sampled_step_cost step_cost")

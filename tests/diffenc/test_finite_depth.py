@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -160,6 +161,30 @@ def test_loss_weights_the_step_of_each_time(x64):
     want = num_steps * (w - 1 - np.log(w) + w * np.asarray(cost))  # D/2 = 1
     np.testing.assert_allclose(loss(table), want, rtol=1e-9)
     np.testing.assert_allclose(loss(0.0), num_steps * np.asarray(cost), rtol=1e-9)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_narrow_data_have_the_loss_and_costs_of_their_float32_values(dtype):
+    """A step's levels are apart by less than a half-precision digit of them."""
+    rng = np.random.default_rng(3)
+    x, eps = (jnp.asarray(rng.normal(size=(4, 2)).astype(dtype)) for _ in range(2))
+    t = jnp.asarray([0.1, 0.35, 0.6, 0.9], dtype)
+    levels = jnp.asarray([-4.0, -3.97, 0.5, 1.0], dtype)
+    process = Process(ENCODERS["nt"], network, counterterm=1.0)
+    calls = (
+        lambda x, eps, t, levels: finite_depth.diffusion_loss(
+            process, x, gamma=lambda t: -4 + 5 * t, t=t, eps=eps, num_steps=100
+        ),
+        lambda x, eps, t, levels: finite_depth.expected_step_costs(
+            jax.random.key(0), process, x, levels
+        ),
+    )
+    narrow = x, eps, t, levels
+    for call in calls:
+        got, want = call(*narrow), call(*(a.astype(jnp.float32) for a in narrow))
+        assert got.dtype == jnp.float32
+        np.testing.assert_array_equal(got, want)
 
 
 def test_a_learned_ratio_is_stationary_at_the_optimal_one(x64):

@@ -1,0 +1,187 @@
+"""What functions of a bound process refuse, each in one sentence, and what they do not change.
+
+Oracle of what is accepted: the same call on JAX's float32 arrays of equal values.
+"""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import diffenc
+from diffenc import finite_depth, flow, importance, path, step_choice
+from diffenc.encoder import nt_encoder
+from diffenc.likelihood import gaussian_log_prob
+from diffenc.process import Process
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+RNG = np.random.default_rng(0)
+X, EPS = RNG.normal(size=(2, 3, 2)).astype(np.float32)
+T, LEVELS = np.asarray([0.1, 0.4, 0.9], np.float32), np.asarray([-4.0, -1.0, 2.0], np.float32)
+CODES, KEY = np.arange(6).reshape(3, 2), jax.random.key(0)
+PROCESS = Process(nt_encoder(), lambda z, g: jnp.sin(z + g[:, None]), shape=(2,))
+GIVEN = {
+    "x": X,
+    "eps": EPS,
+    "t": T,
+    "levels": LEVELS,
+    "num_steps": 4,
+    "log_ratio": 0.0,
+    "gamma": 0.5,
+    "gamma_s": LEVELS - 1,
+    "trace": "none",
+    "target": None,
+    "num_probes": 1,
+    "gamma_0": -4.0,
+    "tolerance": 1e-2,
+    "process": PROCESS,
+}
+CALLS = {
+    "diffusion_loss": lambda x, eps, t, num_steps, log_ratio, process, **_: (
+        finite_depth.diffusion_loss(
+            process,
+            x,
+            gamma=lambda t: -4 + 5 * t,
+            t=t,
+            eps=eps,
+            num_steps=num_steps,
+            log_ratio=log_ratio,
+        )
+    ),
+    "sampled_step_cost": lambda x, eps, gamma_s, process, **_: finite_depth.sampled_step_cost(
+        process, x, eps, gamma_s, LEVELS
+    ),
+    "expected_step_costs": lambda x, levels, process, **_: finite_depth.expected_step_costs(
+        KEY, process, x, levels
+    ),
+    "path_log_weight": lambda x, levels, log_ratio, target, process, **_: (
+        importance.path_log_weight(
+            KEY,
+            process,
+            x,
+            levels,
+            decoder=gaussian_log_prob,
+            target=target,
+            log_ratio=log_ratio,
+        )
+    ),
+    "pair_costs": lambda x, levels, process, **_: step_choice.pair_costs(KEY, process, x, levels),
+    "velocity": lambda x, gamma, process, **_: flow.velocity(process, x, gamma),
+    "log_density": lambda x, gamma_0, trace, tolerance, process, **_: flow.log_density(
+        process, x, gamma_0, 2.0, trace=trace, tolerance=tolerance
+    ),
+    "log_weight": lambda x, gamma_0, target, num_probes, process, **_: flow.log_weight(
+        KEY,
+        process,
+        x,
+        gamma_0,
+        2.0,
+        decoder=gaussian_log_prob,
+        target=target,
+        num_probes=num_probes,
+    ),
+    "shift": lambda x, eps, gamma, process, **_: path.shift(process, x, eps, gamma),
+}
+
+
+def spoiled(array, value=np.nan):
+    bad = array.copy()
+    bad.flat[1] = value
+    return bad
+
+
+# Of each argument, what is refused and a part of the sentence.
+BAD = {
+    "x": [
+        (CODES, r"[xz]\w* holds integers; .*dequantise"),
+        (CODES.tolist(), r"[xz]\w* holds integers"),
+        (spoiled(X), r"[xz]\w* .*NaN"),
+        (X[0], r"[xz]\w* has shape \(2,\); expected \[batch, 2\]"),
+        (X[:, :1], r"[xz]\w* has shape \(3, 1\); expected \[batch, 2\]"),
+        (["a"], r"expected \[batch, 2\]"),
+    ],
+    "eps": [(EPS[:1], r"eps has shape \(1, 2\)"), (spoiled(EPS), "eps .*NaN")],
+    "t": [(T + 0.5, r"\[0, 1\]; t is"), (T - 0.5, r"\[0, 1\]; t is"), (T[:1], "t has shape")],
+    "levels": [
+        (LEVELS[::-1], "levels must increase strictly"),
+        ([0.0, 0.0, 1.0], "levels must increase strictly"),
+        ([0.0, np.inf], "levels .*infinite"),
+        ([0.0], "levels has shape"),
+    ],
+    "gamma_s": [(LEVELS, "each gamma_s must be the lower"), (T[:2], "gamma_s has shape")],
+    "num_steps": [(0, "num_steps=0 must be at least 1"), (2.5, "num_steps=2.5 must be a whole")],
+    "log_ratio": [(np.nan, "log_ratio .*NaN"), (np.zeros(3 + 2), "log_ratio has shape")],
+    "gamma": [(np.nan, "gamma .*NaN"), (T[:2], "gamma has shape")],
+    "target": [(X[:1], r"target has shape \(1, 2\); expected that of x")],
+    "num_probes": [(0, "num_probes=0 must"), (1.5, "num_probes=1.5 must be a whole")],
+    "gamma_0": [(np.nan, "NaN"), (np.zeros(3), "has shape")],
+    "trace": [("exakt", "trace is 'exakt'"), (X, "trace is an array of shape")],
+    "tolerance": [(0.0, "tolerance=0.0 must be positive"), (np.nan, "tolerance .*NaN")],
+    "process": [
+        (
+            PROCESS._replace(conditioning=jnp.zeros(2)),
+            r"3 examples; .* conditioning of shape \(2,\)",
+        )
+    ],
+}
+
+
+PAIRS = [(c, a) for c in CALLS for a in BAD if a in inspect.signature(CALLS[c]).parameters]
+
+
+@pytest.mark.parametrize("call, argument", PAIRS)
+def test_what_is_none_is_one_sentence(call, argument):
+    for bad, message in BAD[argument]:
+        with pytest.raises(ValueError, match=message):
+            CALLS[call](**(GIVEN | {argument: bad}))
+
+
+# Those of the flow compile for long, and take data as the others do.
+@pytest.mark.parametrize("call", sorted(set(CALLS) - {"log_density", "log_weight"}))
+def test_lists_are_the_float32_arrays(call):
+    arrays = {k: v for k, v in GIVEN.items() if isinstance(v, np.ndarray)}
+    want = CALLS[call](**(GIVEN | jax.tree.map(jnp.asarray, arrays)))
+    got = CALLS[call](**(GIVEN | {k: v.tolist() for k, v in arrays.items()}))
+    jax.tree.map(np.testing.assert_array_equal, got, want)
+
+
+def test_a_bound_model_knows_the_shape_of_an_example():
+    model = diffenc.build("vdmv", (2,), 8, width=8, num_layers=1)
+    process = model.bind(model.init(KEY))
+    assert process.shape == (2,)
+    with pytest.raises(ValueError, match=r"x has shape \(3, 1\); expected \[batch, 2\]"):
+        path.shift(process, X[:, :1], EPS[:, :1], 0.0)
+
+
+@pytest.mark.parametrize(
+    "costs, num_steps, message",
+    [
+        (np.zeros((3, 2)), 1, "expected a square matrix"),
+        (np.where(np.tri(3, k=-1), np.nan, np.inf), 2, "costs holds NaN"),
+        (np.ones((3, 3)), 2, "finite where s is not below t"),
+        (
+            np.where(np.tri(3, k=-1), 1.0, np.inf),
+            1.5,
+            r"num_steps=1.5 must be an integer in \[1, 2\]",
+        ),
+    ],
+)
+def test_prices_that_are_none_are_refused(costs, num_steps, message):
+    with pytest.raises(ValueError, match=message):
+        step_choice.best_levels(costs, num_steps)
+
+
+@pytest.mark.parametrize("bad", [[np.nan], [[np.nan]], CODES * 1j])
+def test_weights_that_are_none_are_refused(bad):
+    with pytest.raises(ValueError, match="log_weights"):
+        importance.importance_bound(bad)
+
+
+def test_numbers_of_draws_are_whole():
+    with pytest.raises(ValueError, match="num=4 and draws=2.0 must be whole numbers"):
+        diffenc.stratified_times(KEY, 4, 2.0)
+    model = diffenc.build("vdmv", (2,), 8, width=8, num_layers=1)
+    with pytest.raises(ValueError, match="num=2.5 and num_steps=3 must be whole numbers"):
+        model.sample(KEY, {}, 2.5, 3)
