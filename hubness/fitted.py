@@ -13,6 +13,8 @@ from hubness.search.knn import knn
 
 SEARCH_OPTIONS = ("two_domain", "block_size")  # of `method_params`: of the search, not the method
 
+_FIELD = "method__"  # before a field of a method that is an object
+
 
 class Found(NamedTuple):
     """Neighbours of each query in NumPy, nearest first."""
@@ -34,6 +36,33 @@ class FittedSearch(BaseEstimator):
     method_params: dict[str, Any] | None
     n_samples_fit_: int
     _points_: np.ndarray
+
+    def get_params(self, deep=True):
+        """The parameters; with `deep` also the fields of a method that is an object, method__…."""
+        found = super().get_params(deep)
+        if deep and dataclasses.is_dataclass(method := self.method):
+            fields = dataclasses.fields(method)
+            found |= {f"{_FIELD}{field.name}": getattr(method, field.name) for field in fields}
+        return found
+
+    def set_params(self, **params):
+        """Sets parameters; method__local_k=3 puts a changed copy in the place of the object.
+
+        Raises:
+            ValueError: unknown names, or a field of a method that is a name or lacks it.
+        """
+        super().set_params(**{n: v for n, v in params.items() if not n.startswith(_FIELD)})
+        fields = {n.removeprefix(_FIELD): v for n, v in params.items() if n.startswith(_FIELD)}
+        other = [n for n in fields if f"{_FIELD}{n}" not in self.get_params()]
+        if other:
+            raise ValueError(
+                f"method={self.method!r} is no object with {', '.join(other)} to set; pass one "
+                "such as CSLS(local_k=10), or options of a name in method_params"
+            )
+        if fields:
+            method: Any = self.method
+            self.method = dataclasses.replace(method, **fields)
+        return self
 
     def _points(self, X, *, reset: bool):
         least = 2 if reset else 1

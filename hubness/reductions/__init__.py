@@ -91,7 +91,7 @@ def reduction(method: str | Reduction, **fields: Any) -> Reduction:
         )
     if fields:
         raise ValueError(
-            f"{', '.join(fields)} beside an object: its options are its own; write "
+            f"{', '.join(fields)} given beside an object, which holds its own options; write "
             f"{type(method).__name__}({', '.join(f'{name}=…' for name in fields)})."
         )
     return method

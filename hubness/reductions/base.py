@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
@@ -46,6 +47,13 @@ class Reduction(Protocol):
     """The most points or queries it can hold at once."""
     beyond_graph: ClassVar[str] = "the vectors themselves"
     """What it needs and stored neighbours lack."""
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of one class and hold the same values, arrays by their content."""
+        return type(self) is type(other) and _content(self) == _content(other)
+
+    def __hash__(self) -> int:
+        return hash(_content(self))
 
     def nearest(self, pairs: "Search", /) -> Neighbors:
         """The pairs.k points of least value for each query."""
@@ -157,6 +165,20 @@ class Search:
         """The same search of changed rows under another metric."""
         queries = None if self.queries is None else change(self.queries)
         return dataclasses.replace(self, x=change(self.x), queries=queries, metric=metric)
+
+
+def _content(method: Any) -> tuple:
+    """The class and its fields, of arrays and lists the shape, dtype and bytes."""
+    return type(method), *(_frozen(getattr(method, f.name)) for f in dataclasses.fields(method))
+
+
+def _frozen(value: Any) -> Any:
+    if inputs.is_traced(value):
+        return id(value)
+    if isinstance(value, list | tuple) or hasattr(value, "__array__"):
+        value = np.asarray(value)
+        return value.shape, str(value.dtype), value.tobytes()
+    return value
 
 
 def _plus(d, _, penalty):

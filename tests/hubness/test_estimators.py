@@ -219,6 +219,22 @@ def test_methods_are_names_or_objects(x):
     assert a.report_ == b.report_ == c.report_
 
 
+def test_fields_of_an_object_are_parameters(x):
+    """The object itself, which others may hold, stays as it was."""
+    method = CSLS(5)
+    model = Hubness(5, method=method)
+    assert model.get_params()["method__local_k"] == 5
+    assert clone(model).set_params(method__local_k=3).method == CSLS(3) and method == CSLS(5)
+    halves = [(np.arange(40), np.arange(20))]
+    grid = {"method__local_k": [3, 5]}
+    found = GridSearchCV(model, grid, cv=halves, refit=False, error_score="raise").fit(x[:40])
+    want = [Hubness(5, method=CSLS(k)).fit(x[:40]).score(x[:20]) for k in (3, 5)]
+    np.testing.assert_array_equal(found.cv_results_["mean_test_score"], want)
+    for other, name in ((model, "beta"), (Hubness(method="csls"), "local_k")):
+        with pytest.raises(ValueError, match=f"no object with {name} to set"):
+            other.set_params(**{f"method__{name}": 3})
+
+
 @pytest.mark.parametrize("offset", [1e6, 1e8])
 def test_offsets_change_nothing(x, offset):
     """What float64 keeps of the rows, an estimator does."""

@@ -1,5 +1,7 @@
 """Every reduction against its paper's formula on full float64 matrices, and its invariances."""
 
+import pickle
+
 import jax
 import numpy as np
 import pytest
@@ -196,3 +198,17 @@ def test_one_point_is_refused_where_others_are_needed(x, q, method):
 def test_one_point_may_be_compared_with_a_bank(x, q):
     found = reduced_knn(x[:1], 1, "inverted_softmax", queries=q[:3], bank=x[1:9])
     assert np.isfinite(np.asarray(found.distance)).all()
+
+
+@pytest.mark.parametrize("method", [n for n in sorted(REDUCTIONS) if REDUCTIONS[n].banks])
+def test_objects_with_banks_are_equal_by_content(method):
+    make = lambda bank: REDUCTIONS[method](bank=bank)
+    rows = np.arange(6.0).reshape(3, 2)
+    same = (
+        make(rows),
+        make(rows.copy()),
+        make(rows.tolist()),
+        pickle.loads(pickle.dumps(make(rows))),
+    )
+    assert len(set(same)) == 1 and same[0] == same[1]
+    assert make(None) == make(None) and len({make(None), make(rows), make(rows + 1)}) == 3
