@@ -198,8 +198,8 @@ class Diffusion:
         return process.x_hat(z, checks.level(gamma, len(z)))
 
     def gamma(self, params: Params, t: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
-        """The schedule's level at times t."""
-        return self._gamma(params.get("schedule", {}), checks.floating("t", t))
+        """The schedule's level at times t in [0, 1]."""
+        return self._gamma(params.get("schedule", {}), checks.within_unit("t", t))
 
     def sample_step(
         self,
