@@ -79,6 +79,20 @@ def integers(name: str, values: Any) -> tuple[int, ...]:
     return tuple(map(int, values))
 
 
+def part(params: dict[str, Any], name: str) -> Any:
+    """The parameters of one part of a model.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if name not in params:
+        raise ValueError(
+            f"params has no {name!r}, only {sorted(params)}; pass those that the model's init "
+            "returns, or that its training did"
+        )
+    return params[name]
+
+
 def counts(**given: int) -> list[int]:
     """The numbers as ints, each at least 1.
 

@@ -136,6 +136,20 @@ def test_options_that_are_no_numbers_are_refused_when_built(option):
         diffenc.build("diffenc", SHAPE, LEVELS, **option)
 
 
+@pytest.mark.parametrize("missing", ["score", "encoder"])
+def test_parameters_without_a_part_are_refused_when_bound(model, params, missing):
+    rest = {name: part for name, part in params.items() if name != missing}
+    with pytest.raises(ValueError, match=f"params has no '{missing}'"):
+        model.bind(rest)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("shape", [4, (2.0, 3)])
+def test_bits_need_the_shape_of_an_example(shape):
+    with pytest.raises(ValueError, match="shape.* must be a"):
+        diffenc.bits_per_dim(1.0, shape)
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_a_list_of_frequencies_is_a_tuple():
     given, tupled = (diffenc.build("vdmv", SHAPE, 8, fourier=f) for f in ([2, 3], (2, 3)))
