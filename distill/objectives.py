@@ -15,6 +15,9 @@ from jaxtyping import Array, ArrayLike, Float, Int, Real
 import similarity
 from repgeo import inputs
 
+# Beyond, T² or logits / T overflow or vanish, or differences of logits / T are mostly rounding.
+_TEMPERATURES = 1e-6, 1e3
+
 Objective = Callable[[ArrayLike, ArrayLike], Float[Array, ""]]
 
 
@@ -31,7 +34,8 @@ def kl_loss(
     the student does, the loss is ∞. Precision near equality is that of `similarity.kl`.
 
     Raises:
-        ValueError: the inputs are not two vectors of one length, or temperature is not positive.
+        ValueError: the inputs are not two vectors of one length, or temperature is outside
+            [1e-6, 1000], where float32 would lose the loss.
 
     Examples:
         >>> round(float(distill.kl_loss(np.array([0.0, 1.0]), np.array([5.0, 6.0]))), 4)
@@ -40,8 +44,12 @@ def kl_loss(
         0.4621
     """
     student, teacher = _logits("kl_loss", student_logits, teacher_logits, logarithms=True)
-    if temperature <= 0:
-        raise ValueError(f"kl_loss: temperature must be positive, got {temperature}.")
+    least, most = _TEMPERATURES
+    known = inputs.array("kl_loss: temperature", temperature, 0)
+    if inputs.surely(lambda t: (t < least) | (t > most), known):
+        raise ValueError(
+            f"kl_loss: temperature must be positive, from {least} to {most:.0f}, got {temperature}."
+        )
     log_q, log_p = (_log_softmax(u, temperature) for u in (student, teacher))
     return temperature**2 * similarity.kl(log_p, log_q)
 

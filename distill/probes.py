@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
 from distill.summaries import check_every_class
 from repgeo import inputs
+from similarity.checks import whole
 
 
 class LinearProbe(NamedTuple):
@@ -55,7 +56,8 @@ def fit_linear_probe(
 
     Raises:
         ValueError: shapes do not fit, features are not finite, a label is outside
-            0..num_classes-1, a class has no example, or inverse_penalty is not positive.
+            0..num_classes-1, a class has no example, inverse_penalty is not positive, or
+            num_classes or max_iterations is no integer.
 
     Examples:
         >>> x, labels = np.array([[0.0], [1.0], [4.0], [5.0]]), np.array([0, 0, 1, 1])
@@ -63,6 +65,8 @@ def fit_linear_probe(
         >>> probe.logits(x).argmax(1).tolist(), bool(probe.converged)
         ([0, 0, 1, 1], True)
     """
+    num_classes = whole("num_classes", num_classes, 1)
+    max_iterations = whole("max_iterations", max_iterations, 0)
     given, classes = _checked(features, labels, num_classes, inverse_penalty)
     # The bias is free, so centring changes its value only, and keeps single precision's digits.
     centre = inputs.single("mean", given.mean(axis=0))

@@ -5,13 +5,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, Real
 
 from repgeo import inputs
+from similarity.checks import log_probabilities
 
 
-def probabilities(name: str, value: object, ndim: int) -> Float[Array, "..."]:
+def probabilities(
+    name: str, value: object, ndim: int, wanted: str = "probabilities, not logits"
+) -> Float[Array, "..."]:
     """`value` as numbers in [0, 1], which are looked at where they are known."""
     probs = inputs.single(name, inputs.array(name, value, ndim))
     if inputs.surely(lambda p: ((p < 0) | (p > 1)).any(), probs):
-        raise ValueError(f"{name} holds values outside [0, 1]; pass probabilities, not logits.")
+        raise ValueError(f"{name} holds values outside [0, 1]; pass {wanted}.")
     return probs
 
 
@@ -19,9 +22,11 @@ def nll(log_probs: Real[ArrayLike, " k"], label: Int[ArrayLike, ""]) -> Float[Ar
     """-log p(label) of one example, in nats, in [0, ∞]. No smoothing: a lost label is ∞.
 
     Raises:
-        ValueError: log_probs is not a vector, or the label, where known, is outside 0..k-1.
+        ValueError: log_probs is not a vector, or its probabilities, where known, do not sum to 1,
+            or the label, where known, is outside 0..k-1.
     """
-    log_probs = inputs.single("log_probs", inputs.array("log_probs", log_probs, 1, logarithms=True))
+    checked = inputs.array("log_probs", log_probs, 1, logarithms=True)
+    log_probs = log_probabilities("log_probs", checked)
     return -log_probs[inputs.labels("label", label, log_probs.shape[0], ndim=0)]
 
 

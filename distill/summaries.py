@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
 from distill.scores import probabilities
 from repgeo import inputs
+from similarity.checks import whole
 
 # Any class that int32 holds, where the number of classes does not matter.
 _CLASSES = 2**31
@@ -38,8 +39,10 @@ def macro_f1(
     A class that is neither predicted nor present does not count, as in scikit-learn.
 
     Raises:
-        ValueError: no examples, different lengths, or a class outside 0..num_classes-1.
+        ValueError: no examples, different lengths, num_classes is no positive integer, or a class
+            is outside 0..num_classes-1.
     """
+    num_classes = whole("num_classes", num_classes, 1)
     predictions, labels = _classes("macro_f1", predictions, labels, num_classes)
     count = lambda classes: jnp.zeros(num_classes).at[classes].add(1)
     hits = jnp.zeros(num_classes).at[labels].add(predictions == labels)
@@ -60,7 +63,8 @@ def ece(
     error; see `classwise_ece` for the published one-vs-rest mean.
 
     Raises:
-        ValueError: no examples, different lengths, a confidence outside [0, 1], or num_bins < 1.
+        ValueError: no examples, different lengths, a confidence or outcome outside [0, 1], or
+            num_bins is no integer or below 1.
 
     Examples:
         >>> sure, right = np.array([0.9, 0.9, 0.6]), np.array([True, False, True])
@@ -68,9 +72,10 @@ def ece(
         0.4
     """
     _check_lengths("ece", confidences, outcomes)
+    bins = whole("num_bins", num_bins, 1)
     confidences = probabilities("confidences", confidences, 1)
-    outcomes = inputs.single("outcomes", inputs.array("outcomes", outcomes, 1))
-    return _ece(confidences, outcomes, _bins(num_bins))
+    outcomes = probabilities("outcomes", outcomes, 1, "1 for right and 0 for wrong")
+    return _ece(confidences, outcomes, bins)
 
 
 def classwise_ece(
@@ -89,7 +94,7 @@ def classwise_ece(
             f"{labels.shape}."
         )
     one_hot = jax.nn.one_hot(labels, probs.shape[1], dtype=probs.dtype)
-    bins = _bins(num_bins)
+    bins = whole("num_bins", num_bins, 1)
     return jax.vmap(lambda p, y: _ece(p, y, bins), 1)(probs, one_hot).mean()
 
 
@@ -112,12 +117,6 @@ def _ece(
     bins = jnp.clip(jnp.ceil(confidences * num_bins).astype(int) - 1, 0, num_bins - 1)
     gap = jnp.zeros(num_bins, confidences.dtype).at[bins].add(outcomes - confidences)
     return jnp.abs(gap).sum() / confidences.shape[0]
-
-
-def _bins(num_bins: int) -> int:
-    if num_bins < 1:
-        raise ValueError(f"ece: num_bins must be at least 1, got {num_bins}.")
-    return num_bins
 
 
 def _classes(

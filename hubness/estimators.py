@@ -20,6 +20,7 @@ from hubness.fitted import FittedSearch, Found
 from hubness.measures import Measures, measures
 from hubness.occurrence import k_occurrence
 from hubness.reductions import graph
+from repgeo import inputs
 
 
 class Hubness(FittedSearch):
@@ -56,6 +57,12 @@ class Hubness(FittedSearch):
         if self.measure not in Measures._fields:
             raise ValueError(f"measure={self.measure!r}; use one of {', '.join(Measures._fields)}.")
         if self.metric == "precomputed":
+            if self.method is not None or self.method_params:
+                raise ValueError(
+                    f"metric='precomputed' takes no method, and method={self.method!r} with "
+                    f"method_params={self.method_params!r} is given: reduce the distances with "
+                    "reduce_graph first, or pass the rows"
+                )
             stored: Any = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
             self.n_samples_fit_ = stored.shape[1]
             index = self._stored(stored)
@@ -94,8 +101,9 @@ class Hubness(FittedSearch):
         if not sparse.issparse(X):  # a zero is a distance here, and nothing stored in a graph
             X = X, np.broadcast_to(np.arange(n), (m, n))
         lists = graph.read(X, "dot", None if m == n else n)
-        graph.check_stored(lists.stored, "n_neighbors", self.n_neighbors)
-        return lists.index[:, : self.n_neighbors].astype(np.int64)
+        k = inputs.count("n_neighbors", self.n_neighbors, 2**31 - 1)
+        graph.check_stored(lists.stored, "n_neighbors", k)
+        return lists.index[:, :k].astype(np.int64)
 
 
 class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedSearch):

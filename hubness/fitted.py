@@ -52,9 +52,9 @@ class FittedSearch(BaseEstimator):
         """
         given = {n: v for n, v in (self.method_params or {}).items() if n not in SEARCH_OPTIONS}
         method = self.method
-        if method is None and given:
+        if method is None and (other := set(self.method_params or {}) - {"block_size"}):
             raise ValueError(
-                f"method=None takes no options; method_params holds {', '.join(given)}"
+                f"method=None takes no options; method_params holds {', '.join(sorted(other))}"
             )
         if isinstance(method, str):
             if method not in REDUCTIONS:
@@ -75,7 +75,6 @@ class FittedSearch(BaseEstimator):
         method = self._reduction()
         options |= dict(queries=queries, metric=self.metric)
         if method is None:
-            options.pop("two_domain", None)
             found = knn(self._points_, k, **options)
         else:
             found = reduced_knn(self._points_, k, method, **options)

@@ -6,6 +6,7 @@ k=10, λ = 0.63, the skewness of pure chance is 1.26 and its Robin Hood index 0.
 on a sphere reach the floor.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -63,7 +64,8 @@ def measures(
     single hubs, so decide by robin_hood − robin_hood_null.
 
     Raises:
-        ValueError: counts that are not one vector, negative or not finite; k < 1.
+        ValueError: counts that are not one vector, negative or not finite; k or `num_queries` no
+            integer of at least 1; `hub_size` not finite or not above 0.
 
     Examples:
         >>> found = hubness.measures([6, 0, 0, 0, 0, 0], 1)
@@ -71,8 +73,11 @@ def measures(
         (0.833, 0.368)
     """
     counts = inputs.array("counts", counts, 1)
-    if k < 1 or (num_queries is not None and num_queries < 1):
-        raise ValueError(f"k={k} and num_queries={num_queries}; both must be at least 1.")
+    k = inputs.count("k", k, 2**31 - 1)
+    if num_queries is not None:
+        num_queries = inputs.count("num_queries", num_queries, 2**31 - 1)
+    if not inputs.is_traced(hub_size) and not (math.isfinite(hub_size) and hub_size > 0):
+        raise ValueError(f"hub_size={hub_size}; accepted are finite numbers above 0")
     if inputs.surely(lambda c: c.min() < 0, counts):
         raise ValueError(f"{int((counts < 0).sum())} counts are negative; pass N_k ≥ 0.")
 
@@ -89,7 +94,7 @@ def _measures(counts, k, num_queries, hub_size):
     n, middle = counts.shape[0], counts[counts.shape[0] // 2]
     mean = middle + (counts - middle).mean()  # exact where all counts are equal, however large
     total, some = mean * n, mean > 0
-    slots = total if num_queries is None else jnp.asarray(num_queries * k, counts.dtype)
+    slots = total if num_queries is None else jnp.asarray(num_queries, counts.dtype) * k
     share = lambda part: jnp.where(some, part / jnp.where(some, total, 1), 0)
     rate = lambda mask: jnp.mean(mask.astype(counts.dtype))
     hubs = (counts >= hub_size * mean) & some

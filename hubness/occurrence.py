@@ -16,7 +16,8 @@ def k_occurrence(
 
     `index` may come from any library; `drop_self` first where lists hold the point itself, as the
     self search of faiss and most others gives them. `weights`, one per query [m] or one per slot
-    [m, k], count a query or slot that often (bootstrap). Integer counts are exact on every backend.
+    [m, k], count a query or slot that often (bootstrap). Integer counts are exact below 2³¹,
+    whatever the width of the weights, on every backend; above, they are float32.
 
     Raises:
         ValueError: indices outside 0..n−1 (-1 marks a missing neighbour in some libraries), or
@@ -29,15 +30,16 @@ def k_occurrence(
     index = checked_index(index, n)
     if weights is None:
         return jnp.zeros(n, jnp.int32).at[index].add(1)
-    shape = np.shape(weights)
+    weights = inputs.read("weights", weights)
+    shape = weights.shape
     if shape not in (index.shape, index.shape[:1]):
         raise ValueError(
             f"weights have shape {shape}; expected one per query {index.shape[:1]} or one per "
             f"neighbour {index.shape}."
         )
     add = lambda w: jnp.zeros(n, w.dtype).at[index].add(jnp.broadcast_to(_slots(w), index.shape))
-    if _small_integers(weights, index.shape[1]):
-        return add(jnp.asarray(weights))
+    if _small_integers(weights, index):
+        return add(jnp.asarray(weights).astype(jnp.result_type(int)))
     return precisely(add, inputs.array("weights", weights), ranged=False)
 
 
@@ -45,13 +47,12 @@ def _slots(weights: Array) -> Array:
     return weights if weights.ndim == 2 else weights[:, None]
 
 
-def _small_integers(weights: Given, k: int) -> bool:
-    """Whether sums of the weights are exact in their own integer type."""
-    if isinstance(weights, jax.Array):
+def _small_integers(weights: inputs.Checked, index: Int[Array, "m k"]) -> bool:
+    """Whether the weights are integers whose sums int32 holds; so taken where they are traced."""
+    if not jnp.issubdtype(weights.dtype, jnp.integer) or inputs.is_traced(weights):
         return jnp.issubdtype(weights.dtype, jnp.integer)
-    weights = np.asarray(weights)
-    total = float(np.abs(weights.astype(float)).sum()) * k
-    return weights.dtype.kind in "iu" and total < 2**31
+    times = index.size // max(weights.size, 1)
+    return float(np.abs(np.asarray(weights).astype(float)).sum()) * times < 2**31
 
 
 def drop_self(index: Given) -> Int[Array, "n k"]:
@@ -67,14 +68,14 @@ def drop_self(index: Given) -> Int[Array, "n k"]:
         >>> hubness.drop_self([[0, 1, 2], [1, 0, 2], [1, 2, 0]]).tolist()
         [[1, 2], [0, 2], [1, 0]]
     """
-    n = np.shape(index)[0] if np.ndim(index) else 0
-    index = checked_index(index, n)
+    index = inputs.read("neighbour indices", index)
+    index = checked_index(index, index.shape[0] if index.ndim else 0)
     if index.shape[1] < 2:
         raise ValueError(
             f"neighbour indices have shape {index.shape}; ask for k + 1 neighbours, so that k are "
             "left without the point itself."
         )
-    own = index == jnp.arange(n, dtype=index.dtype)[:, None]
+    own = index == jnp.arange(len(index), dtype=index.dtype)[:, None]
     order = jnp.argsort(own, axis=1, stable=True)
     return jnp.take_along_axis(index, order, axis=1)[:, :-1]
 
@@ -91,8 +92,10 @@ def bad_k_occurrence(
     Raises:
         ValueError: labels whose number is not that of the points or queries.
     """
-    own = labels if query_labels is None else query_labels
-    m = np.shape(index)[0]
+    labels = inputs.read("labels", labels)
+    own = labels if query_labels is None else inputs.read("query labels", query_labels)
+    index = inputs.read("neighbour indices", index)
+    m = index.shape[0] if index.ndim else 0
     if np.ndim(labels) != 1 or np.shape(own) != (m,):
         raise ValueError(
             f"labels have shape {np.shape(labels)} and query labels {np.shape(own)}; expected one "
@@ -119,17 +122,13 @@ def checked_index(index: Given, n: int) -> Int[Array, "m k"]:
     Raises:
         ValueError: not a matrix of integers, or outside 0..n − 1, whatever their width.
     """
-    given = index if isinstance(index, jax.Array) else np.asarray(index)
-    if np.ma.is_masked(index):
-        raise ValueError(
-            "neighbour indices are a masked array with masked entries; accepted are arrays "
-            "without: drop those rows"
-        )
+    given = inputs.read("neighbour indices", index)
     if given.ndim != 2 or not jnp.issubdtype(given.dtype, jnp.integer):
         raise ValueError(
             f"neighbour indices are {given.dtype} of shape {given.shape}; expected integers, "
             "one row a query and one column a neighbour."
         )
+    n = inputs.count("n", n, 2**31, least=0)
     if given.size and not inputs.is_traced(given):
         with jax.ensure_compile_time_eval():  # known, though something else may be traced
             low, high = int(given.min()), int(given.max())

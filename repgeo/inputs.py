@@ -49,24 +49,55 @@ def surely(claim: Callable[..., object], *values: object) -> bool:
         return bool(claim(*values))
 
 
+def read(name: str, value: object) -> np.ndarray | Array:
+    """`value` in its own dtype: an array of JAX as it is, the rest in NumPy's native byte order.
+
+    Lists of arrays of JAX become one of JAX if of one dtype, or traced; lists that mix them with
+    others are read on the host, which keeps all digits.
+
+    Raises:
+        ValueError: ragged, sparse or masked values, also within lists.
+    """
+    if isinstance(value, jax.Array):
+        return value
+    leaves = jax.tree.leaves(value) if isinstance(value, list | tuple) else [value]
+    if hasattr(value, "tocsr"):
+        sparse = f"{name} is a sparse matrix ({type(value).__name__})"
+        raise ValueError(f"{sparse}; accepted are dense arrays: pass what its .toarray() returns")
+    if any(isinstance(leaf, np.ma.MaskedArray) and np.ma.is_masked(leaf) for leaf in leaves):
+        raise ValueError(
+            f"{name} is a masked array with masked entries: drop those rows, or fill them"
+        )
+    same = all(isinstance(x, jax.Array) and x.dtype == leaves[0].dtype for x in leaves)
+    try:
+        if leaves and (same or is_traced(*leaves)):
+            return jnp.asarray(value)
+        given = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{name} is no array of numbers ({error}); accepted are arrays, and nested lists whose "
+            "rows have equal length"
+        ) from error
+    return given.astype(given.dtype.newbyteorder("="), copy=False)
+
+
 def array(
     name: str, value: object, ndim: int | None = None, *, degree: int = 1, logarithms: bool = False
 ) -> Checked:
     """`value` as a checked array with all of its digits.
 
-    Accepted are arrays of NumPy (any layout, byte order, read-only) and of JAX, nested lists, and
-    what NumPy can read, of floating-point numbers, integers or booleans. float16, bfloat16,
-    booleans and integers up to 2²⁴ become float32; other integers and extended precision become
-    float64 on the host. Arrays of JAX, other than of 32- or 64-bit integers, do not leave
-    their device. Traced integers become float32, or float64 in x64 mode. A caller that forms
-    products of entries without scaling them gives their `degree`: 2 for squares.
+    Accepted is what `read` returns of floating-point numbers, integers or booleans. float16,
+    bfloat16, booleans and integers up to 2²⁴ become float32; other integers and extended precision
+    become float64 on the host. Arrays of JAX, other than of 32- or 64-bit integers, stay on their
+    device. Traced integers become float32, or float64 in x64 mode. A caller that forms products of
+    entries without scaling them gives their `degree`: 2 for squares.
 
     Raises:
         ValueError: complex, textual, ragged, masked or sparse values, another number of dimensions
             than `ndim`, no entries, integers beyond 2⁵³, NaN or infinity (`logarithms` may be
             -inf), or products of that degree that would overflow or vanish.
     """
-    given = value if isinstance(value, jax.Array) else _on_host(name, value)
+    given = read(name, value)
     if not any(jnp.issubdtype(given.dtype, kind) for kind in (np.floating, np.integer, np.bool_)):
         raise ValueError(
             f"{name} has dtype {given.dtype}; accepted are real numbers: convert it, or pass the "
@@ -75,8 +106,7 @@ def array(
     if ndim is not None and given.ndim != ndim:
         raise ValueError(
             f"{name} has shape {given.shape}; accepted is "
-            f"{_RANKS.get(ndim, f'an array of {ndim} dimensions')}. Reshape it, or vmap over the "
-            "extra axes"
+            f"{_RANKS.get(ndim, f'an array of {ndim} dimensions')}: reshape it, or vmap over more"
         )
     if given.size == 0:
         raise ValueError(f"{name} has shape {given.shape} and no entries; give at least one row")
@@ -91,8 +121,8 @@ def working(*, centre: bool = False, scale: bool = False, **arrays: Checked) -> 
 
     `centre` subtracts from the rows of all the column means of the first, `scale` divides all by
     one power of two, so that the largest magnitude is in [½, 1). Both act in float64, where some
-    array is about to become float32; otherwise they are left to the kernels, which can do no worse
-    on float32 (`scaled` is theirs). Pass arrays with offsets or scales of their own one by one.
+    array is about to become float32; otherwise they are left to the kernels (`scaled` is theirs).
+    Pass arrays with offsets or scales of their own one by one.
 
     Raises:
         ValueError: magnitudes are then above 3e38, or all below 1e-38, which float32 cannot hold.
@@ -157,10 +187,10 @@ def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "po
     if number is None or isinstance(value, bool | np.bool_):
         raise ValueError(f"{name}={value!r} is no integer; accepted is {least} ≤ {name} ≤ {limit}")
     if not least <= number <= limit:
-        raise ValueError(
-            f"{name}={number} is impossible with {limit} {of} to choose from; accepted is "
-            f"{least} ≤ {name} ≤ {limit}"
-        )
+        few = f"is impossible with {limit} {of} to choose from"
+        why = f"must be at least {least}" if number < least <= limit else few
+        span = f"; accepted is {least} ≤ {name} ≤ {limit}" if limit >= least else ": give more"
+        raise ValueError(f"{name}={number} {why}{span}")
     return number
 
 
@@ -173,10 +203,10 @@ def labels(
         ValueError: not integers, another number of dimensions, no entries, or a class that does
             not exist, which JAX would clamp or read from the end.
     """
-    given = value if isinstance(value, jax.Array) else _on_host(name, value)
+    given = read(name, value)
     if not jnp.issubdtype(given.dtype, np.integer):
         raise ValueError(
-            f"{name} has dtype {given.dtype}; accepted are integers in [0, {num_classes})"
+            f"{name} has dtype {given.dtype}; accepted are integers below {num_classes}"
         )
     if given.ndim != ndim or given.size == 0:
         raise ValueError(f"{name} has shape {given.shape}; accepted: {_RANKS.get(ndim)} of labels")
@@ -184,35 +214,10 @@ def labels(
         low, high = np.min(np.asarray(given)), np.max(np.asarray(given))
         if low < 0 or high >= num_classes:
             raise ValueError(
-                f"{name}: {kind} must lie in 0..{num_classes - 1}; got {low}..{high}; accepted are "
-                f"integers in [0, {num_classes}). Drop those examples, or renumber the {kind}"
+                f"{name}: {kind} must lie in 0..{num_classes - 1}; got {low}..{high}; no others "
+                f"are accepted: drop those examples, or renumber the {kind}"
             )
     return jnp.asarray(given).astype(jnp.int32)
-
-
-def _on_host(name: str, value: object) -> Checked:
-    """`value` as a NumPy array of native byte order; a list of arrays of JAX as one of JAX."""
-    if isinstance(value, list | tuple):
-        if any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(value)):
-            return jnp.asarray(value)
-    elif hasattr(value, "tocsr"):
-        raise ValueError(
-            f"{name} is a sparse matrix ({type(value).__name__}); accepted are dense arrays: pass "
-            f"{name}.toarray()"
-        )
-    elif np.ma.is_masked(value):
-        raise ValueError(
-            f"{name} is a masked array with masked entries; accepted are arrays without: drop "
-            "those rows, or fill them"
-        )
-    try:
-        given = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(
-            f"{name} is no array of numbers ({error}); accepted are arrays, and nested lists whose "
-            "rows have equal length"
-        ) from error
-    return given.astype(given.dtype.newbyteorder("="), copy=False)
 
 
 def _promoted(name: str, given: Checked) -> Checked:
@@ -243,8 +248,7 @@ def _check_values(name: str, x: Checked, degree: int, logarithms: bool) -> None:
         first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
         raise ValueError(
             f"{name} of shape {x.shape} holds NaN or infinite entries, the first at {first}; every "
-            "entry must be finite. Drop those rows, or the labels whose logits are -inf, from all "
-            "arrays"
+            "entry must be finite: drop those rows"
         )
     if degree > 1:
         kind = np.finfo(jax.dtypes.canonicalize_dtype(x.dtype))
@@ -274,10 +278,7 @@ def _largest_magnitude(x: Array) -> Array:
 
 
 def _centred(*arrays: Checked) -> tuple[Checked, ...]:
-    """Rows less the column means of the first, as far as the least precise of them tells these.
-
-    A centre need not be the mean to its last digit, but must be the same for all.
-    """
+    """Rows less the column means of the first, the same for all, as the least precise has them."""
     least = min((x.dtype for x in arrays), key=lambda dtype: dtype.itemsize)
     mean = arrays[0].mean(axis=0, keepdims=True).astype(least)
     return tuple(x - mean for x in arrays)

@@ -164,7 +164,7 @@ def mcca_above_logit(
 
 def svd_below_trace(z: Real[ArrayLike, "n s"], w: Real[ArrayLike, "n s"]) -> Bound:
     """d_SVD(z, w) <= 1 - tr(R)/s: the nuclear norm is at least the trace."""
-    z, w = checks.representations(z, w, columns=True)
+    z, w = checks.representations(z, w, columns=(True, True))
     if z.shape != w.shape:
         raise ValueError(f"z {z.shape} and w {w.shape} must have as many columns")
     a, b = centred_rows(z, w)
@@ -261,7 +261,7 @@ def _cca_parts(f: ArrayLike, g: ArrayLike, f2: ArrayLike) -> tuple[Array, Array,
     values = jnp.square(jnp.linalg.svd(rows, compute_uv=False)) / f.shape[0]
     rho = canonical_correlations(u, f2)
     values, rho = (jnp.pad(x, (0, max(0, u.shape[1] - x.size))) for x in (values, rho))
-    basis, _ = left_basis(rows2, rank_tolerance(u, f2))
+    basis, _ = left_basis(inputs.scaled(rows2, axis=0)[0], rank_tolerance(u, f2))
     explained = jnp.matmul(basis, jnp.matmul(basis.T, rows, precision=HIGHEST), precision=HIGHEST)
     return values, rho, jnp.square(rows - explained).sum() / f.shape[0], u.shape[1]
 

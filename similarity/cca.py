@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
+from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST
 from similarity.moments import centred_rows, left_basis, rank_tolerance
@@ -30,10 +31,11 @@ def canonical_correlations(
     """The min(m, m') canonical correlations ρ of f and f', descending, each in [0, 1].
 
     Singular values of Q_fᵀ Q_f'. Invariant to any invertible affine map of either side. Singular
-    directions below rtol (by default ε (m + m')) of the largest count as absent and get ρ = 0.
-    Warns when n <= m + m': then `trivial_correlations` of them are 1 for any data.
+    directions below rtol (by default ε (m + m')) of the largest, of columns brought to one size,
+    count as absent and get ρ = 0. Warns when n <= m + m': then `trivial_correlations` of them are
+    1 for any data.
     """
-    return _analyse(f, f2, rtol, 1.0).correlations
+    return _analyse(f, f2, rtol).correlations
 
 
 def mcca(
@@ -52,7 +54,7 @@ def mcca(
         >>> round(float(similarity.mcca(f, f[::-1])), 4)
         0.7837
     """
-    return _mean(_analyse(f, f2, rtol, 1.0))
+    return _mean(_analyse(f, f2, rtol))
 
 
 def svcca(
@@ -68,7 +70,9 @@ def svcca(
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold={threshold}; accepted is a share of variance in (0, 1]")
-    return _mean(_analyse(f, f2, None, threshold))
+    f, f2 = checks.representations(f, f2)
+    _warn_if_trivial(f, f2)
+    return _mean(_correlate_leading(f, f2, 1 - threshold))
 
 
 def pwcca(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"]) -> Float[Array, ""]:
@@ -78,7 +82,7 @@ def pwcca(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"]) -> Float[Array
     isotropic scale of f, and to any invertible affine map of f'.
     Morcos et al. 2018, https://arxiv.org/abs/1806.05759.
     """
-    f, f2 = checks.representations(f, f2)
+    f, f2 = checks.representations(f, f2, columns=(False, True))
     _warn_if_trivial(f, f2)
     return _pwcca(f, f2)
 
@@ -91,7 +95,7 @@ def linear_regression_r2(
     A similarity; not symmetric. Invariant to any invertible affine map of f', and to rotation,
     isotropic scale and translation of f. 0 when f does not vary.
     """
-    f, f2 = checks.representations(f, f2)
+    f, f2 = checks.representations(f, f2, columns=(False, True))
     _warn_if_trivial(f, f2)
     return _r2(f, f2)
 
@@ -101,14 +105,10 @@ def trivial_correlations(n: int, m: int, m2: int) -> int:
     return min(max(0, m + m2 - (n - 1)), m, m2)
 
 
-def _analyse(
-    f: ArrayLike, f2: ArrayLike, rtol: float | None, threshold: float
-) -> CanonicalAnalysis:
-    f, f2 = checks.representations(f, f2)
+def _analyse(f: ArrayLike, f2: ArrayLike, rtol: float | None) -> CanonicalAnalysis:
+    f, f2 = checks.representations(f, f2, columns=(True, True))
     _warn_if_trivial(f, f2)
-    if rtol is None:
-        rtol = rank_tolerance(f, f2)
-    return _correlate(f, f2, rtol, threshold)
+    return _correlate(f, f2, rank_tolerance(f, f2) if rtol is None else rtol)
 
 
 def _warn_if_trivial(f: Array, f2: Array) -> None:
@@ -124,21 +124,33 @@ def _warn_if_trivial(f: Array, f2: Array) -> None:
 
 
 @jax.jit
-def _correlate(f: Array, f2: Array, rtol: Array, threshold: Array) -> CanonicalAnalysis:
-    width = min(f.shape[1], f2.shape[1])
-    bases, ranks = [], []
-    for rows in centred_rows(f, f2):
-        u, s = left_basis(rows, rtol)
-        energy = jnp.cumsum(jnp.square(s))
-        # The first direction to reach the threshold is kept; rounding must not demand one more.
-        before = jnp.concatenate([jnp.zeros(1, s.dtype), energy[:-1]])
-        slack = 4 * jnp.finfo(s.dtype).eps * energy[-1]
-        kept = (s > 0) & (before < threshold * energy[-1] - slack)
-        bases.append(jnp.where(kept[None, :], u, 0))
-        ranks.append(kept.sum().astype(s.dtype))
-    overlap = jnp.matmul(bases[0].T, bases[1], precision=HIGHEST)
-    correlations = jnp.linalg.svd(overlap, compute_uv=False)[:width]
-    return CanonicalAnalysis(jnp.minimum(correlations, 1), *ranks)
+def _correlate(f: Array, f2: Array, rtol: Array) -> CanonicalAnalysis:
+    rows, rows2 = centred_rows(f, f2, columns=(True, True))
+    return _overlap(*left_basis(rows, rtol), *left_basis(rows2, rtol))
+
+
+@jax.jit
+def _correlate_leading(f: Array, f2: Array, spare: Array) -> CanonicalAnalysis:
+    """Of the directions that hold all but a share `spare` of the variance of each side."""
+    rtol, (rows, rows2) = rank_tolerance(f, f2), centred_rows(f, f2)
+    sides = _leading(*left_basis(rows, rtol), spare), _leading(*left_basis(rows2, rtol), spare)
+    return _overlap(*sides[0], *sides[1])
+
+
+def _leading(u: Array, s: Array, spare: Array) -> tuple[Array, Array]:
+    # Summed from the least: beside the whole, singular values below √ε of the first would round.
+    rest = jnp.cumsum(jnp.square(s)[::-1])[::-1]
+    # A direction is needed if more than what may be spared would go with it; ε s₁ is the rounding
+    # of a singular value, and must not demand one more.
+    spared = spare + 4 * jnp.finfo(s.dtype).eps * jnp.sqrt(spare)
+    s = jnp.where(rest > spared * rest[0], s, 0)
+    return jnp.where((s > 0)[None, :], u, 0), s
+
+
+def _overlap(u: Array, s: Array, u2: Array, s2: Array) -> CanonicalAnalysis:
+    rho = jnp.linalg.svd(jnp.matmul(u.T, u2, precision=HIGHEST), compute_uv=False)
+    ranks = ((x > 0).sum().astype(x.dtype) for x in (s, s2))
+    return CanonicalAnalysis(jnp.minimum(rho, 1), *ranks)
 
 
 def _mean(analysis: CanonicalAnalysis) -> Float[Array, ""]:
@@ -148,9 +160,10 @@ def _mean(analysis: CanonicalAnalysis) -> Float[Array, ""]:
 
 @jax.jit
 def _pwcca(f: Array, f2: Array) -> Array:
-    rows, rows2 = centred_rows(f, f2)
+    rows, rows2 = centred_rows(f, f2, columns=(False, True))
     rtol = rank_tolerance(f, f2)
-    (u, s), (u2, s2) = left_basis(rows, rtol), left_basis(rows2, rtol)
+    # The span of f's columns does not see their scales, the weights do.
+    (u, s), (u2, s2) = left_basis(inputs.scaled(rows, axis=0)[0], rtol), left_basis(rows2, rtol)
     overlap = jnp.matmul(u.T, u2, precision=HIGHEST)
     left, correlations, _ = jnp.linalg.svd(overlap, full_matrices=False)
     variates = jnp.matmul(u, left, precision=HIGHEST)
@@ -164,7 +177,7 @@ def _pwcca(f: Array, f2: Array) -> Array:
 
 @jax.jit
 def _r2(f: Array, f2: Array) -> Array:
-    rows, rows2 = centred_rows(f, f2)
+    rows, rows2 = centred_rows(f, f2, columns=(False, True))
     u2, _ = left_basis(rows2, rank_tolerance(f, f2))
     explained = jnp.square(jnp.matmul(u2.T, rows, precision=HIGHEST)).sum()
     total = jnp.square(rows).sum()

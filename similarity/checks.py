@@ -3,6 +3,8 @@
 Each is checked and converted once, here, by `repgeo.inputs`; kernels check nothing.
 """
 
+import operator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -108,16 +110,25 @@ def same_inputs(x: object, y: object, least: int) -> tuple[inputs.Checked, input
 
 
 def representations(
-    x: object, y: object, least: int = 2, *, scale: bool = True, columns: bool = False
+    x: object,
+    y: object,
+    least: int = 2,
+    *,
+    scale: bool = True,
+    columns: tuple[bool, bool] = (False, False),
 ) -> tuple[Float[Array, "n m"], Float[Array, "n m2"]]:
     """Two representations of the same inputs in one dtype, for a measure that sees no translation.
 
-    Nor, with `scale`, an isotropic scale of either side, nor with `columns` one of each column.
+    Nor, with `scale`, an isotropic scale of either side, nor, of a side that `columns` marks, one
+    of each column.
     """
     sides = []
-    for checked in same_inputs(x, y, least):
-        if columns and isinstance(checked, np.ndarray):
+    for checked, own in zip(same_inputs(x, y, least), columns, strict=True):
+        if own and isinstance(checked, np.ndarray):
             checked, _ = inputs.scaled(checked, axis=0)
+            # A constant with rounding would count as a column that varies, once scaled.
+            varies = np.ptp(checked, axis=0) > 8 * np.finfo(checked.dtype).eps
+            checked = np.where(varies, checked, 0)
         sides.append(inputs.single("representation", checked, centre=True, scale=scale))
     x, y = inputs.alike(*sides)
     return x, y
@@ -141,6 +152,18 @@ def resolved(name: str, checked: inputs.Checked) -> Float[Array, "..."]:
             )
     array = inputs.single(name, checked)
     return array
+
+
+def whole(name: str, value: object, least: int) -> int:
+    """`value` as an int of at least `least`.
+
+    Raises:
+        ValueError: it is no integer (3.0 and True are none), or below.
+    """
+    integer = hasattr(value, "__index__") and not isinstance(value, bool | np.bool_)
+    if not integer or operator.index(value) < least:  # pyright: ignore[reportArgumentType]
+        raise ValueError(f"{name} must be at least {least} and an integer, got {name}={value!r}")
+    return operator.index(value)  # pyright: ignore[reportArgumentType]
 
 
 def index_sets(name: str, value: ArrayLike, size: int, width: int | None) -> Int[Array, "s w"]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from similarity.cca import linear_regression_r2, mcca, pwcca, svcca
 from similarity.cka import cka, minibatch_cka
@@ -171,11 +171,13 @@ def find(
     normalised Procrustes is invariant to scale as well.
 
     Raises:
-        ValueError: an unknown invariance.
+        ValueError: an unknown invariance, or an unknown thing to compare.
     """
     known = AFFINE | DIRECTION | GAUGE
     if not set(invariant_to) <= known:
         raise ValueError(f"invariant_to={set(invariant_to)}; accepted are {sorted(known)}")
+    if compares not in (None, *get_args(Compared)):
+        raise ValueError(f"compares={compares!r}; accepted are {', '.join(get_args(Compared))}")
     return tuple(
         measure.name
         for measure in _TABLE

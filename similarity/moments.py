@@ -27,14 +27,22 @@ def condensed(
 
 
 def centred_rows(
-    x: Float[Array, "n m"], y: Float[Array, "n m2"]
+    x: Float[Array, "n m"],
+    y: Float[Array, "n m2"],
+    *,
+    columns: tuple[bool, bool] = (False, False),
 ) -> tuple[Float[Array, "r m"], Float[Array, "r m2"]]:
     """`condensed` of the centred columns, each side up to a power of two.
 
-    All that a measure of covariances without scale looks at; no square overflows or vanishes.
+    All that a measure of covariances without scale looks at; no square overflows or vanishes. With
+    `columns` each column of that side has a power of its own, so that the rounding of a large one
+    does not drown a small one.
     """
-    (x, _), (y, _) = inputs.scaled(x), inputs.scaled(y)
-    return condensed(centred(x), centred(y))
+    axes = [0 if own else None for own in columns]
+    x, y = (centred(inputs.scaled(z, axis)[0]) for z, axis in zip((x, y), axes, strict=True))
+    # Again, because centring leaves small what lay on an offset.
+    x, y = (inputs.scaled(z, axis)[0] for z, axis in zip(condensed(x, y), axes, strict=True))
+    return x, y
 
 
 def residual_after_rotation(x: Float[Array, "n m"], y: Float[Array, "n m2"]) -> Float[Array, ""]:

@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, Key, Real
 
-from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST, displaced
-from similarity.moments import centred, centred_rows, condensed, residual_after_rotation
+from similarity.moments import centred_rows, residual_after_rotation
 from similarity.sets import label_sets_of
 
 _SETS_TOGETHER = 256
@@ -34,7 +33,7 @@ def d_svd(z: Real[ArrayLike, "n s"], w: Real[ArrayLike, "n s2"]) -> Float[Array,
         >>> round(float(similarity.d_svd(f, f[::-1])), 3)
         0.194
     """
-    z, w = checks.representations(z, w, columns=True)
+    z, w = checks.representations(z, w, columns=(True, True))
     return _d_svd(z, w)
 
 
@@ -110,8 +109,7 @@ def d_svd_labels(
 
 @jax.jit
 def _d_svd(z: Array, w: Array) -> Array:
-    few = condensed(*(centred(inputs.scaled(x, axis=0)[0]) for x in (z, w)))
-    return _of_centred(*(inputs.scaled(x, axis=0)[0] for x in few))
+    return _of_centred(*centred_rows(z, w, columns=(True, True)))
 
 
 def _of_centred(z: Array, w: Array) -> Array:

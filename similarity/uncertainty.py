@@ -118,9 +118,7 @@ def permutation_null(
     `larger_is_closer=False` is for distances. Warns when n <= m + m'.
     """
     x, y = _same_rows((f, f2))
-    if num < 2:
-        raise ValueError(f"num={num}; at least 2 permutations are needed")
-
+    checks.whole("num", num, 2)
     value = jnp.asarray(measure(x, y))
     draws = _drawn(measure, key, num, (x, y), lambda order: [x, _at(y, order)])
     p_value, excess, z = _against(value, draws, 1 if larger_is_closer else -1)
@@ -159,8 +157,8 @@ def calibrated(
 
     Raises:
         ValueError: an unknown name, a measure that is not one of two representations, a function
-            without `closest`, fewer draws than any significance at `level` takes (19 at 5 %),
-            level outside (0, 1), or layers over different inputs.
+            without a finite `closest`, a named one with another, fewer draws than any significance
+            at `level` takes (19 at 5 %), level outside (0, 1), or layers over different inputs.
 
     Examples:
         >>> one, two = np.random.default_rng(0).normal(size=(2, 40, 4))
@@ -185,7 +183,7 @@ def calibrated(
     tables = [each(compiled, [_at(y, order) for y in second]) for order in _orders(key, num, rows)]
     # On the host, where no operation of these few numbers is a program to be compiled.
     table, tables = (np.asarray(jax.device_get(values)) for values in (table, tables))
-    sign = 1 if closest > 0 else -1
+    sign = -1 if closest == 0 else 1
     draws, value = (sign * tables).max(axis=(1, 2)), (sign * table).max()
     ordered = np.sort(np.append(draws, value))
     critical = ordered[math.ceil((1 - level) * (num + 1)) - 1]
@@ -241,18 +239,22 @@ def _at(x: Array, rows: Array) -> Array:
 
 def _resolve(measure: str | Statistic, closest: float | None) -> tuple[Statistic, float]:
     if not isinstance(measure, str):
-        if closest is None:
-            raise ValueError("give closest, the value of the measure for equal arguments: 1 or 0")
+        if closest is None or not math.isfinite(closest):
+            raise ValueError(f"give closest, the value for equal arguments: 1 or 0, not {closest}")
         return measure, closest
     known = [m.name for m in MEASURES.values() if m.compares == "representations"]
     if measure not in known:
         raise ValueError(f"measure={measure!r}; accepted are a function and {', '.join(known)}")
-    return MEASURES[measure].function, MEASURES[measure].closest
+    best = MEASURES[measure].closest
+    if closest not in (None, best):
+        raise ValueError(f"closest={closest} beside {measure!r}, whose own is {best}: leave it out")
+    return MEASURES[measure].function, best
 
 
 def _check_draws(num: int, level: float) -> None:
-    if not 0 < level < 1 or num < 2:
-        raise ValueError(f"level={level}, num={num}; accepted are 0 < level < 1 and num >= 2")
+    checks.whole("num", num, 2)
+    if not 0 < level < 1:
+        raise ValueError(f"level={level}; accepted is 0 < level < 1")
 
 
 def _deviation(draws: Array) -> Array:

@@ -138,6 +138,11 @@ def reduced_knn(
     q = None if queries is None else checked.queries(queries, x)
     given = {name: getattr(method, name) for name in method.banks}
     banks = {n: checked.queries(b, x, n) for n, b in given.items() if b is not None}
+    if len(x) < 2 and not 0 < len(method.banks) == len(banks):
+        raise ValueError(
+            "x holds 1 row, and a reduction compares each with the others: pass at least 2 rows, "
+            "or use knn"
+        )
     checked.metric(metric, x, q, *banks.values(), accepted=method.metrics)
     excluded = checked.exclude_self(exclude_self, len(x), None if q is None else len(q))
     k = inputs.count("k", k, len(x) - excluded)
@@ -199,6 +204,7 @@ def reduce_graph(
     if given:
         raise ValueError(f"{given[0]} needs vectors to compare with, which stored neighbours lack.")
     lists = stored_lists.read(neighbors, metric)
+    checked.squarable(lists.distance, of="distances")
     k = int(lists.stored.min()) if k is None else inputs.count("k", k, len(lists.index) - 1)
     stored_lists.check_stored(lists.stored, "k", max(k, 1))
 

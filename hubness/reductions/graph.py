@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from hubness.search import topk
 from hubness.search.checked import Given
 from hubness.search.knn import Neighbors
+from repgeo import inputs
 
 SLACK = 1e-5  # of the largest distance: below zero by less is rounding of the library's products
 
@@ -60,7 +61,10 @@ def _of_pair(pair) -> tuple[np.ndarray, np.ndarray]:
             f"neighbors is a {type(pair).__name__}; accepted are a pair (distance, index) of "
             "matrices, one row a point, or a sparse graph of scipy"
         )
-    distance, index = (np.asarray(a) for a in pair)
+    distance, index = (
+        np.asarray(inputs.read(f"the {place} of neighbors", a))
+        for place, a in zip(("first", "second"), pair, strict=True)
+    )
     real = lambda a: jnp.issubdtype(a.dtype, np.floating)  # also bfloat16
     if distance.dtype.kind in "iu" and real(index):
         distance, index = index, distance

@@ -22,6 +22,7 @@ Checked = np.ndarray | Array
 T = TypeVar("T")
 # Of the largest magnitude: squares of differences between neighbours fit float32 in between.
 LEAST, MOST = 2.0**-40, 2.0**60
+LEAST_DOUBLE, MOST_DOUBLE = 2.0**-450, 2.0**480  # the same of float64
 TINY, MAX = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
@@ -93,11 +94,27 @@ def _single(a: Array, ranged: bool) -> Array:
 
 
 def metric(name: str, *arrays: Checked | None, accepted: tuple[str, ...] = pairwise.METRICS):
-    """ValueError for an unknown metric, or for zero rows under cosine."""
+    """ValueError for an unknown metric, zero rows under cosine, or squares beyond float64."""
     if name not in accepted:
         raise ValueError(f"metric {name!r} is not known here; use one of {', '.join(accepted)}.")
-    if name == "cosine":
+    if name in ("cosine", "csls"):
         directions(*arrays)
+    else:
+        squarable(*arrays)
+
+
+def squarable(*arrays: Checked | None, of: str = "rows") -> None:
+    """ValueError for magnitudes whose squares float64 does not hold."""
+    known = [a for a in arrays if a is not None and not inputs.is_traced(a)]
+    if not any(a.dtype == np.float64 for a in known):
+        return
+    with jax.ensure_compile_time_eval():
+        top = max(float(abs(a).max()) for a in known)
+    if top > MOST_DOUBLE or 0 < top < LEAST_DOUBLE:
+        raise ValueError(
+            f"{of} hold magnitudes up to {top:.1e}, whose squares float64 does not hold; accepted "
+            f"are {LEAST_DOUBLE:.0e} to {MOST_DOUBLE:.0e}: rescale all of them"
+        )
 
 
 def directions(*arrays: Checked | None) -> None:

@@ -69,9 +69,7 @@ def top_tokens(
     """
     w = checked.rows(unembedding, "unembedding")
     h = checked.queries(hidden, w, "hidden")
-    checked.metric(metric, accepted=METRICS)
-    if metric in ("cosine", "csls"):
-        checked.directions(w, h)
+    checked.metric(metric, w, h, accepted=METRICS)
     k = inputs.count("k", k, len(w) - exclude_self, of="tokens")
     if with_stats and metric != "dot":
         raise ValueError(f"with_stats needs the model's own metric 'dot', not {metric!r}.")

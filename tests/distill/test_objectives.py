@@ -124,6 +124,15 @@ def test_anything_but_two_vectors_is_one_clear_error(loss, shapes):
         unchecked(*(np.zeros(s, np.float32) for s in shapes))
 
 
-def test_temperature_must_be_positive():
-    with pytest.raises(ValueError, match="temperature must be positive"):
-        distill.kl_loss(np.zeros(3, np.float32), np.zeros(3, np.float32), temperature=0.0)
+@pytest.mark.parametrize("temperature", [0.0, -1.0, 1e25, 1e-30])
+def test_temperature_must_be_positive(temperature):
+    with pytest.raises(ValueError, match="temperature must be positive, from 1e-06 to 1000, got"):
+        u = np.zeros(3, np.float32)
+        distill.kl_loss(u, u + 1, temperature=temperature)
+
+
+@pytest.mark.parametrize(("temperature", "message"), [(np.inf, "infinite"), ("2", "real numbers")])
+def test_temperature_must_be_a_finite_number(unchecked, temperature, message):
+    u = np.zeros(3, np.float32)
+    with pytest.raises(ValueError, match=f"kl_loss: temperature .*{message}"):
+        distill.kl_loss(u, u + 1, temperature=temperature)

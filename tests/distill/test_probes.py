@@ -87,3 +87,10 @@ def test_bad_input_is_one_clear_error(change, message):
         unchecked(*change(*digits()), 10)
     with pytest.raises(ValueError, match="inverse_penalty > 0"):
         distill.fit_linear_probe(*digits(), 10, inverse_penalty=0.0)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", ["num_classes", "max_iterations"])
+def test_counts_are_integers(name):
+    with pytest.raises(ValueError, match=rf"{name} must be .* an integer, got {name}=10\.0"):
+        distill.fit_linear_probe(*digits(), **{"num_classes": 10, name: 10.0})

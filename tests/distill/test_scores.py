@@ -67,6 +67,17 @@ def test_calibration_at_bin_edges():
     np.testing.assert_allclose(got, (abs(1.0 - 0.25) + 0.5) / 3, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_counts_are_integers(predictions):
+    probs, labels = predictions
+    with pytest.raises(ValueError, match=r"and an integer, got num_classes=3\.0"):
+        distill.macro_f1(labels, labels, 3.0)
+    with pytest.raises(ValueError, match=r"and an integer, got num_bins=2\.5"):
+        distill.ece(probs[:, 0], labels == 0, num_bins=2.5)
+    with pytest.raises(ValueError, match=r"and an integer, got num_bins='3'"):
+        distill.classwise_ece(probs, labels, num_bins="3")
+
+
 def test_bad_input_is_one_clear_error(predictions):
     probs, labels = predictions
     unchecked = lambda fn: getattr(fn, "__wrapped__", fn)
@@ -76,5 +87,9 @@ def test_bad_input_is_one_clear_error(predictions):
         distill.accuracy(labels[:0], labels[:0])
     with pytest.raises(ValueError, match=r"classes must lie in 0\.\.3; got 0\.\.4"):
         distill.macro_f1(labels, labels, 4)
+    with pytest.raises(ValueError, match=r"log_probs .* do not sum to 1"):
+        distill.nll(np.array([3.0, 1.0, 0.0]), np.int32(0))
+    with pytest.raises(ValueError, match=r"outcomes holds values outside \[0, 1\]; pass 1 for"):
+        distill.ece(np.array([0.1, 0.9]), np.array([0, 7]))
     with pytest.raises(ValueError, match="num_bins must be at least 1"):
         distill.ece(probs[:, 0], labels, num_bins=0)

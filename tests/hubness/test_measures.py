@@ -114,6 +114,7 @@ def test_inside_jit_and_vmap():
     np.testing.assert_allclose(np.asarray(out), float(measures(SKEWED, 10).gini), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     "counts, k, message",
     [
@@ -121,8 +122,16 @@ def test_inside_jit_and_vmap():
         (np.array([1.0, np.nan]), 10, "NaN or infinite"),
         (np.array([1, -1]), 10, "negative"),
         (np.ones(3), 0, "at least 1"),
+        (np.ones(3), np.nan, "k=nan is no integer"),
+        (np.ones(3), 2.5, "k=2.5 is no integer"),
     ],
 )
 def test_bad_counts_are_one_clear_error(counts, k, message):
     with pytest.raises(ValueError, match=message):
         measures(counts, k)
+
+
+@pytest.mark.parametrize("hub_size", [np.nan, np.inf, -1.0, 0.0])
+def test_a_hub_is_of_finite_size(hub_size):
+    with pytest.raises(ValueError, match="hub_size=.* above 0"):
+        measures(np.ones(3), 1, hub_size=hub_size)

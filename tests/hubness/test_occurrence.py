@@ -1,6 +1,7 @@
 """Counts of neighbours; oracle: bincount and loops."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -22,6 +23,17 @@ def test_weights_count_queries_or_slots():
     np.testing.assert_array_equal(
         np.asarray(k_occurrence(INDEX, 30, np.tile(w[:, None], (1, 5)))), want
     )
+
+
+@pytest.mark.parametrize("weight", [np.uint8(200), jnp.int8(100), jnp.int32(2**30)])
+def test_sums_of_weights_do_not_wrap(weight):
+    """30 queries that all have the point 0."""
+    weights = jnp.full(30, weight) if isinstance(weight, jax.Array) else np.full(30, weight)
+    counts = k_occurrence(np.zeros((30, 1), int), 2, weights)
+    np.testing.assert_array_equal(np.asarray(counts, float), [30.0 * int(weight), 0])
+    if int(weight) < 2**30:
+        within = jax.jit(lambda w: k_occurrence(np.zeros((30, 1), int), 2, w))(weights)
+        np.testing.assert_array_equal(within, counts)
 
 
 def test_counts_of_queries_add_up_and_stay_below_their_number(x, q):
@@ -84,15 +96,27 @@ def test_inside_jit():
     np.testing.assert_array_equal(np.asarray(counts), np.bincount(INDEX.ravel(), minlength=30))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     "call, message",
     [
         (lambda: k_occurrence(INDEX, 20), "run from 0 to 29 but there are n=20"),
         (lambda: k_occurrence(INDEX - 1, 30), "run from -1"),
+        (lambda: k_occurrence(INDEX, 30.0), r"n=30\.0 is no integer"),
         (lambda: k_occurrence(INDEX[0], 30), "one row a query"),
         (lambda: drop_self(INDEX[:20]), "there are n=20 points"),
         (lambda: drop_self(INDEX[:, :1]), "ask for k \\+ 1 neighbours"),
         (lambda: k_occurrence(INDEX, 30, np.ones(7)), "weights have shape"),
+        (
+            lambda: k_occurrence(INDEX, 30, np.ma.masked_less(np.arange(40), 3)),
+            "weights is a masked",
+        ),
+        (lambda: k_occurrence(INDEX, 30, ["a"] * 40), "weights has dtype <U1"),
+        (
+            lambda: bad_k_occurrence(INDEX[:30], np.ma.masked_less(np.arange(30), 3)),
+            "labels is a masked",
+        ),
+        (lambda: bad_k_occurrence([[1], [0, 1]], [0, 1]), "rows have equal length"),
         (lambda: bad_k_occurrence(INDEX, np.ones(30)), "one label a point and one a query"),
     ],
 )

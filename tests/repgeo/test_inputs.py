@@ -50,6 +50,14 @@ def test_read_only_arrays_and_arrays_of_jax_are_read_where_they_are():
     np.testing.assert_array_equal(big, [2.0**31 - 1, 2.0**31 - 2])
 
 
+def test_lists_keep_the_digits_of_each_row():
+    mixed = [jnp.zeros(2), np.array([2.0**32 + 1, 1e300]), [1, 2]]
+    np.testing.assert_array_equal(inputs.array("x", mixed), [[0, 0], [2.0**32 + 1, 1e300], [1, 2]])
+    whole = [jnp.asarray([2**24 + 1]), jnp.ones(1)]
+    np.testing.assert_array_equal(inputs.array("x", whole), [[2**24 + 1], [1]])
+    assert isinstance(inputs.read("x", [jnp.ones(2), jnp.zeros(2)]), jax.Array)
+
+
 @pytest.mark.parametrize(
     ("value", "says"),
     [
@@ -57,12 +65,17 @@ def test_read_only_arrays_and_arrays_of_jax_are_read_where_they_are():
         (np.array([["a", "b"]]), "dtype <U1; accepted are real numbers"),
         (np.array([[None, 1]]), "dtype object; accepted are real numbers"),
         ([[1.0, 2.0], [3.0]], "rows have equal length"),
+        ([jnp.ones(2), jnp.ones(3)], "rows have equal length"),
+        ([np.ma.masked_array(X[0], X[0] > -9), X[1]], "masked entries"),
         (np.ma.masked_array(X, X > 2), "masked entries"),
         (scipy.sparse.csr_matrix(X), r"sparse matrix .*toarray\(\)"),
         (scipy.sparse.csr_array(X), r"sparse matrix .*toarray\(\)"),
         (X[0], r"shape \(3,\); accepted is a matrix"),
         (X[:0], "no entries"),
-        (np.where(X[7, 1] == X, np.nan, X), r"NaN or infinite entries, the first at \(7, 1\)"),
+        (
+            np.where(X[7, 1] == X, np.nan, X),
+            r"NaN or infinite entries, the first at \(7, 1\).*: drop those rows$",
+        ),
         (jnp.asarray(X).at[7, 1].set(-jnp.inf), r"the first at \(7, 1\)"),
         (np.full((2, 2), 2**53 + 1), "integers up to 2⁵³"),
         (np.full((2, 2), np.iinfo(np.int64).min), "integers up to 2⁵³"),
@@ -179,6 +192,13 @@ def test_counts_are_integers_in_range(bad):
     assert inputs.count("k", np.int64(10), 10) == 10
     with pytest.raises(ValueError, match=r"^k=.*1 ≤ k ≤ 10"):
         inputs.count("k", bad, 10)
+
+
+def test_a_count_says_which_end_it_leaves():
+    with pytest.raises(ValueError, match=r"^k=1 is impossible with 0 points .*: give more$"):
+        inputs.count("k", 1, 0)
+    with pytest.raises(ValueError, match="^size=0 must be at least 1; accepted"):
+        inputs.count("size", 0, 2**31 - 1)
 
 
 @pytest.mark.parametrize("bad", [[0, 10], [-100, 1], [0.0, 1.0], [[0], [1]], []])

@@ -42,6 +42,35 @@ def test_null_directions_do_not_correlate(x64):
     np.testing.assert_allclose(S.mcca(f, f2), full.mean(), atol=1e-12)  # over 3, the smaller rank
 
 
+@pytest.mark.parametrize("scales", [(3000, 1, 1), (100, 1, 0.01), (1e10, 1, 1e-10)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_directions_far_smaller_than_the_first_still_correlate(scales, dtype):
+    """SciPy's subspace angles of the columns unscaled, which span the same. Measured 3e-7."""
+    r = np.random.default_rng(0)
+    x = r.normal(size=(40, 3))
+    y = x + 0.5 * r.normal(size=(40, 3))
+    want = np.sort(np.cos(subspace_angles(centred(x), centred(y))))[::-1]
+    scaled = (x * scales).astype(dtype)
+    np.testing.assert_allclose(S.canonical_correlations(scaled, y), want, atol=2e-6)
+    np.testing.assert_allclose(S.mcca(y, scaled), want.mean(), atol=2e-6)
+
+
+def test_svcca_of_all_variance_keeps_small_directions():
+    """SciPy's subspace angles of the columns unscaled. Measured 0."""
+    r = np.random.default_rng(0)
+    x = r.normal(size=(40, 3))
+    y = x + 0.5 * r.normal(size=(40, 3))
+    want = np.cos(subspace_angles(centred(x), centred(y))).mean()
+    np.testing.assert_allclose(S.svcca(x * [3000, 1, 1], y, threshold=1.0), want, atol=1e-6)
+
+
+def test_a_constant_with_rounding_is_no_direction():
+    r = np.random.default_rng(0)
+    f, f2 = r.normal(size=(2, 50, 2))
+    ones = 1 + np.finfo(float).eps * r.integers(0, 2, size=(50, 1))
+    np.testing.assert_allclose(S.mcca(np.hstack([f, ones]), f2), S.mcca(f, f2), atol=1e-6)
+
+
 def test_constants_have_correlation_zero(x64, models):
     assert S.mcca(np.full((400, 3), 0.1), models.f) == 0
     f, _ = S.with_bias(models.f, models.g, np.zeros(7))
@@ -85,12 +114,16 @@ def test_svcca_of_everything_is_mcca_and_a_bad_threshold_is_an_error(x64, pair):
         S.svcca(*pair, threshold=0.0)
 
 
-def test_pwcca_weighs_by_projections_of_the_first_side(x64, pair):
-    f, f2 = map(centred, pair)
-    q, q2 = np.linalg.qr(f)[0], np.linalg.qr(f2)[0]
-    left, rho, _ = np.linalg.svd(q.T @ q2, full_matrices=False)
+def pwcca_by_numpy(f, f2):
+    f, f2 = centred(f), centred(f2)
+    q = np.linalg.qr(f)[0]
+    left, rho, _ = np.linalg.svd(q.T @ np.linalg.qr(f2)[0], full_matrices=False)
     weights = np.abs((q @ left).T @ f).sum(1)
-    np.testing.assert_allclose(S.pwcca(*pair), weights @ rho / weights.sum(), atol=1e-12)
+    return weights @ rho / weights.sum()
+
+
+def test_pwcca_weighs_by_projections_of_the_first_side(x64, pair):
+    np.testing.assert_allclose(S.pwcca(*pair), pwcca_by_numpy(*pair), atol=1e-12)
     assert abs(S.pwcca(*pair) - S.pwcca(*pair[::-1])) > 1e-5
 
 
@@ -101,6 +134,25 @@ def test_regression_r2_is_that_of_least_squares(x64, pair):
     want = 1 - (residual**2).sum() / (centred(f) ** 2).sum()
     np.testing.assert_allclose(S.linear_regression_r2(f, f2), want, atol=1e-12)
     assert S.linear_regression_r2(np.ones_like(f), f2) == 0
+
+
+@pytest.mark.parametrize("scales", [(1e4, 1, 1e-4), (1e8, 1, 1e-8)])
+@pytest.mark.parametrize("measure", [S.linear_regression_r2, S.pwcca])
+def test_scales_of_the_columns_of_the_second_side_do_not_matter(measure, scales):
+    """Against the columns unscaled, as the docstrings promise. Measured 3e-7."""
+    r = np.random.default_rng(0)
+    x = r.normal(size=(40, 3))
+    y = x + 0.5 * r.normal(size=(40, 3))
+    np.testing.assert_allclose(measure(y, x * scales), measure(y, x), atol=2e-6)
+
+
+def test_pwcca_sees_small_directions_of_the_first_side():
+    """float64 NumPy, all three directions. Measured 1e-7."""
+    r = np.random.default_rng(0)
+    x = r.normal(size=(40, 3))
+    y = x + 0.5 * r.normal(size=(40, 3))
+    x = x * [1e5, 1, 1e-5]
+    np.testing.assert_allclose(S.pwcca(x, y), pwcca_by_numpy(x, y), atol=2e-6)
 
 
 def test_mean_agrees_with_scikit_learn(x64, pair):

@@ -139,3 +139,5 @@ def test_find():
 def test_an_unknown_map_is_an_error(unchecked):
     with pytest.raises(ValueError, match="accepted are .*'gauge'"):
         S.find(invariant_to={"everything"})
+    with pytest.raises(ValueError, match="compares='model'; accepted are distributions, repr"):
+        S.find(compares="model")

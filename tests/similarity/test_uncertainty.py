@@ -1,3 +1,5 @@
+import math
+
 import jax
 import numpy as np
 import pytest
@@ -130,6 +132,16 @@ def test_calibrated_p_values_of_unrelated_layers_are_uniform():
     assert np.abs(np.sort(p) - np.arange(1, 101) / 100).max() < 1.95 / 10 + 1 / 40
 
 
+def test_a_similarity_whose_best_value_is_negative_grows_as_well(models):
+    """`closest` -1 of cka - 2 calibrates as 1 of cka, as the docstring promises."""
+    f, _, f2, _ = models.cast(np.float32)
+    key, less = jax.random.key(0), lambda x, y: S.cka(x, y) - 2
+    got = calibrated(less, key, f, f2, num=19, closest=-1.0)
+    want = calibrated("cka", key, f, f2, num=19)
+    assert got.p_value == want.p_value and want.score > 0.5
+    np.testing.assert_allclose(got.score, want.score, atol=1e-5)
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_what_cannot_be_calibrated_is_refused(models):
     f, f2, key = models.f, models.f2, jax.random.key(0)
@@ -137,6 +149,10 @@ def test_what_cannot_be_calibrated_is_refused(models):
         calibrated("kl", key, f, f2)
     with pytest.raises(ValueError, match="give closest"):
         calibrated(S.cka, key, f, f2)
+    with pytest.raises(ValueError, match="give closest, .* not nan"):
+        calibrated(S.cka, key, f, f2, closest=math.nan)
+    with pytest.raises(ValueError, match=r"closest=1.0 beside 'procrustes', whose own is 0.0"):
+        calibrated("procrustes", key, f, f2, closest=1.0)
     with pytest.raises(ValueError, match="offset hides their spread"):
         calibrated("cka", key, f + 1e8, f2)
     with pytest.raises(ValueError, match="same inputs"):
@@ -153,5 +169,11 @@ def test_errors(models):
         interval(S.mcca, jax.random.key(0), models.f, models.f2[:5])
     with pytest.raises(ValueError, match="level=1.5"):
         interval(S.mcca, jax.random.key(0), models.f, models.f2, level=1.5)
+    with pytest.raises(ValueError, match=r"num must be at least 2 and an integer, got num=19\.0"):
+        permutation_null(S.mcca, jax.random.key(0), models.f, models.f2, num=19.0)
+    with pytest.raises(ValueError, match=r"num=19\.5"):
+        calibrated("cka", jax.random.key(0), models.f, models.f2, num=19.5)
+    with pytest.raises(ValueError, match=r"num=19\.0"):
+        interval(S.mcca, jax.random.key(0), models.f, models.f2, num=19.0)
     with pytest.raises(ValueError, match="num=1"):
         permutation_null(S.mcca, jax.random.key(0), models.f, models.f2, num=1)

@@ -185,3 +185,14 @@ def test_duplicates_and_constant_rows_give_no_nan(x, method):
 def test_bad_requests_are_one_clear_error(x, options, message):
     with pytest.raises(ValueError, match=message):
         reduced_knn(x, **{"k": K, **options})
+
+
+@pytest.mark.parametrize("method", sorted(REDUCTIONS))
+def test_one_point_is_refused_where_others_are_needed(x, q, method):
+    with pytest.raises(ValueError, match="x holds 1 row"):
+        reduced_knn(x[:1], 1, method, queries=q[:3])
+
+
+def test_one_point_may_be_compared_with_a_bank(x, q):
+    found = reduced_knn(x[:1], 1, "inverted_softmax", queries=q[:3], bank=x[1:9])
+    assert np.isfinite(np.asarray(found.distance)).all()

@@ -179,3 +179,16 @@ def test_bad_input_is_one_clear_error(x, change, message):
     points = change.pop("x", lambda x: x)(x)
     with pytest.raises(ValueError, match=message):
         knn(points, **{"k": K, **change})
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e160])
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "dot", "cosine"])
+def test_squares_beyond_float64_are_refused(x, metric, scale):
+    """Cosines have no scale."""
+    far = x[:20].astype(float) * scale
+    if metric == "cosine":
+        near = knn(x[:20].astype(float), 2, metric=metric)
+        np.testing.assert_array_equal(knn(far, 2, metric=metric).index, near.index)
+        return
+    with pytest.raises(ValueError, match="whose squares float64 does not hold"):
+        knn(far, 2, metric=metric)
