@@ -5,6 +5,7 @@ Shapes and types are checked always, values where they are concrete (`repgeo.inp
 
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +56,43 @@ def batch(shape: tuple[int, ...], **arrays: ArrayLike) -> list[Array]:
     return [inputs.single(name, array) for name, array in given.items()]
 
 
+def integer(name: str, value: object) -> None:
+    """ValueError unless it is an integer (2.0 and True are none) or None."""
+    try:
+        whole = value is None or operator.index(value) is not None  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        whole = False
+    if not whole or isinstance(value, bool):
+        raise ValueError(f"{name}={value!r} must be a whole number, as {name}=8")
+
+
+def integers(name: str, values: Any) -> tuple[int, ...]:
+    """The integers of a list, tuple or array, as a tuple.
+
+    Raises:
+        ValueError: it is no sequence of integers.
+    """
+    if np.ndim(values) != 1:
+        raise ValueError(f"{name}={values!r} must be a tuple of whole numbers, as {name}=(7, 8)")
+    for value in values:
+        integer(f"an entry of {name}", value)
+    return tuple(map(int, values))
+
+
+def part(params: dict[str, Any], name: str) -> Any:
+    """The parameters of one part of a model.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if name not in params:
+        raise ValueError(
+            f"params has no {name!r}, only {sorted(params)}; pass those that the model's init "
+            "returns, or that its training did"
+        )
+    return params[name]
+
+
 def counts(**given: int) -> list[int]:
     """The numbers as ints, each at least 1.
 
@@ -82,7 +120,7 @@ def times(t: ArrayLike, num: int) -> Float[Array, " b"]:
     """
     if np.shape(t) != (num,):
         raise ValueError(f"t has shape {np.shape(t)}; one time per example is needed: ({num},)")
-    return _within_unit("t", t)
+    return within_unit("t", t)
 
 
 def step(t: ArrayLike, s: ArrayLike) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -94,7 +132,7 @@ def step(t: ArrayLike, s: ArrayLike) -> tuple[Float[Array, ""], Float[Array, ""]
     for name, time in (("t", t), ("s", s)):
         if np.shape(time) != ():
             raise ValueError(f"{name} has shape {np.shape(time)}; a step has one scalar time")
-    start, stop = _within_unit("t", t), _within_unit("s", s)
+    start, stop = within_unit("t", t), within_unit("s", s)
     ends = value_range(start), value_range(stop)
     if ends[0] and ends[1] and not ends[1][0] < ends[0][0]:
         raise ValueError(f"a step goes down from t={ends[0][0]} to s={ends[1][0]}: swap them")
@@ -164,7 +202,12 @@ def value_range(array: ArrayLike) -> tuple[int | float, int | float] | None:
     return values.min().item(), values.max().item()
 
 
-def _within_unit(name: str, t: ArrayLike) -> Array:
+def within_unit(name: str, t: ArrayLike) -> Array:
+    """Times in [0, 1], of any shape.
+
+    Raises:
+        ValueError: no finite numbers, or one outside.
+    """
     value = floating(name, t)
     if (span := value_range(value)) and not 0 <= span[0] <= span[1] <= 1:
         raise ValueError(f"times must lie in [0, 1]; {name} is {span[0]} to {span[1]}")

@@ -153,7 +153,8 @@ def log_weight(
     Raises:
         ValueError: arguments of another kind or shape, or γ_0 that is not below γ_1.
     """
-    (x,), target = process_checks.data(process, x=x), process_checks.target(target, x)
+    (x,) = process_checks.data(process, x=x)
+    explained = process_checks.target(target, x)
     gamma_0, gamma_1 = (
         process_checks.scalar("gamma_0", gamma_0),
         process_checks.scalar("gamma_1", gamma_1),
@@ -170,6 +171,6 @@ def log_weight(
         trace = jax.random.rademacher(k_probes, (num_probes, *x.shape), x.dtype)
     # −ln q(z_0 | x) relative to the standard normal, as the density is.
     surprise = 0.5 * per_example_sum(eps**2 - z_0**2 - jax.nn.softplus(-gamma_0))
-    decoded = decoder(x if target is None else target, x_0 + jnp.exp(gamma_0 / 2) * eps, gamma_0)
+    decoded = decoder(explained, x_0 + jnp.exp(gamma_0 / 2) * eps, gamma_0)
     density = log_density(process, z_0, gamma_0, gamma_1, trace=trace, tolerance=tolerance)
     return decoded + density + surprise

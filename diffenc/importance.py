@@ -50,7 +50,8 @@ def path_log_weight(
     Raises:
         ValueError: arguments of another kind or shape, or levels that do not increase.
     """
-    (x,), target = process_checks.data(process, x=x), process_checks.target(target, x)
+    (x,) = process_checks.data(process, x=x)
+    explained = process_checks.target(target, x)
     levels = process_checks.levels(levels)
     process_checks.log_ratios(log_ratio, len(levels) - 1)
     k_start, k_steps = jax.random.split(key)
@@ -81,4 +82,4 @@ def path_log_weight(
     steps = levels[:-1], levels[1:], ratios, jax.random.split(k_steps, len(ratios))
     (eps_0, at_0, total), _ = jax.lax.scan(step, (eps_1, at_1, start), steps, reverse=True)
     z_0 = x + at_0 + jnp.exp(levels[0] / 2) * eps_0
-    return total + decoder(x if target is None else target, z_0, levels[0])
+    return total + decoder(explained, z_0, levels[0])

@@ -16,12 +16,15 @@ from repgeo import inputs
 def bits_per_dim(nats: Float[ArrayLike, "*b"], shape: Sequence[int]) -> Float[Array, "*b"]:
     """nats / (D ln 2), D the number of dimensions of one example of `shape`.
 
+    Raises:
+        ValueError: `shape` is no tuple of whole numbers, or nats are no finite real numbers.
+
     Examples:
         >>> nats = 2 * 3 * np.log(2)  # two bits for each of three numbers
         >>> round(float(diffenc.bits_per_dim(nats, (1, 1, 3))), 6)
         2.0
     """
-    return wide(nats) / (math.prod(shape) * math.log(2))
+    return wide(nats) / (math.prod(checks.integers("shape", shape)) * math.log(2))
 
 
 def dequantise(codes: Integer[ArrayLike, "*b"], levels: int) -> Float[Array, "*b"]:

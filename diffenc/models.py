@@ -198,8 +198,8 @@ class Diffusion:
         return process.x_hat(z, checks.level(gamma, len(z)))
 
     def gamma(self, params: Params, t: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
-        """The schedule's level at times t."""
-        return self._gamma(params.get("schedule", {}), checks.floating("t", t))
+        """The schedule's level at times t in [0, 1]."""
+        return self._gamma(params.get("schedule", {}), checks.within_unit("t", t))
 
     def sample_step(
         self,
@@ -215,15 +215,8 @@ class Diffusion:
         gamma_t, gamma_s = (self.gamma(params, time) for time in checks.step(t, s))
         process = self._process(params, self._classes(conditioning, len(z)))
         x_hat = process.x_hat(z, jnp.broadcast_to(gamma_t, (len(z),)))
-        return sampling.generative_step(
-            z,
-            x_hat,
-            gamma_s,
-            gamma_t,
-            eps,
-            counterterm=process.counterterm,
-            volatility=process.volatility,
-        )
+        free = {"counterterm": process.counterterm, "volatility": process.volatility}
+        return sampling.generative_step(z, x_hat, gamma_s, gamma_t, eps, **free)
 
     def sample(
         self,
@@ -264,11 +257,11 @@ class Diffusion:
         dropout_key: Key[Array, ""] | None = None,
     ) -> Process:
         k_score, k_encoder = (None, None) if dropout_key is None else jax.random.split(dropout_key)
-        score = self.score_network()
+        score, weights = self.score_network(), checks.part(params, "score")
 
         def denoiser(z: Array, gamma: Array) -> Array:
             index = jnp.zeros_like(gamma) if classes is None else classes
-            return _apply(score, params["score"], z, gamma, index, k_score)
+            return _apply(score, weights, z, gamma, index, k_score)
 
         return Process(
             encoder=self._encoder(params, k_encoder),
@@ -282,12 +275,13 @@ class Diffusion:
     def _encoder(self, params: Params, key: Key[Array, ""] | None) -> Encoder:
         if not isinstance(self.encoder, Trainable):
             return self.encoder.encoder()
+        weights = checks.part(params, "encoder")
         network = self.encoder.network(self.shape, components.settings(self.options))
 
         def y(x: Array, gamma: Array, classes: Array | None) -> Array:
             gamma = jnp.broadcast_to(gamma, (len(x),))
             index = jnp.zeros_like(gamma) if classes is None else classes
-            return _apply(network, params["encoder"], x, gamma, index, key)
+            return _apply(network, weights, x, gamma, index, key)
 
         return self.encoder.encoder(y)
 

@@ -3,11 +3,13 @@
 import dataclasses
 import difflib
 import math
+import numbers
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, get_args
 
 import jax
 
+from diffenc import checks
 from diffenc.encoder import ENCODERS, MLP, Fixed, Identity, MultiRes, NonTrainable, Trainable, UNet
 from diffenc.prediction import EPS, PREDICTIONS, Prediction, V
 from diffenc.process import COUNTERTERMS
@@ -137,6 +139,8 @@ def resolve(name: str, shape: tuple[int, ...], levels: int, given: Mapping[str, 
     unset = {field: v for field, v in followed.items() if getattr(options, field) is None}
     # The encoder has its sizes: a built model's options can be given to `build` as they are.
     sizes = {"encoder": encoder, "encoder_width": None, "encoder_layers": None}
+    if options.fourier is not None:  # a model is hashed, and a list cannot be
+        unset["fourier"] = checks.integers("fourier", options.fourier)
     return dataclasses.replace(options, **unset, **sizes)
 
 
@@ -241,9 +245,12 @@ def _is_word(options: Options, field: str) -> bool:
 def _check_values(options: Options, levels: int) -> None:
     if levels < 2:
         raise ValueError(f"levels={levels}: at least two grey levels are needed")
+    for field in ("depth", "num_classes", "num_layers", "encoder_layers", "x_0_every"):
+        checks.integer(field, getattr(options, field))
     _check_depth(options)
     for field in ("width", "encoder_width"):
         value = getattr(options, field)
+        checks.integer(field, value)
         if value is not None and (value < 2 or value % 2):
             raise ValueError(f"{field}={value} must be even and at least 2")
     if options.num_layers < 0 or (
@@ -253,8 +260,8 @@ def _check_values(options: Options, levels: int) -> None:
             f"num_layers={options.num_layers} and encoder_layers={options.encoder_layers} must be "
             "at least 0 and 1"
         )
-    if not 0 <= options.dropout < 1:
-        raise ValueError(f"dropout={options.dropout} must lie in [0, 1)")
+    if not isinstance(options.dropout, numbers.Real) or not 0 <= options.dropout < 1:
+        raise ValueError(f"dropout={options.dropout!r} must be a number in [0, 1)")
     if options.x_0_every < 1:
         raise ValueError(f"x_0_every={options.x_0_every} must be at least 1")
     if options.num_classes is not None and options.num_classes < 1:

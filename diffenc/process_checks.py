@@ -32,7 +32,8 @@ def data(process: Process, **arrays: ArrayLike) -> list[Array]:
                 f"{name} holds integers; accepted are floating-point numbers: pass codes as "
                 "diffenc.likelihood.dequantise(codes, levels)"
             )
-    bound, num = np.shape(process.conditioning), len(checked[0])
+    bound = () if process.conditioning is None else process.conditioning.shape
+    num = len(checked[0])
     if bound not in ((), (num,)):
         raise ValueError(
             f"{next(iter(arrays))} holds {num} examples; the process is bound to conditioning of "
@@ -52,7 +53,7 @@ def levels(values: ArrayLike) -> Float[Array, " n"]:
             f"levels has shape {np.shape(values)}; expected a vector of at least two levels"
         )
     known = floating("levels", values)
-    if inputs.surely(lambda v: (np.diff(np.asarray(v)) <= 0).any(), known):
+    if inputs.surely(lambda v: (v[1:] <= v[:-1]).any(), known):
         raise ValueError(f"levels must increase strictly in {known.dtype}; sort them, drop repeats")
     return known
 
@@ -124,15 +125,15 @@ def trace(given: str | ArrayLike, shape: tuple[int, ...]) -> Any:
     raise ValueError(f"trace is {what}; accepted are 'none', 'exact' and probes [{probes}]")
 
 
-def target(given: Any, x: ArrayLike) -> Any:
-    """What a decoder is to explain, an array like the data x, or None.
+def target(given: Any, x: Array) -> Any:
+    """What a decoder is to explain: an array like the data x, or x itself where none is given.
 
     Raises:
         ValueError: it has another shape.
     """
     if given is not None and np.shape(given) != np.shape(x):
         raise ValueError(f"target has shape {np.shape(given)}; expected that of x: {np.shape(x)}")
-    return given
+    return x if given is None else given
 
 
 def square(name: str, matrix: ArrayLike) -> int:

@@ -124,6 +124,44 @@ def test_noise_and_data_that_are_none_are_one_sentence(model, params, method, ki
         calls[method]()
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "option",
+    [{"depth": 2.5}, {"width": 8.0}, {"encoder_width": 8.0}, {"num_layers": 1.5}]
+    + [{"num_classes": 3.0}, {"fourier": [7.5]}, {"fourier": 7}, {"dropout": "0.1"}],
+)
+def test_options_that_are_no_numbers_are_refused_when_built(option):
+    (name,) = option
+    with pytest.raises(ValueError, match=f"{name}.*must be a"):
+        diffenc.build("diffenc", SHAPE, LEVELS, **option)
+
+
+@pytest.mark.parametrize("missing", ["score", "encoder"])
+def test_parameters_without_a_part_are_refused_when_bound(model, params, missing):
+    rest = {name: part for name, part in params.items() if name != missing}
+    with pytest.raises(ValueError, match=f"params has no '{missing}'"):
+        model.bind(rest)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("shape", [4, (2.0, 3)])
+def test_bits_need_the_shape_of_an_example(shape):
+    with pytest.raises(ValueError, match="shape.* must be a"):
+        diffenc.bits_per_dim(1.0, shape)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_list_of_frequencies_is_a_tuple():
+    given, tupled = (diffenc.build("vdmv", SHAPE, 8, fourier=f) for f in ([2, 3], (2, 3)))
+    assert given == tupled and hash(given) == hash(tupled)
+
+
+@pytest.mark.parametrize("t", [2.0, [-0.1, 0.5], np.nan])
+def test_levels_outside_the_schedule_are_refused(model, params, t):
+    with pytest.raises((ValueError, TypeError), match="must lie in|NaN|annotation"):
+        model.gamma(params, t)
+
+
 @pytest.mark.parametrize("t, s", [(0.4, 0.5), (0.5, 0.5), (1.2, 0.5), (np.nan, 0.1)])
 def test_a_step_goes_down_within_the_unit_interval(model, params, t, s):
     with pytest.raises(ValueError, match="goes down|NaN|must lie in"):

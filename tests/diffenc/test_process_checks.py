@@ -4,6 +4,7 @@ Oracle of what is accepted: the same call on JAX's float32 arrays of equal value
 """
 
 import inspect
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -180,8 +181,9 @@ def test_weights_that_are_none_are_refused(bad):
 
 
 def test_numbers_of_draws_are_whole():
+    whole, half = cast(int, 2.0), cast(int, 2.5)
     with pytest.raises(ValueError, match="num=4 and draws=2.0 must be whole numbers"):
-        diffenc.stratified_times(KEY, 4, 2.0)
+        diffenc.stratified_times(KEY, 4, whole)
     model = diffenc.build("vdmv", (2,), 8, width=8, num_layers=1)
     with pytest.raises(ValueError, match="num=2.5 and num_steps=3 must be whole numbers"):
-        model.sample(KEY, {}, 2.5, 3)
+        model.sample(KEY, {}, half, 3)
