@@ -215,8 +215,8 @@ class Diffusion:
         gamma_t, gamma_s = (self.gamma(params, time) for time in checks.step(t, s))
         process = self._process(params, self._classes(conditioning, len(z)))
         x_hat = process.x_hat(z, jnp.broadcast_to(gamma_t, (len(z),)))
-        free = {"counterterm": process.counterterm, "volatility": process.volatility}
-        return sampling.generative_step(z, x_hat, gamma_s, gamma_t, eps, **free)
+        step = partial(sampling.generative_step, z, x_hat, gamma_s, gamma_t, eps)
+        return step(counterterm=process.counterterm, volatility=process.volatility)
 
     def sample(
         self,

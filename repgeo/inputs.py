@@ -66,11 +66,11 @@ def read(name: str, value: object) -> np.ndarray | Array:
         raise ValueError(f"{sparse}; accepted are dense arrays: pass what its .toarray() returns")
     if any(isinstance(leaf, np.ma.MaskedArray) and np.ma.is_masked(leaf) for leaf in leaves):
         raise ValueError(
-            f"{name} is a masked array with masked entries: drop those rows, or fill them"
+            f"{name} has masked entries; accepted is none masked: drop those rows, or fill them"
         )
-    same = all(isinstance(x, jax.Array) and x.dtype == leaves[0].dtype for x in leaves)
+    dtypes = {x.dtype if isinstance(x, jax.Array) else None for x in leaves}
     try:
-        if leaves and (same or is_traced(*leaves)):
+        if leaves and (dtypes != {None} and len(dtypes) == 1 or is_traced(*leaves)):
             return jnp.asarray(value)
         given = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:

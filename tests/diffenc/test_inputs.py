@@ -1,5 +1,7 @@
 """What people pass in. Oracles: the float32 or int32 array of equal values, and float64 NumPy."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -78,7 +80,7 @@ def test_codes_that_are_none_are_refused(kind):
         checks.codes("codes", BAD_CODES[kind], LEVELS)
 
 
-def spoiled(value, dtype=np.float32):
+def spoiled(value, dtype: Any = np.float32):
     bad = EPS.astype(dtype)
     bad[1, 0] = value
     return bad
