@@ -66,7 +66,7 @@ def read(name: str, value: object) -> np.ndarray | Array:
         raise ValueError(f"{sparse}; accepted are dense arrays: pass what its .toarray() returns")
     if any(isinstance(leaf, np.ma.MaskedArray) and np.ma.is_masked(leaf) for leaf in leaves):
         raise ValueError(
-            f"{name} has masked entries; accepted is none masked: drop those rows, or fill them"
+            f"{name} is a masked array; accepted is none masked: drop those rows, or fill them"
         )
     dtypes = {x.dtype if isinstance(x, jax.Array) else None for x in leaves}
     try:
