@@ -18,7 +18,9 @@ def probabilities(
 
 
 def nll(log_probs: Real[ArrayLike, " k"], label: Int[ArrayLike, ""]) -> Float[Array, ""]:
-    """-log p(label) of one example, in nats, in [0, ∞]. No smoothing: a lost label is ∞.
+    """-log p(label) of one example, in nats, in [0, ∞] where the log-probabilities are ≤ 0.
+
+    No smoothing: a lost label is ∞. That exp(log_probs) sums to one is not checked.
 
     Raises:
         ValueError: log_probs is not a vector, or the label, where known, is outside 0..k-1.

@@ -159,7 +159,7 @@ def dequantise(path: pathlib.Path, tensor) -> Float[np.ndarray, "..."]:
 
     try:
         values = quants.dequantize(tensor.data, tensor.tensor_type)
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # of the gguf package: nothing of ours is unfinished
         raise UserError(
             f"{path}: tensor {tensor.name!r} has type {tensor.tensor_type.name}, which the gguf "
             "package cannot dequantise"

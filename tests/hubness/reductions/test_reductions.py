@@ -204,6 +204,7 @@ def test_one_point_may_be_compared_with_a_bank(x, q):
 def test_objects_with_banks_are_equal_by_content(method):
     make = lambda bank: REDUCTIONS[method](bank=bank)
     rows = np.arange(6.0).reshape(3, 2)
+    # The pickle read back is one that this line itself made: it cannot be hostile.
     same = (
         make(rows),
         make(rows.copy()),
