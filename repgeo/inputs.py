@@ -244,11 +244,12 @@ def _promoted(name: str, given: Checked) -> Checked:
 def _check_values(name: str, x: Checked, degree: int, logarithms: bool) -> None:
     top = _magnitude(module(x).where(x == -np.inf, 0, x) if logarithms else x)
     if not np.isfinite(top):
-        bad = ~np.isfinite(np.asarray(x))
+        known = np.asarray(x)
+        bad = ~np.isfinite(known) & ~(logarithms & (known == -np.inf))
         first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
         raise ValueError(
-            f"{name} of shape {x.shape} holds NaN or infinite entries, the first at {first}; every "
-            "entry must be finite: drop those rows"
+            f"{name} of shape {x.shape} holds NaN or infinite entries, the first at {first}, "
+            f"{known[first]}; every entry must be finite: drop those rows"
         )
     if degree > 1:
         kind = np.finfo(jax.dtypes.canonicalize_dtype(x.dtype))

@@ -63,7 +63,7 @@ def test_many_inputs_are_sampled_or_refused(models):
         S.rsa(x, x)
     with pytest.raises(ValueError, match="both key and num_pairs"):
         S.rsa(models.f, models.f2, num_pairs=10)
-    with pytest.raises(ValueError, match="num_pairs=2 is impossible"):
+    with pytest.raises(ValueError, match="num_pairs=2 must be at least 3"):
         S.rsa(models.f, models.f2, key=jax.random.key(0), num_pairs=2)
 
 
