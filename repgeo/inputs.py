@@ -43,10 +43,8 @@ def surely(claim: Callable[..., object], *values: object) -> bool:
 
     Known entries are looked at even while something else is traced.
     """
-    if is_traced(*values):
-        return False
     with jax.ensure_compile_time_eval():
-        return bool(claim(*values))
+        return not is_traced(*values) and bool(claim(*values))
 
 
 def read(name: str, value: object) -> np.ndarray | Array:
@@ -129,7 +127,7 @@ def working(*, centre: bool = False, scale: bool = False, **arrays: Checked) -> 
     """
     wide = any(isinstance(x, np.ndarray) and x.dtype == np.float64 for x in arrays.values())
     if not wide or jnp.result_type(float) == np.float64:
-        return alike(*(jnp.asarray(x) for x in arrays.values()))
+        return alike(*arrays.values())
     values = list(arrays.values())
     if centre:
         values = _centred(*values)
@@ -168,10 +166,11 @@ def scaled(x: C, axis: int | None = None) -> tuple[C, np.ndarray | Int[Array, ".
     return _times_power(x, -exponent), exponent
 
 
-def alike(*arrays: Array) -> tuple[Array, ...]:
-    """The arrays in the widest of their dtypes."""
+def alike(*arrays: Checked) -> tuple[Array, ...]:
+    """The arrays as arrays of JAX, in the widest of their dtypes."""
     dtype = jnp.result_type(*arrays)
-    return tuple(x.astype(dtype) for x in arrays)
+    # Without a dtype, and that of the array, asarray would be a program for each shape.
+    return tuple(jnp.asarray(x.astype(dtype, copy=False), dtype) for x in arrays)
 
 
 def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "points") -> int:
@@ -217,7 +216,7 @@ def labels(
                 f"{name}: {kind} must lie in 0..{num_classes - 1}; got {low}..{high}; no others "
                 f"are accepted: drop those examples, or renumber the {kind}"
             )
-    return jnp.asarray(given).astype(jnp.int32)
+    return jnp.asarray(given.astype(np.int32), np.int32)
 
 
 def _promoted(name: str, given: Checked) -> Checked:
@@ -242,7 +241,7 @@ def _promoted(name: str, given: Checked) -> Checked:
 
 
 def _check_values(name: str, x: Checked, degree: int, logarithms: bool) -> None:
-    top = _magnitude(module(x).where(x == -np.inf, 0, x) if logarithms else x)
+    top = _magnitude(x, logarithms)
     if not np.isfinite(top):
         known = np.asarray(x)
         bad = ~np.isfinite(known) & ~(logarithms & (known == -np.inf))
@@ -265,17 +264,18 @@ def _check_range(name: str, top: float, least: float, most: float, why: str) -> 
         )
 
 
-def _magnitude(x: Checked) -> float:
-    """The largest |entry|, NaN where an entry is, found where the array is."""
+def _magnitude(x: Checked, logarithms: bool = False) -> float:
+    """The largest |entry|, NaN where an entry is, found where the array is; less -inf, if asked."""
     if isinstance(x, np.ndarray):
+        x = np.where(x == -np.inf, 0, x) if logarithms else x
         return float(np.maximum(x.max(), -x.min()))
     with jax.ensure_compile_time_eval():
-        return float(_largest_magnitude(x))
+        return float(_largest_magnitude(x, logarithms))
 
 
-@jax.jit
-def _largest_magnitude(x: Array) -> Array:
-    return jnp.max(jnp.abs(x))
+@jax.jit(static_argnames="logarithms")
+def _largest_magnitude(x: Array, logarithms: bool) -> Array:
+    return jnp.max(jnp.abs(jnp.where(x == -jnp.inf, 0, x) if logarithms else x))
 
 
 def _centred(*arrays: Checked) -> tuple[Checked, ...]:
@@ -287,15 +287,14 @@ def _centred(*arrays: Checked) -> tuple[Checked, ...]:
 
 def _times_power(x: C, power: int | np.integer | np.ndarray | Array) -> C:
     """x·2^power, by two factors: one alone may lie outside the range."""
-    xp, half = module(x), power // 2
-    one = xp.ones((), x.dtype)
+    xp, one, half = module(x), np.ones((), x.dtype), power // 2
     return x * xp.ldexp(one, half) * xp.ldexp(one, power - half)
 
 
-def _narrowed(name: str, x: Checked) -> Array:
+def _narrowed(name: str, x: Checked) -> Checked:
     """x in float32; ValueError where that loses it altogether."""
     if not isinstance(x, np.ndarray):
         return x
-    kind, top = np.finfo(np.float32), _magnitude(np.where(x == -np.inf, 0, x))
+    kind, top = np.finfo(np.float32), _magnitude(x, logarithms=True)
     _check_range(name, top, float(kind.tiny), float(kind.max), "kernels run in float32")
-    return jnp.asarray(x.astype(np.float32))
+    return x.astype(np.float32)

@@ -35,7 +35,7 @@ def canonical_correlations(
     count as absent and get ρ = 0. Warns when n <= m + m': then `trivial_correlations` of them are
     1 for any data.
     """
-    return _analyse(f, f2, rtol).correlations
+    return correlate(*_representations(f, f2, rtol)).correlations
 
 
 def mcca(
@@ -54,7 +54,7 @@ def mcca(
         >>> round(float(similarity.mcca(f, f[::-1])), 4)
         0.7837
     """
-    return _mean(_analyse(f, f2, rtol))
+    return _mcca(*_representations(f, f2, rtol))
 
 
 def svcca(
@@ -71,8 +71,8 @@ def svcca(
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold={threshold}; accepted is a share of variance in (0, 1]")
     f, f2 = checks.representations(f, f2)
-    _warn_if_trivial(f, f2)
-    return _mean(_correlate_leading(f, f2, 1 - threshold))
+    warn_if_trivial(f, f2)
+    return _svcca(f, f2, 1 - threshold)
 
 
 def pwcca(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"]) -> Float[Array, ""]:
@@ -83,7 +83,7 @@ def pwcca(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"]) -> Float[Array
     Morcos et al. 2018, https://arxiv.org/abs/1806.05759.
     """
     f, f2 = checks.representations(f, f2, columns=(False, True))
-    _warn_if_trivial(f, f2)
+    warn_if_trivial(f, f2)
     return _pwcca(f, f2)
 
 
@@ -96,7 +96,7 @@ def linear_regression_r2(
     isotropic scale and translation of f. 0 when f does not vary.
     """
     f, f2 = checks.representations(f, f2, columns=(False, True))
-    _warn_if_trivial(f, f2)
+    warn_if_trivial(f, f2)
     return _r2(f, f2)
 
 
@@ -105,13 +105,15 @@ def trivial_correlations(n: int, m: int, m2: int) -> int:
     return min(max(0, m + m2 - (n - 1)), m, m2)
 
 
-def _analyse(f: ArrayLike, f2: ArrayLike, rtol: float | None) -> CanonicalAnalysis:
+def _representations(
+    f: ArrayLike, f2: ArrayLike, rtol: float | None
+) -> tuple[Array, Array, Array | float]:
     f, f2 = checks.representations(f, f2, columns=(True, True))
-    _warn_if_trivial(f, f2)
-    return _correlate(f, f2, rank_tolerance(f, f2) if rtol is None else rtol)
+    warn_if_trivial(f, f2)
+    return f, f2, rank_tolerance(f, f2) if rtol is None else rtol
 
 
-def _warn_if_trivial(f: Array, f2: Array) -> None:
+def warn_if_trivial(f: Array, f2: Array) -> None:
     (n, m), m2 = f.shape, f2.shape[1]
     if n <= m + m2:
         ones = trivial_correlations(n, m, m2)
@@ -124,17 +126,25 @@ def _warn_if_trivial(f: Array, f2: Array) -> None:
 
 
 @jax.jit
-def _correlate(f: Array, f2: Array, rtol: Array) -> CanonicalAnalysis:
+def _mcca(f: Array, f2: Array, rtol: Array) -> Array:
+    return _mean(correlate(f, f2, rtol))
+
+
+@jax.jit
+def correlate(
+    f: Float[Array, "n m"], f2: Float[Array, "n m2"], rtol: Float[Array, ""] | float
+) -> CanonicalAnalysis:
+    """Canonical correlations of checked representations."""
     rows, rows2 = centred_rows(f, f2, columns=(True, True))
     return _overlap(*left_basis(rows, rtol), *left_basis(rows2, rtol))
 
 
 @jax.jit
-def _correlate_leading(f: Array, f2: Array, spare: Array) -> CanonicalAnalysis:
-    """Of the directions that hold all but a share `spare` of the variance of each side."""
+def _svcca(f: Array, f2: Array, spare: Array) -> Array:
+    """m_CCA of the directions that hold all but a share `spare` of the variance of each side."""
     rtol, (rows, rows2) = rank_tolerance(f, f2), centred_rows(f, f2)
     sides = _leading(*left_basis(rows, rtol), spare), _leading(*left_basis(rows2, rtol), spare)
-    return _overlap(*sides[0], *sides[1])
+    return _mean(_overlap(*sides[0], *sides[1]))
 
 
 def _leading(u: Array, s: Array, spare: Array) -> tuple[Array, Array]:

@@ -134,6 +134,14 @@ def representations(
     return x, y
 
 
+def unit_rows(x: inputs.Checked) -> inputs.Checked:
+    """`inputs.unit_rows`, of an array of JAX by one program."""
+    return inputs.unit_rows(x) if isinstance(x, np.ndarray) else _unit_rows(x)
+
+
+_unit_rows = jax.jit(inputs.unit_rows)
+
+
 def resolved(name: str, checked: inputs.Checked) -> Float[Array, "..."]:
     """A checked array as it is, for a measure that does or may see an offset.
 
@@ -183,7 +191,7 @@ def index_sets(name: str, value: ArrayLike, size: int, width: int | None) -> Int
             raise ValueError(f"{name} holds indices outside [0, {size})")
         if (ordered[:, 1:] == ordered[:, :-1]).any():
             raise ValueError(f"{name} holds a set that names an index twice; drop the repeats")
-    return jnp.asarray(array, jnp.int32)
+    return jnp.asarray(array.astype(np.int32), np.int32)
 
 
 @jax.jit

@@ -52,8 +52,7 @@ class CkaSums(NamedTuple):
         x, y = inputs.alike(
             checks.floating("shift", shift, 1), checks.floating("shift2", shift2, 1)
         )
-        nothing = _all_moments(jnp.zeros((1, x.size), x.dtype), jnp.zeros((1, y.size), y.dtype))
-        return cls(x, y, jnp.zeros((), x.dtype), *nothing)
+        return _no_sums(x, y)
 
     def update(self, f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"]) -> "CkaSums":
         """Sums with a batch added.
@@ -68,13 +67,13 @@ class CkaSums(NamedTuple):
                 f"{self.shift.size} and {self.shift2.size}, as in init"
             )
         x, y = (_shifted(z, at) for z, at in ((x, self.shift), (y, self.shift2)))
-        return self._add(jnp.asarray(x.shape[0], self.count.dtype), _all_moments(x, y))
+        return _updated(self, x, y)
 
     def merge(self, other: "CkaSums") -> "CkaSums":
         """Sums over the examples of both, which must have been started with the same shifts."""
         if inputs.surely(_shifts_differ, self.shift, self.shift2, other.shift, other.shift2):
             raise ValueError("the sums were started with different shifts; start both with one")
-        return self._add(other.count, other[3:])
+        return _added(self, other.count, other[3:])
 
     def cka(self, *, debiased: bool = False) -> Float[Array, ""]:
         """The linear CKA of all examples seen; see the function of that name.
@@ -82,19 +81,14 @@ class CkaSums(NamedTuple):
         Raises:
             ValueError: a shift so far from the mean that the sums hold rounding in place of spread.
         """
-        if not inputs.is_traced(*jax.tree.leaves(self)) and _far_from_mean(self):
+        value, far = _of_sums(self, debiased)
+        if inputs.surely(bool, far):
             raise ValueError(
                 "the shifts given to init are so far from the means of the data that rounding "
                 "hides its spread; accepted are shifts near the means: start again with the column "
                 "means of the first batch"
             )
-        hsic = _unbiased_hsic if debiased else _biased_hsic
-        xy, xx, yy = (hsic(pair, self.count) for pair in (self.xy, self.xx, self.yy))
-        return _ratio(xy, xx, yy)
-
-    def _add(self, count: Array, moments: tuple[Moments, ...]) -> "CkaSums":
-        added = jax.tree.map(jnp.add, (self.count, *self[3:]), (count, *moments))
-        return CkaSums(self.shift, self.shift2, *added)
+        return value
 
 
 def cka(
@@ -157,14 +151,9 @@ def cka_from_grams(
             f"K has shape {K.shape} and K2 has shape {K2.shape}; accepted are two n×n kernel "
             f"matrices of the same n >= {least} examples"
         )
-    centre = _doubly_centred_off_diagonal if debiased else _doubly_centred
-    sides = []
-    for kernel in (K, K2):
-        # A constant added to all entries drops out: it is taken away in the precision given.
-        kernel = inputs.single("kernel", kernel - kernel.mean(), scale=True)
-        sides.append(centre(inputs.scaled(kernel)[0]))
-    K, K2 = inputs.alike(*sides)
-    return _ratio(jnp.vdot(K, K2), jnp.vdot(K, K), jnp.vdot(K2, K2))
+    # A constant added to all entries drops out: it is taken away in the precision given.
+    sides = (inputs.single("kernel", kernel - kernel.mean(), scale=True) for kernel in (K, K2))
+    return _of_grams(*sides, debiased)
 
 
 @jax.jit
@@ -201,6 +190,13 @@ def _unbiased_hsic(s: Moments, n: Array) -> Array:
 def _ratio(xy: Array, xx: Array, yy: Array) -> Array:
     scale = jnp.sqrt(xx) * jnp.sqrt(yy)
     return jnp.where(scale > 0, jnp.clip(xy / jnp.where(scale > 0, scale, 1), -1, 1), 0)
+
+
+@jax.jit(static_argnames=("debiased",))
+def _of_grams(K: Array, K2: Array, debiased: bool) -> Array:
+    centre = _doubly_centred_off_diagonal if debiased else _doubly_centred
+    K, K2 = inputs.alike(*(centre(inputs.scaled(kernel)[0]) for kernel in (K, K2)))
+    return _ratio(jnp.vdot(K, K2), jnp.vdot(K, K), jnp.vdot(K2, K2))
 
 
 def _varying(x: Array) -> Array:
@@ -252,6 +248,31 @@ def _shifted(x: inputs.Checked, shift: Array) -> Array:
     return moved.astype(shift.dtype)
 
 
+@jax.jit
+def _no_sums(x: Array, y: Array) -> CkaSums:
+    nothing = _all_moments(jnp.zeros((1, x.size), x.dtype), jnp.zeros((1, y.size), y.dtype))
+    return CkaSums(x, y, jnp.zeros((), x.dtype), *nothing)
+
+
+@jax.jit
+def _added(sums: CkaSums, count: Array, moments: tuple[Moments, ...]) -> CkaSums:
+    added = jax.tree.map(jnp.add, (sums.count, *sums[3:]), (count, *moments))
+    return CkaSums(sums.shift, sums.shift2, *added)
+
+
+@jax.jit
+def _updated(sums: CkaSums, x: Array, y: Array) -> CkaSums:
+    return _added(sums, jnp.asarray(x.shape[0], sums.count.dtype), _all_moments(x, y))
+
+
+@jax.jit(static_argnames=("debiased",))
+def _of_sums(sums: CkaSums, debiased: bool) -> tuple[Array, Array]:
+    """The CKA, and whether the shifts are far from the means."""
+    hsic = _unbiased_hsic if debiased else _biased_hsic
+    xy, xx, yy = (hsic(pair, sums.count) for pair in (sums.xy, sums.xx, sums.yy))
+    return _ratio(xy, xx, yy), _far_from_mean(sums)
+
+
 def _far_from_mean(sums: CkaSums) -> Array:
     """Whether the sums of a side are all but those of its mean."""
 
@@ -262,5 +283,6 @@ def _far_from_mean(sums: CkaSums) -> Array:
     return far(sums.xx) | far(sums.yy)
 
 
+@jax.jit
 def _shifts_differ(x: Array, y: Array, x2: Array, y2: Array) -> Array:
     return (x != x2).any() | (y != y2).any()

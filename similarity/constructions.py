@@ -46,6 +46,11 @@ def permuted_directions(
     π/64 of their label's direction; the second model permutes the directions. Known: d_logit =
     5.312 rho, d_LLV 1.317 for every rho, mean KL 0.887 at rho = 3 and 1e-4 at 18.
     """
+    return _permuted_directions(key, inputs.single("rho", inputs.array("rho", rho, 0)), per_label)
+
+
+@jax.jit(static_argnames=("per_label",))
+def _permuted_directions(key: Array, rho: Array, per_label: int) -> ModelPair:
     k_angle, k_length = jax.random.split(key)
     labels = jnp.repeat(jnp.arange(7), per_label)
     directions = 2 * jnp.pi * jnp.arange(7) / 7
@@ -71,7 +76,11 @@ def perturbed(
 
     Unembeddings of length 20 at even angles, embeddings of length about 5; step = 1 … 250.
     """
-    nu = PERTURBATION_STEP[k] if nu is None else nu
+    return _perturbed(key, k, step, PERTURBATION_STEP[k] if nu is None else nu, per_label)
+
+
+@jax.jit(static_argnames=("k", "per_label"))
+def _perturbed(key: Array, k: int, step: Array, nu: Array, per_label: int) -> ModelPair:
     k_angle, k_length, k_noise = jax.random.split(key, 3)
     directions = 2 * jnp.pi * jnp.arange(k) / k
     labels = jnp.repeat(jnp.arange(k), per_label)
@@ -81,6 +90,7 @@ def perturbed(
     return ModelPair(f, g, f + step * nu * jax.random.normal(k_noise, f.shape), g)
 
 
+@jax.jit(static_argnames=("per_label",))
 def rotated_apart(key: Key[Array, ""], per_label: int = 100) -> ModelPair:
     """m_CCA = 1 on embeddings and on unembeddings, and no prediction in common (B).
 
@@ -94,6 +104,7 @@ def rotated_apart(key: Key[Array, ""], per_label: int = 100) -> ModelPair:
     return ModelPair(f, g, f @ turn, g @ turn.T)
 
 
+@jax.jit(static_argnames=("per_label",))
 def swapped_neighbours(key: Key[Array, ""], per_label: int = 500) -> ModelPair:
     """Equal embeddings and a small KL, but unembeddings that no linear map relates (B).
 
@@ -114,6 +125,7 @@ class ThreeModels(NamedTuple):
     gs: Float[Array, "3 4 2"]
 
 
+@jax.jit(static_argnames=("per_label",))
 def equal_likelihoods(key: Key[Array, ""], per_label: int = 1000) -> ThreeModels:
     """Three models with negative log-likelihood below 1e-7 and differing representations.
 
@@ -145,12 +157,14 @@ def radial_labels(x: Real[ArrayLike, "n 2"], k: int) -> Int[Array, " n"]:
     return jnp.asarray(xp.clip(xp.floor(angle * k / xp.pi), 0, k - 1)).astype(jnp.int32)
 
 
+@jax.jit(static_argnames=("n", "k"))
 def radial(key: Key[Array, ""], n: int, k: int) -> tuple[Float[Array, "n 2"], Int[Array, " n"]]:
     """n points of N(0, 9 I) in the plane, labelled by `radial_labels` (A, section 5)."""
     x = 3 * jax.random.normal(key, (n, 2))
     return x, radial_labels(x, k)
 
 
+@jax.jit(static_argnames=("per_arm",))
 def spiral(
     key: Key[Array, ""], per_arm: int = 1000
 ) -> tuple[Float[Array, "n 2"], Int[Array, " n"]]:

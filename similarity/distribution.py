@@ -1,5 +1,6 @@
 """Divergences between the two models' predictive distributions, per example, in nats."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Real
 
@@ -22,7 +23,7 @@ def kl(log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"]) -> Float[
         >>> round(float(similarity.kl(p, q)), 4)
         0.1438
     """
-    return jnp.sum(kl_terms(*_pair(log_p, log_q)), axis=-1)
+    return kl_sums(*_pair(log_p, log_q))
 
 
 def js(log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"]) -> Float[Array, "*n"]:
@@ -30,23 +31,19 @@ def js(log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"]) -> Float[
 
     Its square root is a metric on distributions.
     """
-    log_p, log_q = _pair(log_p, log_q)
-    log_r = jnp.logaddexp(log_p, log_q) - jnp.log(2.0).astype(log_p.dtype)
-    return 0.5 * jnp.sum(kl_terms(log_p, log_r) + kl_terms(log_q, log_r), axis=-1)
+    return _js(*_pair(log_p, log_q))
 
 
 def total_variation(
     log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"]
 ) -> Float[Array, "*n"]:
     """Total variation ½ Σ_y |p - q|, in [0, 1]; a metric on distributions."""
-    log_p, log_q = _pair(log_p, log_q)
-    return 0.5 * jnp.sum(jnp.abs(jnp.exp(log_p) - jnp.exp(log_q)), axis=-1)
+    return _total_variation(*_pair(log_p, log_q))
 
 
 def agreement(log_p: Real[ArrayLike, "*n k"], log_q: Real[ArrayLike, "*n k"]) -> Bool[Array, "*n"]:
     """Whether both models predict the same label; of tied labels the lowest index counts."""
-    log_p, log_q = _pair(log_p, log_q)
-    return jnp.argmax(log_p, axis=-1) == jnp.argmax(log_q, axis=-1)
+    return _agreement(*_pair(log_p, log_q))
 
 
 def _pair(log_p: ArrayLike, log_q: ArrayLike) -> tuple[Array, Array]:
@@ -58,6 +55,28 @@ def _pair(log_p: ArrayLike, log_q: ArrayLike) -> tuple[Array, Array]:
             "(..., labels) over the same inputs and labels"
         )
     return log_p, log_q
+
+
+@jax.jit
+def kl_sums(log_p: Float[Array, "*n k"], log_q: Float[Array, "*n k"]) -> Float[Array, "*n"]:
+    """`kl` of checked log-probabilities."""
+    return jnp.sum(kl_terms(log_p, log_q), axis=-1)
+
+
+@jax.jit
+def _js(log_p: Array, log_q: Array) -> Array:
+    log_r = jnp.logaddexp(log_p, log_q) - jnp.log(2.0).astype(log_p.dtype)
+    return 0.5 * jnp.sum(kl_terms(log_p, log_r) + kl_terms(log_q, log_r), axis=-1)
+
+
+@jax.jit
+def _total_variation(log_p: Array, log_q: Array) -> Array:
+    return 0.5 * jnp.sum(jnp.abs(jnp.exp(log_p) - jnp.exp(log_q)), axis=-1)
+
+
+@jax.jit
+def _agreement(log_p: Array, log_q: Array) -> Array:
+    return jnp.argmax(log_p, axis=-1) == jnp.argmax(log_q, axis=-1)
 
 
 def kl_terms(log_p: Array, log_q: Array) -> Array:

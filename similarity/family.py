@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
 from repgeo import inputs
@@ -16,7 +17,9 @@ def logits(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array,
     Raises:
         ValueError: dimensions differ, an entry is not finite, or logits overflow.
     """
-    return _product(*checks.model(f, g))
+    u, overflowed = _products(*checks.model(f, g))
+    _refuse_overflow(overflowed)
+    return u
 
 
 def log_probs(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array, "n k"]:
@@ -31,7 +34,9 @@ def log_probs(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Arr
 
 def log_partition(f: Real[ArrayLike, "n m"], g: Real[ArrayLike, "k m"]) -> Float[Array, " n"]:
     """Log of the normaliser, log Z(x) = log Σ_y exp(f(x)·g(y)), in nats."""
-    return jax.nn.logsumexp(logits(f, g), axis=-1)
+    log_z, overflowed = _log_partition(*checks.model(f, g))
+    _refuse_overflow(overflowed)
+    return log_z
 
 
 def centre(g: Real[ArrayLike, "k m"]) -> Float[Array, "k m"]:
@@ -45,8 +50,8 @@ def centre(g: Real[ArrayLike, "k m"]) -> Float[Array, "k m"]:
 def clr(log_p: Real[ArrayLike, "*n k"]) -> Float[Array, "*n k"]:
     """Centred log-ratios ũ = log p - mean_y log p, equal to f g̃ᵀ. Entries must be finite."""
     log_p = inputs.array("log_p", log_p)
-    centred = inputs.single("log_p", log_p - log_p.mean(axis=-1, keepdims=True))
-    return centred
+    centred = _row_centred if isinstance(log_p, np.ndarray) else _row_centred_on_device
+    return inputs.single("log_p", centred(log_p))
 
 
 def with_bias(
@@ -61,8 +66,7 @@ def with_bias(
     b = checks.resolved("b", inputs.array("b", b, 1))
     if b.shape[0] != g.shape[0]:
         raise ValueError(f"b has shape {b.shape} and g {g.shape}; give one bias for each label")
-    one = jnp.ones((f.shape[0], 1), f.dtype)
-    return jnp.concatenate([f, one], axis=1), jnp.concatenate([g, b[:, None]], axis=1)
+    return _with_bias(f, g, b)
 
 
 def apply_gauge(
@@ -89,14 +93,36 @@ def apply_gauge(
         )
     if inputs.surely(lacks_rank, B):
         raise ValueError(f"B of shape {B.shape} is singular; a gauge needs an invertible matrix")
+    return _apply_gauge(f, g, B, c)
+
+
+@jax.jit
+def _products(
+    f: Float[Array, "n m"], g: Float[Array, "k m"]
+) -> tuple[Float[Array, "n k"], Bool[Array, ""]]:
+    """Logits, and whether one is not finite."""
+    u = jnp.matmul(f, g.T, precision=HIGHEST)
+    return u, ~jnp.isfinite(u).all()
+
+
+@jax.jit
+def _log_partition(
+    f: Float[Array, "n m"], g: Float[Array, "k m"]
+) -> tuple[Float[Array, " n"], Bool[Array, ""]]:
+    u, overflowed = _products(f, g)
+    return jax.nn.logsumexp(u, axis=-1), overflowed
+
+
+@jax.jit
+def _with_bias(f: Array, g: Array, b: Array) -> tuple[Array, Array]:
+    one = jnp.ones((f.shape[0], 1), f.dtype)
+    return jnp.concatenate([f, one], axis=1), jnp.concatenate([g, b[:, None]], axis=1)
+
+
+@jax.jit
+def _apply_gauge(f: Array, g: Array, B: Array, c: Array) -> tuple[Array, Array]:
     moved = jnp.linalg.solve(B.T, g.T).T
     return jnp.matmul(f, B.T, precision=HIGHEST), moved + c[None, :]
-
-
-def _product(f: Float[Array, "n m"], g: Float[Array, "k m"]) -> Float[Array, "n k"]:
-    u = jnp.matmul(f, g.T, precision=HIGHEST)
-    _refuse_overflow(~jnp.isfinite(u).all())
-    return u
 
 
 @jax.jit
@@ -116,8 +142,16 @@ def _refuse_overflow(overflowed: Bool[Array, ""]) -> None:
         )
 
 
+@jax.jit
 def _centred(g: Float[Array, "k m"]) -> Float[Array, "k m"]:
     return g - g.mean(axis=0, keepdims=True)
+
+
+def _row_centred(x: inputs.Checked) -> inputs.Checked:
+    return x - x.mean(axis=-1, keepdims=True)
+
+
+_row_centred_on_device = jax.jit(_row_centred)
 
 
 def displaced(g: Float[Array, "k m"], label_set: Int[Array, " w"]) -> Float[Array, "m s"]:
@@ -149,10 +183,16 @@ def alignment(
         raise ValueError(f"g {g.shape} and g2 {g2.shape} must have the same number of labels")
     m = g.shape[1]
     chosen = checks.index_sets("label_set", jnp.atleast_2d(label_set), g.shape[0], m + 1)[0]
-    left, right = displaced(g, chosen), displaced(g2, chosen)
-    if inputs.surely(lacks_rank, left):
+    A, singular = _alignment(g, g2, chosen)
+    if inputs.surely(bool, singular):
         raise ValueError(
             f"the displaced unembeddings of labels {chosen.tolist()} do not span the {m} "
             "dimensions; choose another label set"
         )
-    return jnp.linalg.solve(left.T, right.T)
+    return A
+
+
+@jax.jit
+def _alignment(g: Array, g2: Array, label_set: Array) -> tuple[Array, Bool[Array, ""]]:
+    left, right = displaced(g, label_set), displaced(g2, label_set)
+    return jnp.linalg.solve(left.T, right.T), lacks_rank(left)

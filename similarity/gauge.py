@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
 from repgeo import inputs
@@ -26,26 +27,35 @@ def translate_to_cosine(
     Raises:
         ValueError: equal rows, a cosine outside [-1, 1], or |c| < 1 in one dimension.
     """
-    W, power = inputs.scaled(checks.translated("W", W))
-    k, m = W.shape
+    W = checks.translated("W", W)
+    k = W.shape[0]
     if not (0 <= i < k and 0 <= j < k) or i == j:
         raise ValueError(f"labels {i} and {j} given; accepted are two of [0, {k}) that differ")
-    cosine = jnp.asarray(cosine, W.dtype)
-    _check_reachable(W, i, j, cosine)
+    if not inputs.is_traced(cosine):
+        cosine = np.asarray(cosine, W.dtype)
+    moved, equal = _translated(W, i, j, cosine)
+    _check_reachable(W, i, j, cosine, equal)
+    return moved
+
+
+@jax.jit
+def _translated(W: Array, i: Array, j: Array, cosine: Array) -> tuple[Array, Array]:
+    """W + v, and whether rows i and j are equal."""
+    (W, power), m, cosine = inputs.scaled(W), W.shape[1], jnp.asarray(cosine, W.dtype)
     middle, d = 0.5 * (W[i] + W[j]), W[j] - W[i]
     away = _unit_normal(d) if m > 1 else jnp.zeros_like(d)
     ratio = (1 + cosine) / jnp.where(cosine < 1, 1 - cosine, 1)
     height = 0.5 * jnp.linalg.norm(d) * jnp.sqrt(ratio)
     v = jnp.where(cosine < 1, height * away - middle, 0.5 * d - W[i])
-    return jnp.ldexp(W + v[None, :], power)
+    return jnp.ldexp(W + v[None, :], power), (W[i] == W[j]).all()
 
 
-def _check_reachable(W: Array, i: int, j: int, cosine: Array) -> None:
-    if inputs.surely(lambda c: ~(jnp.abs(c) <= 1), cosine):
+def _check_reachable(W: Array, i: int, j: int, cosine: object, equal: Array) -> None:
+    if inputs.surely(lambda c: not abs(c) <= 1, cosine):
         raise ValueError(f"cosine={cosine}; accepted is a value in [-1, 1]")
-    if W.shape[1] == 1 and inputs.surely(lambda c: jnp.abs(c) < 1, cosine):
+    if W.shape[1] == 1 and inputs.surely(lambda c: abs(c) < 1, cosine):
         raise ValueError(f"cosine={cosine}: in one dimension only -1 and 1 can be reached")
-    if inputs.surely(lambda W: (W[i] == W[j]).all(), W):
+    if inputs.surely(bool, equal):
         raise ValueError(f"rows {i} and {j} are equal: their cosine is 1 after any translation")
 
 
@@ -59,7 +69,11 @@ def _unit_normal(d: Float[Array, " m"]) -> Float[Array, " m"]:
 
 def cosines(W: Real[ArrayLike, "k m"]) -> Float[Array, "k k"]:
     """Cosine of every pair of rows; 0 with a row of length zero."""
-    unit = inputs.single("W", inputs.unit_rows(inputs.array("W", W, 2)))
+    return _products(inputs.single("W", checks.unit_rows(inputs.array("W", W, 2))))
+
+
+@jax.jit
+def _products(unit: Array) -> Array:
     return jnp.clip(jnp.matmul(unit, unit.T, precision=HIGHEST), -1, 1)
 
 
@@ -101,40 +115,43 @@ def audit(W: Real[ArrayLike, "k m"], b: Real[ArrayLike, " k"] | None = None) -> 
     """
     given = inputs.array("W", W, 2, degree=2)
     W, k = inputs.single("W", given), given.shape[0]
-    b = jnp.zeros(k, W.dtype) if b is None else checks.translated("b", b, 1)
+    b = np.zeros(k, W.dtype) if b is None else checks.translated("b", b, 1)
     if k < 3 or b.shape != (k,):
         raise ValueError(f"W has shape {W.shape} and b {b.shape}; accepted are (k, m), (k,), k > 2")
-    centred = checks.translated("W", given)
-    centred = centred - centred.mean(axis=0, keepdims=True)
+    unit, moved = checks.unit_rows(given), checks.translated("W", given)
+    # The mean of unit rows goes in the precision given: cosines of rows with one large offset all
+    # round to 1.
+    apart = inputs.single("W", unit, centre=True)
+    return _audit(W, moved, b, inputs.single("W", unit), apart)
+
+
+@jax.jit
+def _audit(W: Array, moved: Array, b: Array, unit: Array, apart: Array) -> Audit:
+    """Of rows, rows up to a translation, unit rows, and these up to a translation."""
+    centred = moved - moved.mean(axis=0, keepdims=True)
+    unit_centred = inputs.unit_rows(centred)
     distance = jnp.linalg.norm(centred[:, None, :] - centred[None, :, :], axis=-1)
     total = jnp.linalg.norm(W[:, None, :] + W[None, :, :], axis=-1)
-    apart = distance > 0
-    nearest = _nearest(given)
+    differ, nearest = distance > 0, _nearest(unit, apart)
+    always = lambda i, j: _always_nearest(centred, i, j)
     return Audit(
-        cosine=cosines(given),
-        centred_cosine=cosines(centred),
-        flip_distance=jnp.where(apart, 0.5 * jnp.abs(total - distance), jnp.inf),
+        cosine=_products(unit),
+        centred_cosine=_products(unit_centred),
+        flip_distance=jnp.where(differ, 0.5 * jnp.abs(total - distance), jnp.inf),
         row_scale=jnp.sqrt(jnp.square(centred).sum(axis=1).mean()),
-        fixed=~apart,
+        fixed=~differ,
         distance=distance,
-        boundary=jnp.where(apart, (b[None, :] - b[:, None]) / jnp.where(apart, distance, 1), 0),
+        boundary=jnp.where(differ, (b[None, :] - b[:, None]) / jnp.where(differ, distance, 1), 0),
         nearest=nearest,
-        nearest_centred=_nearest(centred),
-        nearest_survives=jax.vmap(lambda i, j: _always_nearest(centred, i, j))(
-            jnp.arange(k), nearest
-        ),
+        nearest_centred=_nearest(unit_centred, unit_centred),
+        nearest_survives=jax.vmap(always)(jnp.arange(W.shape[0]), nearest),
     )
 
 
-def _nearest(W: inputs.Checked) -> Array:
-    """The row of greatest cosine to each, by 1 - cos = ½‖u - v‖² of unit rows.
-
-    Their mean goes in the precision given: cosines of rows with one large offset all round to 1.
-    """
-    unit = inputs.unit_rows(W)
-    none = jnp.asarray(~(unit != 0).any(axis=1))  # a zero row is at 1 - cos = 1 from all
-    unit = inputs.single("W", unit, centre=True)
-    gap = jnp.square(unit[:, None, :] - unit[None, :, :]).sum(axis=-1) + none[None, :]
+def _nearest(unit: Array, apart: Array) -> Array:
+    """The row of greatest cosine to each, by 1 - cos = ½‖u - v‖² of unit rows."""
+    none = ~(unit != 0).any(axis=1)  # a zero row is at 1 - cos = 1 from all
+    gap = jnp.square(apart[:, None, :] - apart[None, :, :]).sum(axis=-1) + none[None, :]
     return jnp.argmin(jnp.where(jnp.eye(len(none), dtype=bool), jnp.inf, gap), axis=1)
 
 

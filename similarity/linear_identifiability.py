@@ -74,15 +74,13 @@ def d_rep(
     sets, exhaustive = chosen_label_sets(g.shape[0], g.shape[1], label_sets, key, num_sets)
     if min_ratio > 0 and not singular_values:
         raise ValueError(f"min_ratio={min_ratio} needs singular_values=True")
-    per_set, sigma_min, sigma_max = _per_set(f, g, f2, g2, sets, singular_values)
-    kept = (sigma_min > min_ratio * sigma_max) | (min_ratio <= 0)
-    if inputs.surely(lambda kept: ~kept.any(), kept):
+    found, none_kept = _d_rep(f, g, f2, g2, sets, min_ratio, singular_values)
+    if inputs.surely(bool, none_kept):
         raise ValueError(
             f"no label set has σ_min/σ_max above min_ratio={min_ratio}: the unembeddings g of "
             f"shape {g.shape} do not span their dimension, or min_ratio must be lowered"
         )
-    d_sq = jnp.where(kept, per_set, 0).sum() / kept.sum()
-    return RepDistance(d_sq, per_set, sigma_min, kept, exhaustive)
+    return found._replace(exhaustive=exhaustive)
 
 
 def d_rep_symmetric(
@@ -104,9 +102,37 @@ def d_rep_symmetric(
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     forward = d_rep(f, g, f2, g2, **options)
     # One after the other under jit too: see `_per_set`.
-    f2, g2 = (jnp.where(forward.d_sq < 0, jnp.nan, x) for x in (f2, g2))
+    f2, g2 = _after(forward.d_sq, f2, g2)
     backward = d_rep(f2, g2, f, g, **options)
-    return SymmetricRepDistance(0.5 * (forward.d_sq + backward.d_sq), forward, backward)
+    return SymmetricRepDistance(_half_sum(forward.d_sq, backward.d_sq), forward, backward)
+
+
+@jax.jit
+def _after(d_sq: Array, f: Array, g: Array) -> tuple[Array, Array]:
+    """The model as it is, which waits for a squared distance."""
+    return jnp.where(d_sq < 0, jnp.nan, f), jnp.where(d_sq < 0, jnp.nan, g)
+
+
+@jax.jit
+def _half_sum(a: Array, b: Array) -> Array:
+    return 0.5 * (a + b)
+
+
+@jax.jit(static_argnames=("singular_values",))
+def _d_rep(
+    f: Array,
+    g: Array,
+    f2: Array,
+    g2: Array,
+    sets: Array,
+    min_ratio: float | Array,
+    singular_values: bool,
+) -> tuple[RepDistance, Bool[Array, ""]]:
+    """The distance, and whether no set is kept."""
+    per_set, sigma_min, sigma_max = _per_set(f, g, f2, g2, sets, singular_values)
+    kept = (sigma_min > min_ratio * sigma_max) | (min_ratio <= 0)
+    d_sq = jnp.where(kept, per_set, 0).sum() / kept.sum()
+    return RepDistance(d_sq, per_set, sigma_min, kept, False), ~kept.any()
 
 
 @jax.jit(static_argnames=("singular_values",))

@@ -45,7 +45,7 @@ def logit_distance(
         >>> round(float(similarity.logit_distance(f, g, f, 2 * g)), 3)
         4.94
     """
-    return jnp.sqrt(logit_distance_sq(f, g, f2, g2))
+    return _logit_distance(*checks.pair(f, g, f2, g2))
 
 
 def logit_distance_sq(
@@ -58,7 +58,7 @@ def logit_distance_sq(
 
     Costs 8 (n + k) m² operations for n, k > 2m, and never holds an n×k array.
     """
-    return squared_logit_distances(f, g, f2, g2).mean()
+    return mean_squared_distance(*checks.pair(f, g, f2, g2))
 
 
 def squared_logit_distances(
@@ -68,7 +68,7 @@ def squared_logit_distances(
     g2: Real[ArrayLike, "k m2"],
 ) -> Float[Array, " n"]:
     """‖ũ(x) - ũ'(x)‖² for each input; `logit_distance_sq` is the mean."""
-    return _row_squares(*padded(*checks.pair(f, g, f2, g2)))
+    return _row_squares(*checks.pair(f, g, f2, g2))
 
 
 def logit_distance_from_logits(
@@ -79,9 +79,7 @@ def logit_distance_from_logits(
     The Aitchison distance of the distributions, root mean square over inputs. Entries must be
     finite: a label of probability zero is infinitely far, so mask it out of both.
     """
-    difference, power = inputs.scaled(checks.difference(u, u2))
-    centred = difference - difference.mean(axis=-1, keepdims=True)
-    return jnp.ldexp(jnp.sqrt(jnp.square(centred).sum(axis=-1).mean()), power)
+    return _of_difference(checks.difference(u, u2))
 
 
 def pairwise_logit_distance(
@@ -101,7 +99,7 @@ def pairwise_logit_distance(
     # Each model's unembeddings up to a translation, in the precision given.
     gs = inputs.single("gs", gs - gs.mean(axis=1, keepdims=True))
     flat = checks.resolved("fs", fs.reshape(-1, fs.shape[2]))
-    return _pairwise(*inputs.alike(flat.reshape(fs.shape), gs))
+    return _pairwise(*inputs.alike(flat, gs))
 
 
 def padded(f: Array, g: Array, f2: Array, g2: Array) -> tuple[Array, Array, Array, Array]:
@@ -145,6 +143,7 @@ def apply_factor(
 
 @jax.jit
 def _row_squares(f: Array, g: Array, f2: Array, g2: Array) -> Array:
+    f, g, f2, g2 = padded(f, g, f2, g2)
     G = jnp.concatenate(centred_differences(g, g2), axis=1)
     # With few inputs or labels a factorisation would cost more than the product it saves.
     if min(f.shape[0], G.shape[0]) > G.shape[1]:
@@ -153,8 +152,31 @@ def _row_squares(f: Array, g: Array, f2: Array, g2: Array) -> Array:
 
 
 @jax.jit
-def _pairwise(fs: Array, gs: Array) -> Array:
-    count = fs.shape[0]
+def mean_squared_distance(
+    f: Float[Array, "n m"],
+    g: Float[Array, "k m"],
+    f2: Float[Array, "n m2"],
+    g2: Float[Array, "k m2"],
+) -> Float[Array, ""]:
+    """`logit_distance_sq` of checked models."""
+    return _row_squares(f, g, f2, g2).mean()
+
+
+@jax.jit
+def _logit_distance(f: Array, g: Array, f2: Array, g2: Array) -> Array:
+    return jnp.sqrt(mean_squared_distance(f, g, f2, g2))
+
+
+@jax.jit
+def _of_difference(difference: Array) -> Array:
+    difference, power = inputs.scaled(difference)
+    centred = difference - difference.mean(axis=-1, keepdims=True)
+    return jnp.ldexp(jnp.sqrt(jnp.square(centred).sum(axis=-1).mean()), power)
+
+
+@jax.jit
+def _pairwise(flat: Array, gs: Array) -> Array:
+    count, fs = gs.shape[0], flat.reshape(gs.shape[0], -1, flat.shape[1])
     rows, columns = jnp.triu_indices(count, 1)
 
     def one(index: tuple[Array, Array]) -> Array:

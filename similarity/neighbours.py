@@ -35,7 +35,7 @@ def mutual_knn(
         >>> round(float(similarity.mutual_knn(f, f[::-1], 2)), 3)
         0.8
     """
-    return (_common(*_neighbours_of(f, f2, k)) / k).mean()
+    return _mutual_knn(*_apart(f, f2, k))
 
 
 def neighbour_jaccard(
@@ -46,8 +46,7 @@ def neighbour_jaccard(
     Neighbours, invariances and refusals are those of `mutual_knn`, of which it is a monotone
     function for each input.
     """
-    common = _common(*_neighbours_of(f, f2, k))
-    return (common / (2 * k - common)).mean()
+    return _jaccard(*_apart(f, f2, k))
 
 
 def cknna(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], k: int = 10) -> Float[Array, ""]:
@@ -86,17 +85,19 @@ def nearest(x: Float[Array, "n m"], k: int) -> Int[Array, "n k"]:
     return jax.lax.map(block, starts).reshape(-1, k)[:n]
 
 
-def _neighbours_of(f: object, f2: object, k: int) -> tuple[Array, ...]:
+def _apart(f: object, f2: object, k: int) -> tuple[Array, Array, int]:
+    """Unit rows of each side up to a translation, and the checked k."""
     x, y = _unit_rows_of(f, f2, least=2)
     k = inputs.count("k", k, x.shape[0] - 1, of="other inputs")
-    return tuple(_nearest(inputs.single("unit rows", z, centre=True), k) for z in (x, y))
+    x, y = (inputs.single("unit rows", z, centre=True) for z in (x, y))
+    return x, y, k
 
 
 def _unit_rows_of(f: object, f2: object, least: int) -> tuple[inputs.Checked, ...]:
     """Unit rows in the precision given: of these, distances are a monotone function of cosines."""
     sides = []
     for name, x in zip(("first", "second"), checks.same_inputs(f, f2, least), strict=True):
-        unit = inputs.unit_rows(x)
+        unit = checks.unit_rows(x)
         if inputs.surely(_any_zero_row, unit):
             raise ValueError(
                 f"the {name} representation holds rows of zeros, which have no cosine with any "
@@ -110,9 +111,6 @@ def _any_zero_row(x: inputs.Checked) -> object:
     return ~x.any(axis=1).all()
 
 
-_nearest = jax.jit(nearest, static_argnames=("k",))
-
-
 def _member(rows: Int[Array, "n k"], lists: Int[Array, "n k2"]) -> Bool[Array, "n k"]:
     """Whether each entry of a row is in the list of that row."""
     together = max(1, min(rows.shape[0], _TILE // (rows.shape[1] * lists.shape[1])))
@@ -120,9 +118,20 @@ def _member(rows: Int[Array, "n k"], lists: Int[Array, "n k2"]) -> Bool[Array, "
     return jax.lax.map(one, (rows, lists), batch_size=together)
 
 
-@jax.jit
-def _common(first: Int[Array, "n k"], second: Int[Array, "n k"]) -> Float[Array, " n"]:
-    return _member(first, second).sum(axis=1).astype(float)
+def _common(x: Array, y: Array, k: int) -> Float[Array, " n"]:
+    """How many of its k nearest rows each has in common on both sides."""
+    return _member(nearest(x, k), nearest(y, k)).sum(axis=1).astype(float)
+
+
+@jax.jit(static_argnames=("k",))
+def _mutual_knn(x: Array, y: Array, k: int) -> Array:
+    return (_common(x, y, k) / k).mean()
+
+
+@jax.jit(static_argnames=("k",))
+def _jaccard(x: Array, y: Array, k: int) -> Array:
+    common = _common(x, y, k)
+    return (common / (2 * k - common)).mean()
 
 
 @jax.jit(static_argnames=("k",))

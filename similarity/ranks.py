@@ -1,5 +1,6 @@
 """Ranks that ties share, and Spearman's correlation: the one that this library has."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
@@ -31,11 +32,16 @@ def spearman(a: Real[ArrayLike, " n"], b: Real[ArrayLike, " n"]) -> Float[Array,
     a, b = inputs.array("a", a, 1), inputs.array("b", b, 1)
     if a.shape != b.shape:
         raise ValueError(f"a has shape {a.shape} and b {b.shape}; accepted are equal lengths")
-    return correlation(*(average_ranks(ordered(x)) for x in (a, b)))
+    return _spearman(ordered(a), ordered(b))
+
+
+@jax.jit
+def _spearman(a: Array, b: Array) -> Array:
+    return correlation(average_ranks(a), average_ranks(b))
 
 
 def ordered(x: inputs.Checked) -> Float[Array, " n"]:
     """What has the order and the ties of x, also where float32 would lose them."""
     if isinstance(x, np.ndarray):
         x = np.unique(x, return_inverse=True)[1].reshape(x.shape).astype(np.float32)
-    return jnp.asarray(x)
+    return jnp.asarray(x, x.dtype)

@@ -21,19 +21,16 @@ def all_label_sets(k: int, m: int) -> Int[Array, "s w"]:
         ValueError: k < m + 1 or there are more than 100,000 sets.
     """
     _need(k, m + 1, "a pivot and m others")
-    others = _combinations(k - 1, m, pivots=k)
-    pivots = jnp.arange(k, dtype=jnp.int32)
-    sets = jax.vmap(lambda pivot: _with_pivot(pivot, _skip(others, pivot[None])))(pivots)
-    return sets.reshape(-1, m + 1)
+    others, pivots = _combinations(k - 1, m, pivots=k), np.arange(k, dtype=np.int32)[:, None, None]
+    first = np.broadcast_to(pivots, (k, len(others), 1))
+    sets = np.concatenate([first, others + (others >= pivots)], axis=2, dtype=np.int32)
+    return jnp.asarray(sets.reshape(-1, m + 1), np.int32)
 
 
 def sample_label_sets(key: Key[Array, ""], k: int, m: int, num: int) -> Int[Array, "num w"]:
     """`num` independent draws of a uniform pivot and a uniform set of m of the others."""
     _need(k, m + 1, "a pivot and m others")
-    k_pivot, k_others = jax.random.split(key)
-    pivots = jax.random.randint(k_pivot, (num,), 0, k)
-    others = sample_subsets(k_others, k - 1, m, num)
-    return jnp.concatenate([pivots[:, None], _skip_each(others, pivots[:, None])], axis=1)
+    return _sampled_sets(key, k, m, num)
 
 
 def label_sets_of(
@@ -47,12 +44,11 @@ def label_sets_of(
 ) -> Int[Array, "s w"]:
     """Sets with the given pivot and without the label left out: all C(k-2, m), or a sample."""
     _need(k, m + 2, "a pivot, the label left out and m others")
-    pivot, leave_out = jnp.asarray(pivot, jnp.int32), jnp.asarray(leave_out, jnp.int32)
     if key is None or num is None:
         others = _combinations(k - 2, m, pivots=1)
     else:
         others = sample_subsets(key, k - 2, m, num)
-    return _with_pivot(pivot, _skip(others, jnp.sort(jnp.stack([pivot, leave_out]))))
+    return _around(pivot, leave_out, others)
 
 
 def sample_subsets(key: Key[Array, ""], n: int, size: int, num: int) -> Int[Array, "num size"]:
@@ -61,16 +57,7 @@ def sample_subsets(key: Key[Array, ""], n: int, size: int, num: int) -> Int[Arra
     O(size²) work and O(size) memory for each, whatever n.
     """
     _need(n, size, "the elements of one set")
-    tops = jnp.arange(n - size, n, dtype=jnp.int32)
-    draws = jax.random.randint(key, (num, size), 0, (tops + 1)[None, :], dtype=jnp.int32)
-
-    def place(chosen: Array, step: tuple[Array, Array, Array]) -> tuple[Array, None]:
-        position, top, draw = step
-        taken = (chosen == draw[:, None]).any(axis=1)
-        return chosen.at[:, position].set(jnp.where(taken, top, draw)), None
-
-    empty = jnp.full((num, size), -1, jnp.int32)
-    return jax.lax.scan(place, empty, (jnp.arange(size), tops, draws.T))[0]
+    return _floyd(key, n, size, num)
 
 
 def chosen_label_sets(
@@ -90,12 +77,26 @@ def chosen_label_sets(
     return sample_label_sets(key, k, m, num_sets), False
 
 
+@jax.jit(static_argnames=("n", "size", "num"))
+def _floyd(key: Key[Array, ""], n: int, size: int, num: int) -> Int[Array, "num size"]:
+    tops = jnp.arange(n - size, n, dtype=jnp.int32)
+    draws = jax.random.randint(key, (num, size), 0, (tops + 1)[None, :], dtype=jnp.int32)
+
+    def place(chosen: Array, step: tuple[Array, Array, Array]) -> tuple[Array, None]:
+        position, top, draw = step
+        taken = (chosen == draw[:, None]).any(axis=1)
+        return chosen.at[:, position].set(jnp.where(taken, top, draw)), None
+
+    empty = jnp.full((num, size), -1, jnp.int32)
+    return jax.lax.scan(place, empty, (jnp.arange(size), tops, draws.T))[0]
+
+
 def _need(have: int, want: int, what: str) -> None:
     if have < want:
         raise ValueError(f"{have} elements cannot hold {what}: at least {want} are needed")
 
 
-def _combinations(size: int, m: int, pivots: int) -> Int[Array, "s m"]:
+def _combinations(size: int, m: int, pivots: int) -> Int[np.ndarray, "s m"]:
     count = math.comb(size, m) * pivots
     if count > LIMIT:
         raise ValueError(
@@ -103,20 +104,24 @@ def _combinations(size: int, m: int, pivots: int) -> Int[Array, "s m"]:
             "key and num_sets to sample them"
         )
     flat = itertools.chain.from_iterable(itertools.combinations(range(size), m))
-    return jnp.asarray(np.fromiter(flat, np.int32, count // pivots * m).reshape(-1, m))
+    return np.fromiter(flat, np.int32, count // pivots * m).reshape(-1, m)
 
 
-def _skip(indices: Int[Array, "s m"], excluded: Int[Array, " e"]) -> Int[Array, "s m"]:
-    """Indices of the elements that remain, as elements: past each excluded one, ascending."""
-    for element in excluded:
-        indices = indices + (indices >= element)
-    return indices
+@jax.jit(static_argnames=("k", "m", "num"))
+def _sampled_sets(key: Key[Array, ""], k: int, m: int, num: int) -> Int[Array, "num w"]:
+    k_pivot, k_others = jax.random.split(key)
+    pivots = jax.random.randint(k_pivot, (num, 1), 0, k)
+    others = _floyd(k_others, k - 1, m, num)
+    return jnp.concatenate([pivots, others + (others >= pivots)], axis=1)
 
 
-def _skip_each(indices: Int[Array, "s m"], excluded: Int[Array, "s 1"]) -> Int[Array, "s m"]:
-    return indices + (indices >= excluded)
-
-
-def _with_pivot(pivot: Int[Array, ""], others: Int[Array, "s m"]) -> Int[Array, "s w"]:
-    first = jnp.broadcast_to(pivot, (others.shape[0], 1)).astype(others.dtype)
+@jax.jit
+def _around(
+    pivot: Int[Array, ""], leave_out: Int[Array, ""], others: Int[Array, "s m"]
+) -> Int[Array, "s w"]:
+    """The pivot, and indices of the elements that remain, as elements: past both excluded ones."""
+    excluded = jnp.sort(jnp.stack([pivot, leave_out]).astype(jnp.int32))
+    for element in excluded:  # ascending
+        others = others + (others >= element)
+    first = jnp.full((others.shape[0], 1), pivot, jnp.int32)
     return jnp.concatenate([first, others], axis=1)

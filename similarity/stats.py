@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
 from repgeo import inputs
@@ -48,8 +49,9 @@ class PairStats(NamedTuple):
     def init(cls, m: int, m2: int, dtype: jnp.dtype | type = jnp.float32) -> "PairStats":
         """Statistics of no inputs, for models of dimensions m and m2."""
         p = m + m2 + 2
-        zeros = [jnp.zeros(s, dtype) for s in ((m + 1,), (m2 + 1,), (p, m + 1), (p, m2 + 1))]
-        return cls(jnp.zeros((), jnp.int32), *zeros)
+        shapes = ((m + 1,), (m2 + 1,), (p, m + 1), (p, m2 + 1))
+        zeros = (jnp.asarray(np.zeros(shape, dtype), dtype) for shape in shapes)
+        return cls(jnp.asarray(np.zeros((), np.int32), np.int32), *zeros)
 
     def update(
         self,
@@ -72,14 +74,12 @@ class PairStats(NamedTuple):
                 f"f {f.shape}, log_z {log_z.shape}, f2 {f2.shape}, log_z2 {log_z2.shape} given; "
                 f"accepted are (n, {m}), (n,), (n, {m2}), (n,)"
             )
-        mask = jnp.ones(n, bool) if mask is None else jnp.asarray(mask, bool)
-        parts = inputs.alike(f, log_z[:, None], f2, log_z2[:, None])
-        z = jnp.concatenate(parts, axis=1)
-        return _update(self, z.astype(self.mean.dtype), mask)
+        mask = np.ones(n, bool) if mask is None else mask
+        return _update(self, f, log_z, f2, log_z2, mask)
 
     def merge(self, other: "PairStats") -> "PairStats":
         """Statistics of the inputs of both, in any order."""
-        return _combine(jax.tree.map(lambda *x: jnp.stack(x), self, other))
+        return _merge(self, other)
 
     def gather(self, axis_name: str) -> "PairStats":
         """Statistics of the inputs of all devices along a mesh axis, inside `jax.shard_map`."""
@@ -96,15 +96,7 @@ class PairStats(NamedTuple):
         Means and covariances divide by the number of rows. With H the reflection that takes the
         last axis to the diagonal, rows = √((p+1)/n) H [factor; √n mean].
         """
-        rows, n = self.factor.shape[0] + 1, jnp.maximum(self.count, 1).astype(self.mean.dtype)
-        z = jnp.concatenate([self.factor, self.factor2], axis=1)
-        mean = jnp.concatenate([self.mean, self.mean2])
-        stacked = jnp.concatenate([z, (jnp.sqrt(n) * mean)[None, :]])
-        axis = (jnp.arange(rows) == rows - 1).astype(z.dtype) - rows**-0.5
-        along = jnp.matmul(axis, stacked, precision=jax.lax.Precision.HIGHEST)
-        reflected = stacked - (2 / jnp.vdot(axis, axis)) * axis[:, None] * along[None, :]
-        first, second = jnp.split(jnp.sqrt(rows / n) * reflected, [self.mean.size], axis=1)
-        return PairSample(first[:, :-1], first[:, -1], second[:, :-1], second[:, -1])
+        return _sample(self)
 
 
 def triangular(x: Float[Array, "n p"]) -> Float[Array, "p p"]:
@@ -119,7 +111,12 @@ def _split(stats: PairStats, count: Array, mean: Array, factor: Array) -> PairSt
 
 
 @jax.jit
-def _update(stats: PairStats, z: Array, mask: Array) -> PairStats:
+def _update(
+    stats: PairStats, f: Array, log_z: Array, f2: Array, log_z2: Array, mask: Array
+) -> PairStats:
+    parts = inputs.alike(f, log_z[:, None], f2, log_z2[:, None])
+    z = jnp.concatenate(parts, axis=1).astype(stats.mean.dtype)
+    mask = mask.astype(bool)
     count = mask.sum(dtype=jnp.int32)
     kept = jnp.where(mask[:, None], z, 0)
     mean = kept.sum(axis=0) / jnp.maximum(count, 1)
@@ -128,7 +125,12 @@ def _update(stats: PairStats, z: Array, mask: Array) -> PairStats:
     shift = centred.sum(axis=0) / jnp.maximum(count, 1)
     centred = jnp.where(mask[:, None], centred - shift[None, :], 0)
     batch = _split(stats, count, mean + shift, triangular(centred))
-    return stats.merge(batch)
+    return _merge(stats, batch)
+
+
+@jax.jit
+def _merge(stats: PairStats, other: PairStats) -> PairStats:
+    return _combine(jax.tree.map(lambda *x: jnp.stack(x), stats, other))
 
 
 @jax.jit
@@ -142,3 +144,17 @@ def _combine(parts: PairStats) -> PairStats:
     factors = jnp.concatenate([parts.factor, parts.factor2], axis=2)
     rows = jnp.concatenate([factors.reshape(-1, means.shape[1]), spread])
     return _split(parts, parts.count.sum(dtype=jnp.int32), mean, triangular(rows))
+
+
+@jax.jit
+def _sample(stats: PairStats) -> PairSample:
+    dtype, rows = stats.mean.dtype, stats.factor.shape[0] + 1
+    n = jnp.maximum(stats.count, 1).astype(dtype)
+    z = jnp.concatenate([stats.factor, stats.factor2], axis=1)
+    mean = jnp.concatenate([stats.mean, stats.mean2])
+    stacked = jnp.concatenate([z, (jnp.sqrt(n) * mean)[None, :]])
+    axis = (jnp.arange(rows) == rows - 1).astype(dtype) - rows**-0.5
+    along = jnp.matmul(axis, stacked, precision=jax.lax.Precision.HIGHEST)
+    reflected = stacked - (2 / jnp.vdot(axis, axis)) * axis[:, None] * along[None, :]
+    first, second = jnp.split(jnp.sqrt(rows / n) * reflected, [stats.mean.size], axis=1)
+    return PairSample(first[:, :-1], first[:, -1], second[:, :-1], second[:, -1])

@@ -34,7 +34,7 @@ def d_svd(z: Real[ArrayLike, "n s"], w: Real[ArrayLike, "n s2"]) -> Float[Array,
         0.194
     """
     z, w = checks.representations(z, w, columns=(True, True))
-    return _d_svd(z, w)
+    return d_svd_of_columns(z, w)
 
 
 def max_d_svd(
@@ -66,7 +66,12 @@ def max_d_svd(
         sets = label_sets_of(k, m, pivot, leave_out, key=key, num=num_sets)
     else:
         sets = checks.index_sets("label_sets", label_sets, k, None)
-    return d_svd_of_label_sets(f, g, f2, g2, sets).max()
+    return _max_d_svd(f, g, f2, g2, sets)
+
+
+@jax.jit
+def _max_d_svd(f: Array, g: Array, f2: Array, g2: Array, label_sets: Array) -> Array:
+    return d_svd_of_label_sets(f, g, f2, g2, label_sets).max()
 
 
 @jax.jit
@@ -102,13 +107,19 @@ def d_svd_labels(
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     chosen = checks.index_sets("input_set", jnp.atleast_2d(input_set), f.shape[0], None)[0]
-    z = jnp.matmul(g, displaced(f, chosen), precision=HIGHEST)
-    w = jnp.matmul(g2, displaced(f2, chosen), precision=HIGHEST)
+    return _d_svd_labels(f, g, f2, g2, chosen)
+
+
+@jax.jit
+def _d_svd_labels(f: Array, g: Array, f2: Array, g2: Array, input_set: Array) -> Array:
+    z = jnp.matmul(g, displaced(f, input_set), precision=HIGHEST)
+    w = jnp.matmul(g2, displaced(f2, input_set), precision=HIGHEST)
     return _of_centred(*centred_rows(z, w))
 
 
 @jax.jit
-def _d_svd(z: Array, w: Array) -> Array:
+def d_svd_of_columns(z: Float[Array, "n s"], w: Float[Array, "n s2"]) -> Float[Array, ""]:
+    """`d_svd` of checked coordinates."""
     return _of_centred(*centred_rows(z, w, columns=(True, True)))
 
 
