@@ -9,6 +9,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from repgeo import inputs
 from similarity.checks import resolved
+from similarity.logit_distance import padded
 
 
 def l2_logit_loss_from_heads(
@@ -46,11 +47,14 @@ def l2_logit_loss_from_heads(
     if block is not None and block <= 0:
         raise ValueError(f"l2_logit_loss_from_heads: block must be positive or None, got {block}.")
     f, g, f2, g2 = _working(centre, f=f, g=g, f2=f2, g2=g2)
-    width = max(f.shape[1], f2.shape[1])
+    return _loss(f, g, f2, g2, centre, min(block or len(g), len(g)), precision)
+
+
+@jax.jit(static_argnames=("centre", "block", "precision"))
+def _loss(f, g, f2, g2, centre, block, precision):
     if centre:
         g, g2 = g - g.mean(0, keepdims=True), g2 - g2.mean(0, keepdims=True)
-    f, g, f2, g2 = (jnp.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in (f, g, f2, g2))
-    return _mean_square(min(block or len(g), len(g)), precision, f, g, f2, g2)
+    return _mean_square(block, precision, *padded(f, g, f2, g2))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Real
 
-import similarity
 from repgeo import inputs
+from similarity.distribution import kl_sums
 
 # Beyond, T² or logits / T overflow or vanish, or differences of logits / T are mostly rounding.
 _TEMPERATURES = 1e-6, 1e3
@@ -50,8 +50,13 @@ def kl_loss(
         raise ValueError(
             f"kl_loss: temperature must be positive, from {least} to {most:.0f}, got {temperature}."
         )
-    log_q, log_p = (_log_softmax(u, temperature) for u in (student, teacher))
-    return temperature**2 * similarity.kl(log_p, log_q)
+    return _kl_loss(_shifted(student), _shifted(teacher), temperature)
+
+
+@jax.jit
+def _kl_loss(student: Array, teacher: Array, temperature: Array | float) -> Array:
+    log_q, log_p = (jax.nn.log_softmax(u / temperature) for u in (student, teacher))
+    return temperature**2 * kl_sums(log_p, log_q)
 
 
 def l1_logit_loss(
@@ -68,7 +73,11 @@ def l1_logit_loss(
     Raises:
         ValueError: the inputs are not two vectors of one length.
     """
-    delta = _difference("l1_logit_loss", student_logits, teacher_logits, centre)
+    return _l1(_difference("l1_logit_loss", student_logits, teacher_logits, centre))
+
+
+@jax.jit
+def _l1(delta: Array) -> Array:
     # jnp.abs has gradient 1 at 0; sign(0) is 0.
     return (delta * jax.lax.stop_gradient(jnp.sign(delta))).mean()
 
@@ -94,7 +103,11 @@ def l2_logit_loss(
         >>> float(distill.l2_logit_loss(np.array([0.0, 1.0]), np.array([5.0, 6.0]), centre=True))
         0.0
     """
-    delta = _difference("l2_logit_loss", student_logits, teacher_logits, centre, degree=2)
+    return _l2(_difference("l2_logit_loss", student_logits, teacher_logits, centre, degree=2))
+
+
+@jax.jit
+def _l2(delta: Array) -> Array:
     return jnp.square(delta).sum()
 
 
@@ -121,17 +134,21 @@ def with_label_loss(objective: Objective, weight: float) -> Callable[..., Float[
             return distance
         logits = inputs.array("student_logits", student_logits, 1, logarithms=True)
         at = inputs.labels("label", label, logits.shape[0], ndim=0)
-        return (1 - weight) * distance - weight * _log_softmax(logits)[at]
+        return _mixed(distance, _shifted(logits), at, weight)
 
     return loss
 
 
-def _log_softmax(logits: inputs.Checked, temperature: float = 1.0) -> Float[Array, " k"]:
-    """Log-probabilities; the shift of logits on the host goes in the precision they have."""
+@jax.jit
+def _mixed(distance: Array, logits: Array, label: Array, weight: Array | float) -> Array:
+    return (1 - weight) * distance - weight * jax.nn.log_softmax(logits)[label]
+
+
+def _shifted(logits: inputs.Checked) -> Float[Array, " k"]:
+    """Logits for a softmax; their shift on the host goes in the precision they have."""
     if isinstance(logits, np.ndarray):
         logits = logits - logits.max()
-    logits = inputs.single("logits", logits)
-    return jax.nn.log_softmax(logits / temperature)
+    return inputs.single("logits", logits)
 
 
 def _difference(
@@ -139,12 +156,17 @@ def _difference(
 ) -> Float[Array, " k"]:
     """student - teacher, formed in the precision given."""
     student, teacher = _logits(name, student, teacher)
+    on_host = isinstance(student, np.ndarray) and isinstance(teacher, np.ndarray)
+    delta = (_delta if on_host else _delta_on_device)(student, teacher, centre)
+    return inputs.single("delta", inputs.array("student - teacher", delta, degree=degree))
+
+
+def _delta(student: inputs.Checked, teacher: inputs.Checked, centre: bool) -> inputs.Checked:
     delta = student - teacher
-    delta = inputs.array(
-        "student - teacher", delta - delta.mean() if centre else delta, degree=degree
-    )
-    delta = inputs.single("delta", delta)
-    return delta
+    return delta - delta.mean() if centre else delta
+
+
+_delta_on_device = jax.jit(_delta, static_argnames=("centre",))
 
 
 def _logits(

@@ -32,7 +32,7 @@ class LinearProbe(NamedTuple):
         """The probe's logits, before softmax. An offset of the features costs no digits."""
         x = inputs.array("features", features, 2)
         x = inputs.single("features", x - _like(x, self.centre)[None])
-        return jnp.matmul(x, self.weights.T, precision="highest") + self.centred_bias[None]
+        return _affine(x, self.weights, self.centred_bias)
 
 
 def fit_linear_probe(
@@ -71,16 +71,34 @@ def fit_linear_probe(
     # The bias is free, so centring changes its value only, and keeps single precision's digits.
     centre = inputs.single("mean", given.mean(axis=0))
     x = inputs.single("features", given - _like(given, centre)[None])
+    return _fit(x, classes, centre, inverse_penalty, tolerance, num_classes, max_iterations)
+
+
+@jax.jit
+def _affine(x: Array, weights: Array, bias: Array) -> Array:
+    return jnp.matmul(x, weights.T, precision="highest") + bias[None]
+
+
+@jax.jit(static_argnames=("num_classes", "limit"))
+def _fit(
+    x: Array,
+    labels: Array,
+    centre: Array,
+    inverse_penalty: ArrayLike,
+    tolerance: ArrayLike,
+    num_classes: int,
+    limit: int,
+) -> LinearProbe:
     # Features of order one beside the column of ones; their weights are then larger by `unit`.
     x, power = inputs.scaled(x)
     n, dtype = x.shape[0], x.dtype
     x = jnp.concatenate([x, jnp.ones((n, 1), dtype)], axis=1)
-    penalty = (2 if num_classes == 2 else 1) / (jnp.asarray(inverse_penalty) * n)
+    penalty = (2 if num_classes == 2 else 1) / (inverse_penalty * n)
     unit = jnp.full((1, x.shape[1]), jnp.ldexp(jnp.ones((), dtype), power)).at[:, -1].set(1)
     columns = jnp.full(unit.shape, penalty, dtype).at[:, -1].set(0) / unit**2
-    problem = _Problem(x, classes, columns, unit)
+    problem = _Problem(x, labels, columns, unit)
     with jax.default_matmul_precision("highest"):
-        end = _newton(problem, num_classes, tolerance, max_iterations)
+        end = _newton(problem, num_classes, tolerance, limit)
         weights, norm = (end.weights / unit)[:, :-1], jnp.abs(end.gradient * unit).max()
         free = end.weights[:, -1]
         bias = free - weights @ centre
@@ -110,7 +128,6 @@ def _objective(problem: _Problem, weights: Float[Array, "k p"]) -> Float[Array, 
     return nll + 0.5 * (problem.penalty * weights**2).sum()
 
 
-@functools.partial(jax.jit, static_argnames=("num_classes", "limit"))
 def _newton(
     problem: _Problem, num_classes: int, tolerance: Float[ArrayLike, ""], limit: int
 ) -> _State:

@@ -1,5 +1,6 @@
 """Agreement of two models in the order of their labels, for ONE input; vmap for a batch."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, Real
 
@@ -19,9 +20,13 @@ def pairwise_agreement(
     Raises:
         ValueError: not two vectors of one length k >= 2.
     """
-    s, t = _pair_signs("pairwise_agreement", student, teacher)
-    ordered = (t != 0).sum()
-    return ((s * t + 1) / 2 * (t != 0)).sum() / ordered
+    return _pairwise_agreement(*_orders("pairwise_agreement", student, teacher))
+
+
+@jax.jit
+def _pairwise_agreement(student: Array, teacher: Array) -> Array:
+    s, t = _pair_signs(student), _pair_signs(teacher)
+    return ((s * t + 1) / 2 * (t != 0)).sum() / (t != 0).sum()
 
 
 def kendall_tau(student: Real[ArrayLike, " k"], teacher: Real[ArrayLike, " k"]) -> Float[Array, ""]:
@@ -32,7 +37,12 @@ def kendall_tau(student: Real[ArrayLike, " k"], teacher: Real[ArrayLike, " k"]) 
     Raises:
         ValueError: not two vectors of one length k >= 2.
     """
-    s, t = _pair_signs("kendall_tau", student, teacher)
+    return _kendall_tau(*_orders("kendall_tau", student, teacher))
+
+
+@jax.jit
+def _kendall_tau(student: Array, teacher: Array) -> Array:
+    s, t = _pair_signs(student), _pair_signs(teacher)
     return (s * t).sum() / jnp.sqrt((s != 0).sum() * 1.0 * (t != 0).sum())
 
 
@@ -59,10 +69,17 @@ def ndcg(student: Real[ArrayLike, " k"], teacher: Real[ArrayLike, " k"]) -> Floa
     """
     student, teacher = _pair("ndcg", student, teacher)
     gain = inputs.single("teacher", teacher, scale=True)
-    if inputs.surely(lambda gain: (gain < 0).any(), gain):
+    value, negative = _ndcg(ordered(student), ordered(teacher), gain)
+    if inputs.surely(bool, negative):
         raise ValueError("ndcg: the teacher's values must not be negative; pass probabilities.")
-    of_student, of_teacher = (_mean_discount(ordered(x)) for x in (student, teacher))
-    return (gain * of_student).sum() / (gain * of_teacher).sum()
+    return value
+
+
+@jax.jit
+def _ndcg(student: Array, teacher: Array, gain: Array) -> tuple[Array, Array]:
+    """The value, and whether a gain is negative."""
+    of_student, of_teacher = _mean_discount(student), _mean_discount(teacher)
+    return (gain * of_student).sum() / (gain * of_teacher).sum(), (gain < 0).any()
 
 
 def _mean_discount(values: Float[Array, " k"]) -> Float[Array, " k"]:
@@ -79,11 +96,13 @@ def _positions(values: Float[Array, " k"]) -> tuple[Int[Array, " k"], Int[Array,
     return above, k - jnp.searchsorted(ascending, values, side="left")
 
 
-def _pair_signs(
-    name: str, student: object, teacher: object
-) -> tuple[Float[Array, "k k"], Float[Array, "k k"]]:
-    s, t = (ordered(x) for x in _pair(name, student, teacher))
-    return jnp.sign(s[:, None] - s[None, :]), jnp.sign(t[:, None] - t[None, :])
+def _pair_signs(values: Float[Array, " k"]) -> Float[Array, "k k"]:
+    return jnp.sign(values[:, None] - values[None, :])
+
+
+def _orders(name: str, student: object, teacher: object) -> tuple[Array, Array]:
+    student, teacher = _pair(name, student, teacher)
+    return ordered(student), ordered(teacher)
 
 
 def _pair(name: str, student: object, teacher: object) -> tuple[inputs.Checked, inputs.Checked]:

@@ -12,9 +12,14 @@ def probabilities(
 ) -> Float[Array, "..."]:
     """`value` as numbers in [0, 1], which are looked at where they are known."""
     probs = inputs.single(name, inputs.array(name, value, ndim))
-    if inputs.surely(lambda p: ((p < 0) | (p > 1)).any(), probs):
+    if inputs.surely(_any_outside, probs):
         raise ValueError(f"{name} holds values outside [0, 1]; pass {wanted}.")
     return probs
+
+
+@jax.jit
+def _any_outside(probs: Array) -> Array:
+    return ((probs < 0) | (probs > 1)).any()
 
 
 def nll(log_probs: Real[ArrayLike, " k"], label: Int[ArrayLike, ""]) -> Float[Array, ""]:
@@ -26,7 +31,12 @@ def nll(log_probs: Real[ArrayLike, " k"], label: Int[ArrayLike, ""]) -> Float[Ar
         ValueError: log_probs is not a vector, or the label, where known, is outside 0..k-1.
     """
     log_probs = inputs.single("log_probs", inputs.array("log_probs", log_probs, 1, logarithms=True))
-    return -log_probs[inputs.labels("label", label, log_probs.shape[0], ndim=0)]
+    return _nll(log_probs, inputs.labels("label", label, log_probs.shape[0], ndim=0))
+
+
+@jax.jit
+def _nll(log_probs: Array, label: Array) -> Array:
+    return -log_probs[label]
 
 
 def brier(probs: Real[ArrayLike, " k"], label: Int[ArrayLike, ""]) -> Float[Array, ""]:
@@ -40,4 +50,9 @@ def brier(probs: Real[ArrayLike, " k"], label: Int[ArrayLike, ""]) -> Float[Arra
     """
     probs = probabilities("probs", probs, 1)
     at = inputs.labels("label", label, probs.shape[0], ndim=0)
-    return jnp.square(probs - jax.nn.one_hot(at, probs.shape[0], dtype=probs.dtype)).mean()
+    return _brier(probs, at)
+
+
+@jax.jit
+def _brier(probs: Array, label: Array) -> Array:
+    return jnp.square(probs - jax.nn.one_hot(label, probs.shape[0], dtype=probs.dtype)).mean()

@@ -28,6 +28,11 @@ def accuracy(predictions: Int[ArrayLike, " n"], labels: Int[ArrayLike, " n"]) ->
         0.75
     """
     predictions, labels = _classes("accuracy", predictions, labels, _CLASSES)
+    return _accuracy(predictions, labels)
+
+
+@jax.jit
+def _accuracy(predictions: Array, labels: Array) -> Array:
     return (predictions == labels).mean()
 
 
@@ -43,7 +48,11 @@ def macro_f1(
             is outside 0..num_classes-1.
     """
     num_classes = whole("num_classes", num_classes, 1)
-    predictions, labels = _classes("macro_f1", predictions, labels, num_classes)
+    return _macro_f1(*_classes("macro_f1", predictions, labels, num_classes), num_classes)
+
+
+@jax.jit(static_argnames=("num_classes",))
+def _macro_f1(predictions: Array, labels: Array, num_classes: int) -> Array:
     count = lambda classes: jnp.zeros(num_classes).at[classes].add(1)
     hits = jnp.zeros(num_classes).at[labels].add(predictions == labels)
     total = count(predictions) + count(labels)
@@ -93,9 +102,13 @@ def classwise_ece(
             f"classwise_ece takes probs (n, k) and n labels, got shapes {probs.shape} and "
             f"{labels.shape}."
         )
+    return _classwise_ece(probs, labels, whole("num_bins", num_bins, 1))
+
+
+@jax.jit(static_argnames=("num_bins",))
+def _classwise_ece(probs: Array, labels: Array, num_bins: int) -> Array:
     one_hot = jax.nn.one_hot(labels, probs.shape[1], dtype=probs.dtype)
-    bins = whole("num_bins", num_bins, 1)
-    return jax.vmap(lambda p, y: _ece(p, y, bins), 1)(probs, one_hot).mean()
+    return jax.vmap(lambda p, y: _ece(p, y, num_bins), 1)(probs, one_hot).mean()
 
 
 def check_every_class(name: str, labels: Int[Array, " n"], num_classes: int) -> None:
@@ -111,6 +124,7 @@ def check_every_class(name: str, labels: Int[Array, " n"], num_classes: int) -> 
         )
 
 
+@jax.jit(static_argnames=("num_bins",))
 def _ece(
     confidences: Float[Array, " n"], outcomes: Float[Array, " n"], num_bins: int
 ) -> Float[Array, ""]:
