@@ -17,7 +17,10 @@ MAX_WHITE_CONDITION = 1e-6  # directions with less of the largest variance are d
 
 def unit_rows(x: Given) -> Float[Array, "n d"]:
     """Each row divided by its Euclidean length; a zero row stays zero."""
-    return precisely(pairwise.unit_rows, checked.rows(x))
+    return precisely(_unit_rows, checked.rows(x))
+
+
+_unit_rows = jax.jit(pairwise.unit_rows)
 
 
 def zscore_rows(x: Given, eps: float = 1e-6) -> Float[Array, "n d"]:
@@ -25,12 +28,13 @@ def zscore_rows(x: Given, eps: float = 1e-6) -> Float[Array, "n d"]:
 
     Nielsen & Hansen 2024, arXiv 2311.18364 (sd with divisor d, ε = 1e-6).
     """
+    return precisely(lambda x: _zscored(x, eps), checked.rows(x))
 
-    def scaled(x):
-        x = _centred_rows(x)
-        return x / (jnp.sqrt(jnp.mean(x * x, axis=1, keepdims=True)) + eps)
 
-    return precisely(scaled, checked.rows(x))
+@jax.jit
+def _zscored(x, eps):
+    x = _centred_rows(x)
+    return x / (jnp.sqrt(jnp.mean(x * x, axis=1, keepdims=True)) + eps)
 
 
 def centre_rows(x: Given) -> Float[Array, "n d"]:
@@ -38,13 +42,17 @@ def centre_rows(x: Given) -> Float[Array, "n d"]:
     return precisely(_centred_rows, checked.rows(x))
 
 
+@jax.jit
 def _centred_rows(x):
     return x - x.mean(axis=1, keepdims=True)
 
 
 def centre(x: Given, reference: Given = None) -> Float[Array, "n d"]:
     """Rows minus the mean of `reference` (default x); Suzuki et al. 2013."""
-    return precisely(pairwise.centred, *_both(x, reference))
+    return precisely(_centred, *_both(x, reference))
+
+
+_centred = jax.jit(pairwise.centred)
 
 
 def _both(x: Given, reference: Given) -> tuple[Checked, Checked]:
@@ -57,16 +65,18 @@ def centre_weighted(x: Given, reference: Given = None, gamma: float = 1.0) -> Fl
 
     Hara et al. 2015: hubs weigh more. Negative similarity sums count as zero.
     """
+    weighted = lambda x, points: _centred_weighted(x, points, gamma)
+    return precisely(weighted, *_both(x, reference))
 
-    def centred(x, points):
-        unit = pairwise.unit_rows(points)
-        popularity = jnp.maximum(unit @ unit.sum(axis=0), 0) ** gamma
-        total = popularity.sum()
-        weights = jnp.where(total > 0, popularity / jnp.where(total > 0, total, 1), 1 / len(points))
-        near = points.mean(axis=0)[None]  # so that the offset does not round
-        return (x - near) - (weights @ (points - near))[None]
 
-    return precisely(centred, *_both(x, reference))
+@jax.jit
+def _centred_weighted(x, points, gamma):
+    unit = pairwise.unit_rows(points)
+    popularity = jnp.maximum(unit @ unit.sum(axis=0), 0) ** gamma
+    total = popularity.sum()
+    weights = jnp.where(total > 0, popularity / jnp.where(total > 0, total, 1), 1 / len(points))
+    near = points.mean(axis=0)[None]  # so that the offset does not round
+    return (x - near) - (weights @ (points - near))[None]
 
 
 def whiten(x: Given, reference: Given = None) -> Float[Array, "n d"]:
@@ -74,16 +84,17 @@ def whiten(x: Given, reference: Given = None) -> Float[Array, "n d"]:
 
     Directions with less than 1e-6 of the largest variance are dropped, not blown up.
     """
+    return precisely(_whitened, *_both(x, reference))
 
-    def white(x, points):
-        centred = pairwise.centred(points, points)
-        values, vectors = jnp.linalg.eigh(pairwise.products(centred.T, centred.T) / len(points))
-        keep = values > MAX_WHITE_CONDITION * values[-1]
-        scale = jnp.where(keep, 1 / jnp.sqrt(jnp.where(keep, values, 1)), 0)
-        rotated = pairwise.products(pairwise.centred(x, points), vectors.T) * scale[None]
-        return pairwise.products(rotated, vectors)
 
-    return precisely(white, *_both(x, reference))
+@jax.jit
+def _whitened(x, points):
+    centred = pairwise.centred(points, points)
+    values, vectors = jnp.linalg.eigh(pairwise.products(centred.T, centred.T) / len(points))
+    keep = values > MAX_WHITE_CONDITION * values[-1]
+    scale = jnp.where(keep, 1 / jnp.sqrt(jnp.where(keep, values, 1)), 0)
+    rotated = pairwise.products(pairwise.centred(x, points), vectors.T) * scale[None]
+    return pairwise.products(rotated, vectors)
 
 
 def f_norm(

@@ -29,7 +29,7 @@ def k_occurrence(
     """
     index = checked_index(index, n)
     if weights is None:
-        return jnp.zeros(n, jnp.int32).at[index].add(1)
+        return _counts(index, np.int32(1), int(n))
     weights = inputs.read("weights", weights)
     shape = weights.shape
     if shape not in (index.shape, index.shape[:1]):
@@ -37,14 +37,17 @@ def k_occurrence(
             f"weights have shape {shape}; expected one per query {index.shape[:1]} or one per "
             f"neighbour {index.shape}."
         )
-    add = lambda w: jnp.zeros(n, w.dtype).at[index].add(jnp.broadcast_to(_slots(w), index.shape))
+    add = lambda w: _counts(index, w, int(n))
     if _small_integers(weights, index):
-        return add(jnp.asarray(weights).astype(jnp.result_type(int)))
+        return add(weights.astype(jnp.result_type(int)))
     return precisely(add, inputs.array("weights", weights), ranged=False)
 
 
-def _slots(weights: Array) -> Array:
-    return weights if weights.ndim == 2 else weights[:, None]
+@jax.jit(static_argnames=("n",))
+def _counts(index: Int[Array, "m k"], weights: Array, n: int) -> Array:
+    """The sum, over the slots that hold a point, of one weight, or one a query or a slot."""
+    slots = weights[:, None] if weights.ndim == 1 else weights
+    return jnp.zeros(n, weights.dtype).at[index].add(jnp.broadcast_to(slots, index.shape))
 
 
 def _small_integers(weights: inputs.Checked, index: Int[Array, "m k"]) -> bool:
@@ -75,6 +78,11 @@ def drop_self(index: Given) -> Int[Array, "n k"]:
             f"neighbour indices have shape {index.shape}; ask for k + 1 neighbours, so that k are "
             "left without the point itself."
         )
+    return _without_self(index)
+
+
+@jax.jit
+def _without_self(index: Int[Array, "n k"]) -> Int[Array, "n k-1"]:
     own = index == jnp.arange(len(index), dtype=index.dtype)[:, None]
     order = jnp.argsort(own, axis=1, stable=True)
     return jnp.take_along_axis(index, order, axis=1)[:, :-1]
@@ -103,6 +111,11 @@ def bad_k_occurrence(
         )
     labels, own = _codes(labels, own)
     index = checked_index(index, len(labels))
+    return _bad_counts(index, labels, own)
+
+
+@jax.jit
+def _bad_counts(index: Int[Array, "m k"], labels: Int[Array, " n"], own: Int[Array, " m"]) -> Array:
     bad = labels[index] != own[:, None]
     return jnp.zeros(len(labels), jnp.int32).at[index].add(bad.astype(jnp.int32))
 
@@ -112,8 +125,9 @@ def _codes(labels, own) -> tuple[Int[Array, " n"], Int[Array, " m"]]:
     if inputs.is_traced(labels, own):
         return jnp.asarray(labels), jnp.asarray(own)
     both = np.concatenate([np.asarray(labels), np.asarray(own)])
-    codes = jnp.asarray(np.unique(both, return_inverse=True)[1], jnp.int32)
-    return codes[: np.shape(labels)[0]], codes[np.shape(labels)[0] :]
+    codes = np.unique(both, return_inverse=True)[1].astype(np.int32)
+    n = np.shape(labels)[0]
+    return jnp.asarray(codes[:n], np.int32), jnp.asarray(codes[n:], np.int32)
 
 
 def checked_index(index: Given, n: int) -> Int[Array, "m k"]:
@@ -137,4 +151,4 @@ def checked_index(index: Given, n: int) -> Int[Array, "m k"]:
                 f"neighbour indices run from {low} to {high} but there are n={n} points; drop rows "
                 "with missing neighbours (-1), or pass the number of points searched."
             )
-    return jnp.asarray(given.astype(np.int32))
+    return jnp.asarray(given.astype(np.int32), np.int32)

@@ -67,9 +67,8 @@ def precisely(run: Callable[..., T], *arrays: Checked | None, ranged: bool = Tru
 
 def _alike(arrays: tuple[Checked | None, ...], dtype=None) -> list[Array | None]:
     """All arrays in one dtype, by default the widest that JAX keeps."""
-    found = [None if a is None else jnp.asarray(a, dtype) for a in arrays]
-    dtype = jnp.result_type(*(a for a in found if a is not None))
-    return [None if a is None else a.astype(dtype) for a in found]
+    dtype = dtype or jnp.result_type(*(a for a in arrays if a is not None))
+    return [None if a is None else jnp.asarray(a.astype(dtype), dtype) for a in arrays]
 
 
 def needs_double(x: Checked) -> bool:
