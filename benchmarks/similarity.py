@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import rel_entr
 
 import similarity as S
 from benchmarks import similarity_published as published
@@ -157,6 +158,29 @@ def _exact_when_g_is_shared(pair: tuple[np.ndarray, ...]) -> float:
     return float(((d.T @ d) * (g.T @ g)).sum() / len(f))
 
 
+def divergences(repeats: int, small: bool) -> Result:
+    """KL and Jensen-Shannon divergence of each input against SciPy's `rel_entr`."""
+    n, k, m = (500, 20, 5) if small else (10_000, 1_000, 50)
+    f, g, f2, g2 = models(n, k, m)
+    log_p, log_q = (np.asarray(S.log_probs(*model)) for model in ((f, g / m), (f2, g2 / m)))
+
+    def kl(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+        return rel_entr(np.exp(log_p), np.exp(log_q)).sum(1)
+
+    def js(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+        p, q = np.exp(log_p), np.exp(log_q)
+        middle = (p + q) / 2
+        return (rel_entr(p, middle) + rel_entr(q, middle)).sum(1) / 2
+
+    result: Result = {"size": f"n={n} k={k}"}
+    for name, ours, plain in (("kl", S.kl, kl), ("js", S.js, js)):
+        time = seconds(lambda run=ours: run(log_p, log_q), repeats)
+        plain_time, value = once(lambda run=plain: run(log_p, log_q))
+        result[f"ratio_{name}"] = plain_time / time
+        result[f"agreement_{name}"] = float(np.max(np.abs(ours(log_p, log_q) / value - 1)))
+    return result
+
+
 def memory(repeats: int, small: bool) -> Result:
     """Temporaries with ten times the sets: what grows is only the result kept for each."""
     del repeats
@@ -238,6 +262,7 @@ CASES = {
     "d_rep": d_rep,
     "mcca": mcca,
     "logit": logit,
+    "divergences": divergences,
     "memory": memory,
     "training": training,
 }
