@@ -6,6 +6,7 @@ block of inputs at a time and keep k indices of each: nothing of size n×n is he
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
 from repgeo import inputs
@@ -98,7 +99,8 @@ def _unit_rows_of(f: object, f2: object, least: int) -> tuple[inputs.Checked, ..
     sides = []
     for name, x in zip(("first", "second"), checks.same_inputs(f, f2, least), strict=True):
         unit = checks.unit_rows(x)
-        if inputs.surely(_any_zero_row, unit):
+        on_host = isinstance(unit, np.ndarray)
+        if inputs.surely(_any_zero_row if on_host else _any_zero_row_on_device, unit):
             raise ValueError(
                 f"the {name} representation holds rows of zeros, which have no cosine with any "
                 "other; drop those inputs from both"
@@ -109,6 +111,9 @@ def _unit_rows_of(f: object, f2: object, least: int) -> tuple[inputs.Checked, ..
 
 def _any_zero_row(x: inputs.Checked) -> object:
     return ~x.any(axis=1).all()
+
+
+_any_zero_row_on_device = jax.jit(_any_zero_row)
 
 
 def _member(rows: Int[Array, "n k"], lists: Int[Array, "n k2"]) -> Bool[Array, "n k"]:
