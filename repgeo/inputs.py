@@ -72,7 +72,7 @@ def read(name: str, value: object) -> np.ndarray | Array:
         raise ValueError(f"{name} is a sparse matrix; accepted are dense ones: pass its .toarray()")
     if any(isinstance(leaf, np.ma.MaskedArray) and np.ma.is_masked(leaf) for leaf in leaves):
         raise ValueError(
-            f"{name} is a masked array; accepted is none masked: drop those rows, or fill them"
+            f"{name} is a masked array; accepted are those without masked entries: fill them"
         )
     dtypes = {x.dtype if isinstance(x, jax.Array) else None for x in leaves}
     try:
@@ -222,8 +222,8 @@ def labels(
         low, high = np.min(np.asarray(given)), np.max(np.asarray(given))
         if low < 0 or high >= num_classes:
             raise ValueError(
-                f"{name}: {kind} must lie in 0..{num_classes - 1}; got {low}..{high}; no others "
-                f"are accepted: drop those examples, or renumber the {kind}"
+                f"{f'{name}: {kind}'.removeprefix(f'{kind}: ')} must lie in 0..{num_classes - 1}; "
+                f"got {low}..{high}; no others are accepted: drop those examples, or renumber them"
             )
     return jnp.asarray(given).astype(jnp.int32)
 
@@ -253,11 +253,13 @@ def _check_values(name: str, x: Checked, degree: int, logarithms: bool) -> None:
     top = _magnitude(x, logarithms)
     if not np.isfinite(top):
         known = np.asarray(x)
+        if known.ndim == 0:
+            raise ValueError(f"{name} is {known}, NaN or infinite; accepted is a finite number")
         bad = ~np.isfinite(known) & ~(logarithms & (known == -np.inf))
         first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
         raise ValueError(
             f"{name} of shape {x.shape} holds NaN or infinite entries, the first at {first}, "
-            f"{known[first]}; every entry must be finite: drop those rows"
+            f"{known[first]}; every entry must be finite: drop or mend those rows"
         )
     if degree > 1:
         kind = np.finfo(jax.dtypes.canonicalize_dtype(x.dtype))

@@ -66,15 +66,18 @@ def test_lists_keep_the_digits_of_each_row():
         (np.array([[None, 1]]), "dtype object; accepted are real numbers"),
         ([[1.0, 2.0], [3.0]], "rows have equal length"),
         ([jnp.ones(2), jnp.ones(3)], "rows have equal length"),
-        ([np.ma.masked_array(X[0], X[0] > -9), X[1]], "masked array; accepted is none masked"),
-        (np.ma.masked_array(X, X > 2), "masked array; accepted is none masked"),
+        (
+            [np.ma.masked_array(X[0], X[0] > -9), X[1]],
+            "masked array; accepted are those without masked",
+        ),
+        (np.ma.masked_array(X, X > 2), "masked array; accepted are those without masked"),
         (scipy.sparse.csr_matrix(X), r"sparse matrix.*toarray\(\)"),
         (scipy.sparse.csr_array(X), r"sparse matrix.*toarray\(\)"),
         (X[0], r"shape \(3,\); accepted is a matrix"),
         (X[:0], "no entries"),
         (
             np.where(X[7, 1] == X, np.nan, X),
-            r"NaN or infinite entries, the first at \(7, 1\).*: drop those rows$",
+            r"NaN or infinite entries, the first at \(7, 1\).*: drop or mend those rows$",
         ),
         (jnp.asarray(X).at[7, 1].set(-jnp.inf), r"the first at \(7, 1\), -inf;"),
         (np.full((2, 2), 2**53 + 1), "integers up to 2⁵³"),
@@ -203,6 +206,18 @@ def test_a_count_says_which_end_it_leaves():
         ValueError, match=f"^n={2**31} is too large; accepted is 1 ≤ n ≤ 2147483647"
     ):
         inputs.count("n", 2**31, 2**31 - 1)
+
+
+def test_a_number_that_is_not_finite_has_no_rows():
+    with pytest.raises(
+        ValueError, match="^t is nan, NaN or infinite; accepted is a finite number$"
+    ):
+        inputs.array("t", np.nan)
+
+
+def test_codes_are_named_once():
+    with pytest.raises(ValueError, match=r"^codes must lie in 0\.\.7; got 9\.\.9; no others"):
+        inputs.labels("codes", [9], 8, kind="codes")
 
 
 @pytest.mark.parametrize("bad", [[0, 10], [-100, 1], [0.0, 1.0], [[0], [1]], []])
