@@ -8,14 +8,15 @@ import pathlib
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments.reporting import figures, markdown
 from experiments.reporting.figures import Image
 from experiments.reporting.markdown import Cell, Column, Table, Value
 from experiments.reporting.record import Record, facts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NAME = "report.html"
 _STYLE = """
@@ -137,7 +138,7 @@ class Reporting(Protocol):
 def publish(
     study: Reporting,
     record: Record,
-    drawn: Mapping[str, Figure],
+    drawn: "Mapping[str, Figure]",
     folder: pathlib.Path,
     write: Callable[[pathlib.Path, bytes], None],
 ) -> Sequence[Table]:
