@@ -28,8 +28,9 @@ def translate_to_cosine(
     """
     W, power = inputs.scaled(checks.translated("W", W))
     k, m = W.shape
-    if not (0 <= i < k and 0 <= j < k) or i == j:
-        raise ValueError(f"labels {i} and {j} given; accepted are two of [0, {k}) that differ")
+    i, j = (inputs.count(*at, k - 1, least=0, of="labels") for at in (("i", i), ("j", j)))
+    if i == j:
+        raise ValueError(f"label {i} given twice; accepted are two of [0, {k}) that differ")
     cosine = jnp.asarray(cosine, W.dtype)
     _check_reachable(W, i, j, cosine)
     middle, d = 0.5 * (W[i] + W[j]), W[j] - W[i]

@@ -50,6 +50,7 @@ def hubs(
     Raises:
         ValueError: more queries than the population, or a level outside (0, 1).
     """
+    inputs.known("hubs", index)
     index = np.asarray(checked_index(index, n))
     m, k = index.shape
     total = n if population is None else inputs.count("population", population, 2**53)

@@ -57,6 +57,7 @@ def moments(index: Given, n: int, *, population: int | None = None, level: float
     Raises:
         ValueError: fewer than 3 queries, more than the population, or a level outside (0, 1).
     """
+    inputs.known("moments", index)
     index = np.asarray(checked_index(index, n))
     m, k = index.shape
     total = n if population is None else inputs.count("population", population, 2**53)
