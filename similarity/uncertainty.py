@@ -15,8 +15,11 @@ from similarity import checks
 from similarity.measures import MEASURES
 
 Statistic = Callable[..., Float[Array, ""]]
-Representation = Real[ArrayLike, "n m"] | Sequence[Real[ArrayLike, "n m"]]
+# Of any width: layers, and the two sides, differ in it.
+Representation = Real[ArrayLike, "n _"] | Sequence[Real[ArrayLike, "n _"]]
 _TOGETHER = 16
+# Up to so many draws of a measure cost less than to compile it anew: 2 ms each against 0.5 to 1 s.
+_FEW = 50
 
 
 class Calibrated(NamedTuple):
@@ -185,8 +188,10 @@ def calibrated(
     rows = checks.same_rows((*layers, *layers2), 2, warn=False)
     first, second = rows[: len(layers)], rows[len(layers) :]
     each = lambda measure, second: [[measure(x, y) for y in second] for x in first]
-    table, compiled = each(partial(_number, function), second), jax.jit(function)
-    tables = [each(compiled, [_at(y, order) for y in second]) for order in _orders(key, num, rows)]
+    table, drawn = each(partial(_number, function), second), function
+    if num > _FEW:
+        drawn = jax.jit(function)
+    tables = [each(drawn, [_at(y, order) for y in second]) for order in _orders(key, num, rows)]
     # On the host, where no operation of these few numbers is a program to be compiled.
     table, tables = (np.asarray(jax.device_get(values)) for values in (table, tables))
     sign = -1 if closest == 0 else 1

@@ -27,11 +27,12 @@ from repgeo import inputs
 class Moments(NamedTuple):
     """Moments of N_k over all queries, as estimated from a sample of them.
 
-    mean            k · population / n, which needs no estimate
-    variance        of N_k
-    skewness        m3 / m2^{3/2} of N_k, and its standard error
-    low, high       the interval of the skewness, of level `level`
-    skewness_null   of Poisson counts of that mean, which neighbours drawn by chance have
+    Attributes:
+      mean: k · population / n, which needs no estimate.
+      variance: of N_k.
+      skewness: m3 / m2^{3/2} of N_k, and its standard error.
+      low, high: the interval of the skewness, of level `level`.
+      skewness_null: of Poisson counts of that mean, which neighbours drawn by chance have.
     """
 
     mean: float
