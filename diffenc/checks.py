@@ -4,7 +4,7 @@ Shapes and types are checked always, values where they are concrete (`repgeo.inp
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -44,15 +44,15 @@ def same_batch(shape: tuple[int, ...], **arrays: ArrayLike) -> None:
             )
 
 
-def batch(shape: tuple[int, ...], **arrays: ArrayLike) -> list[Array]:
+def batch(shape: tuple[int, ...], *, degree: int = 2, **arrays: ArrayLike) -> list[Array]:
     """The arrays in float32, or float64 in x64 mode, each [batch, *shape] with the same batch.
 
     Raises:
         ValueError: another shape, no numbers, NaN or infinity, or values so large or small that
-            their squares, which losses and networks take, leave the range.
+            products of that `degree`, such as squares in losses and networks, leave the range.
     """
     same_batch(shape, **arrays)
-    given = {name: inputs.array(name, array, degree=2) for name, array in arrays.items()}
+    given = {name: inputs.array(name, array, degree=degree) for name, array in arrays.items()}
     return [inputs.single(name, array) for name, array in given.items()]
 
 
@@ -79,16 +79,25 @@ def integers(name: str, values: Any) -> tuple[int, ...]:
     return tuple(map(int, values))
 
 
-def part(params: dict[str, Any], name: str) -> Any:
-    """The parameters of one part of a model.
+def part(params: dict[str, Any], name: str, init: Callable[..., Any] | None = None) -> Any:
+    """The parameters of one part of a model; those that `init(key)` makes, where it is given.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or some of those that `init` makes are missing.
     """
+    wanted = None if init is None else jax.eval_shape(lambda: init(jax.random.key(0)))
+    if wanted == {}:
+        return wanted
     if name not in params:
         raise ValueError(
             f"params has no {name!r}, only {sorted(params)}; pass those that the model's init "
             "returns, or that its training did"
+        )
+    missing = sorted(set(wanted) - set(params[name])) if isinstance(wanted, dict) else []
+    if missing:
+        raise ValueError(
+            f"params[{name!r}] has no {', '.join(missing)}, only {sorted(params[name])}; pass "
+            "those that the model's init returns, or that its training did"
         )
     return params[name]
 

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
+from diffenc import checks
 from diffenc.networks.blocks import Settings
 from diffenc.networks.mlp import ScoreMLP
 from diffenc.networks.unet import ScoreUNet
@@ -55,9 +56,14 @@ def init_form(options: Options, key: Key[Array, ""]) -> dict[str, Any]:
 
 
 def form(options: Options, params: dict[str, Any]) -> dict[str, Volatility]:
-    """The counterterm and the volatility of these parameters."""
+    """The counterterm and the volatility of these parameters.
+
+    Raises:
+        ValueError: parameters of one that is learned are missing.
+    """
     ends = _ends(options)
-    return {name: form.of(params.get(name), *ends) for name, form in _forms(options).items()}
+    own = lambda name, init: None if init is None else checks.part(params, name, init)
+    return {name: f.of(own(name, f.init), *ends) for name, f in _forms(options).items()}
 
 
 def _forms(options: Options) -> dict[str, Form]:

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Shaped
 
-from diffenc import noising
+from diffenc import checks, noising, process_checks
 from diffenc.noising import per_example
 from diffenc.process import Process
 from diffenc.volatility import PUBLISHED, at
@@ -31,14 +32,14 @@ class ElboTerms(NamedTuple):
 
 def elbo_terms(
     process: Process,
-    x: Float[Array, "b *shape"],
+    x: Float[ArrayLike, "b *shape"],
     *,
     gamma: Callable[[Array], Array],
     decoder: Decoder,
-    t: Float[Array, " b"],
-    eps: Float[Array, "b *shape"],
-    eps_0: Float[Array, "b *shape"],
-    target: Shaped[Array, "b *shape"] | None = None,
+    t: Float[ArrayLike, " b"],
+    eps: Float[ArrayLike, "b *shape"],
+    eps_0: Float[ArrayLike, "b *shape"],
+    target: Shaped[ArrayLike, "b *shape"] | None = None,
     x_0_every: int = 1,
 ) -> ElboTerms:
     """Single-sample estimates of the three terms, at times t and with noise eps and eps_0.
@@ -48,7 +49,14 @@ def elbo_terms(
     chooses the mean of the generative process, the volatility its noise and the posterior's. An
     identity encoder equals VDM without the counterterm, or with it when x̂ is divided by 1 + σ². For
     `x_0_every` see `reconstruction_nll`.
+
+    Raises:
+        ValueError: arrays of another kind or shape, times outside [0, 1], or an `x_0_every` that is
+            no whole number of at least 1.
     """
+    x, eps, eps_0 = process_checks.data(process, x=x, eps=eps, eps_0=eps_0)
+    t, explained = checks.times(t, len(x)), process_checks.target(target, x)
+    (x_0_every,) = checks.counts(x_0_every=x_0_every)
     gamma_t, rate = jax.jvp(gamma, (t,), (jnp.ones_like(t),))
     gamma_0, gamma_1 = gamma(jnp.array([0.0, 1.0], t.dtype))
     residual = denoising_residual(process, x, gamma_t, eps)
@@ -56,7 +64,7 @@ def elbo_terms(
 
     def nll(rows: slice, x_0: Array) -> Array:
         z_0 = x_0 + jnp.exp(gamma_0 / 2) * eps_0[rows]
-        return -decoder((x if target is None else target)[rows], z_0, gamma_0)
+        return -decoder(explained[rows], z_0, gamma_0)
 
     def x_0(rows: slice) -> Array:
         chosen = None if conditioning is None else conditioning[rows]

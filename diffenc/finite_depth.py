@@ -43,13 +43,13 @@ def optimal_cost(cost: Float[Array, "*t"], dimensions: int) -> Float[Array, "*t"
 
 def mean_difference(
     process: Process,
-    output: Float[Array, "b *shape"],
-    z: Float[Array, "b *shape"],
-    x_t: Float[Array, "b *shape"],
-    shift: Float[Array, "b *shape"],
-    gamma_s: Float[Array, " b"],
-    gamma_t: Float[Array, " b"],
-    eps: Float[Array, "b *shape"],
+    output: Float[ArrayLike, "b *shape"],
+    z: Float[ArrayLike, "b *shape"],
+    x_t: Float[ArrayLike, "b *shape"],
+    shift: Float[ArrayLike, "b *shape"],
+    gamma_s: Float[ArrayLike, "*level"],
+    gamma_t: Float[ArrayLike, "*level"],
+    eps: Float[ArrayLike, "b *shape"],
 ) -> Float[Array, "b *shape"]:
     """(μ_Q − μ_P) / σ_Q, from the denoiser's output for z = α x_t + σ ε.
 
@@ -58,7 +58,27 @@ def mean_difference(
     −(e^h / c)^½ [b (ε − ε̂) + σ h counterterm α x̂ − (α/σ) shift],
     h = γ_t − γ_s, c = 1 − e^(−U), b = 1 − e^(−(h + U)/2), U the volatility's integral over the
     step: h, and so b = c, as published.
+
+    Raises:
+        ValueError: arrays of another kind or shape, or a step that does not go down.
     """
+    output, z, x_t, shift, eps = process_checks.data(
+        process, degree=1, output=output, z=z, x_t=x_t, shift=shift, eps=eps
+    )
+    gamma_s, gamma_t = process_checks.step_levels(gamma_s, gamma_t, len(z))
+    return _mean_difference(process, output, z, x_t, shift, gamma_s, gamma_t, eps)
+
+
+def _mean_difference(
+    process: Process,
+    output: Array,
+    z: Array,
+    x_t: Array,
+    shift: Array,
+    gamma_s: Array,
+    gamma_t: Array,
+    eps: Array,
+) -> Array:
     scaled_x_hat = process.prediction.scaled_x_hat(output, z, gamma_t)
     error = process.prediction.error(output, x_t, gamma_t, eps)
     width = gamma_t - gamma_s
@@ -76,15 +96,15 @@ def mean_difference(
 
 def step_cost(
     process: Process,
-    output: Float[Array, "b *shape"],
-    z: Float[Array, "b *shape"],
-    x_t: Float[Array, "b *shape"],
-    shift: Float[Array, "b *shape"],
-    gamma_s: Float[Array, " b"],
-    gamma_t: Float[Array, " b"],
-    eps: Float[Array, "b *shape"],
+    output: Float[ArrayLike, "b *shape"],
+    z: Float[ArrayLike, "b *shape"],
+    x_t: Float[ArrayLike, "b *shape"],
+    shift: Float[ArrayLike, "b *shape"],
+    gamma_s: Float[ArrayLike, "*level"],
+    gamma_t: Float[ArrayLike, "*level"],
+    eps: Float[ArrayLike, "b *shape"],
 ) -> Float[Array, " b"]:
-    """ℓ = |μ_Q − μ_P|² / (2 σ_Q²) in nats per example: of `mean_difference`."""
+    """ℓ = |μ_Q − μ_P|² / (2 σ_Q²) in nats per example: of `mean_difference`, and as it refuses."""
     apart = mean_difference(process, output, z, x_t, shift, gamma_s, gamma_t, eps)
     return 0.5 * per_example_sum(apart**2)
 
@@ -107,7 +127,8 @@ def sampled_step_cost(
     x_t = x + at_t
     z = noising.diffuse(x_t, gamma_t, eps)
     output = process.denoiser(z, gamma_t)
-    return step_cost(process, output, z, x_t, at_s - at_t, gamma_s, gamma_t, eps)
+    apart = _mean_difference(process, output, z, x_t, at_s - at_t, gamma_s, gamma_t, eps)
+    return 0.5 * per_example_sum(apart**2)
 
 
 def diffusion_loss(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Key
 
-from diffenc import checks, components, elbo, finite_depth, sampling, schedules
+from diffenc import checks, components, elbo, finite_depth, process_checks, sampling, schedules
 from diffenc.elbo import ElboTerms
 from diffenc.encoder import Encoder, Fixed, Trainable
 from diffenc.likelihood import dequantise, discretised_log_prob, quantise
@@ -144,11 +144,13 @@ class Diffusion:
         t = checks.times(t, len(codes))
         eps, eps_0 = checks.batch(self.shape, eps=eps, eps_0=eps_0)
         classes = self._classes(conditioning, len(codes))
-        trained, for_variance = schedules.split(self.schedule, params.get("schedule", {}))
-        gamma = lambda t: self._gamma(trained, t)
+        learned = checks.part(params, "schedule", self.schedule.init)
+        trained, for_variance = schedules.split(self.schedule, learned)
+        gamma = partial(self._gamma, trained)
         x = dequantise(codes, self.levels)
         process = self._process(params, classes, dropout_key)
         if volatility is not None:
+            process_checks.of_level("volatility", volatility, positive=True)
             process = process._replace(volatility=volatility)
         terms = elbo.elbo_terms(
             process,
@@ -162,15 +164,14 @@ class Diffusion:
             x_0_every=1 if dropout_key is None else self.options.x_0_every,
         )
         if self.options.depth is not None:
-            steps, ratio = self.options.depth, params.get("log_ratio", 0.0)
+            steps, ratio = self.options.depth, self._log_ratio(params)
             loss = finite_depth.diffusion_loss(
                 process, x, gamma=gamma, t=t, eps=eps, num_steps=steps, log_ratio=ratio
             )
             return terms._replace(diffusion=loss)
         if for_variance is None:
             return terms
-        moving = lambda t: self._gamma(for_variance, t)
-        added = schedules.variance_surrogate(moving, t, terms.diffusion)
+        added = schedules.variance_surrogate(partial(self._gamma, for_variance), t, terms.diffusion)
         return terms._replace(diffusion=terms.diffusion + added)
 
     def encode(
@@ -199,7 +200,8 @@ class Diffusion:
 
     def gamma(self, params: Params, t: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
         """The schedule's level at times t in [0, 1]."""
-        return self._gamma(params.get("schedule", {}), checks.within_unit("t", t))
+        learned = checks.part(params, "schedule", self.schedule.init)
+        return self._gamma(learned, checks.within_unit("t", t))
 
     def sample_step(
         self,
@@ -238,9 +240,13 @@ class Diffusion:
             counterterm=process.counterterm,
             volatility=process.volatility,
             # A learned variance is that of the model's own number of steps.
-            log_ratio=params.get("log_ratio", 0.0) if num_steps == self.options.depth else 0.0,
+            log_ratio=self._log_ratio(params) if num_steps == self.options.depth else 0.0,
         )
         return quantise(z, self.levels)
+
+    def _log_ratio(self, params: Params) -> ArrayLike:
+        learned = self.options.step_variance == "learned"
+        return checks.part(params, "log_ratio") if learned else params.get("log_ratio", 0.0)
 
     def _gamma(self, params: schedules.Params, t: Float[Array, "*b"]) -> Float[Array, "*b"]:
         return jnp.asarray(self.schedule.gamma(params, t))

@@ -17,7 +17,7 @@ from diffenc.process import Process
 from repgeo import inputs
 
 
-def data(process: Process, **arrays: ArrayLike) -> list[Array]:
+def data(process: Process, *, degree: int = 2, **arrays: ArrayLike) -> list[Array]:
     """`batch` of what a bound process takes: floating-point numbers for the examples it has.
 
     Raises:
@@ -25,7 +25,7 @@ def data(process: Process, **arrays: ArrayLike) -> list[Array]:
     """
     # A process made without a model leaves the shape of an example to the first array.
     shape = np.shape(next(iter(arrays.values())))[1:] if process.shape is None else process.shape
-    checked = batch(shape, **arrays)
+    checked = batch(shape, degree=degree, **arrays)
     for name, array in arrays.items():
         if _is_whole(array):
             raise ValueError(
@@ -67,9 +67,24 @@ def step_levels(
         ValueError: as `level`, or a step that does not go down.
     """
     below, above = level(gamma_s, num, "gamma_s"), level(gamma_t, num, "gamma_t")
+    _goes_down(below, above)
+    return below, above
+
+
+def step(gamma_s: ArrayLike, gamma_t: ArrayLike) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The two levels of a step for all examples, γ_s < γ_t.
+
+    Raises:
+        ValueError: as `scalar`, or a step that does not go down.
+    """
+    below, above = scalar("gamma_s", gamma_s), scalar("gamma_t", gamma_t)
+    _goes_down(below, above)
+    return below, above
+
+
+def _goes_down(below: Array, above: Array) -> None:
     if inputs.surely(lambda s, t: (np.asarray(s) >= np.asarray(t)).any(), below, above):
         raise ValueError("a step goes down from gamma_t to gamma_s: each gamma_s must be the lower")
-    return below, above
 
 
 def log_ratios(log_ratio: ArrayLike, num: int) -> None:
@@ -107,6 +122,18 @@ def positive(name: str, value: ArrayLike) -> None:
     known = scalar(name, value)
     if inputs.surely(lambda v: v <= 0, known):
         raise ValueError(f"{name}={value} must be positive")
+
+
+def of_level(name: str, value: Any, *, positive: bool) -> None:
+    """ValueError unless it is a function of γ, or one finite number, above 0 where `positive`."""
+    if callable(value):
+        return
+    try:
+        known = scalar(name, value)
+    except ValueError as error:
+        raise ValueError(f"{name}={value!r}; accepted are a number and a function of γ") from error
+    if positive and inputs.surely(lambda v: v <= 0, known):
+        raise ValueError(f"{name}={value} must be positive, or a function of γ that is")
 
 
 def trace(given: str | ArrayLike, shape: tuple[int, ...]) -> Any:

@@ -8,11 +8,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
+from diffenc import checks, process_checks
 from diffenc.elbo import error_and_motion, per_example_sum
 from diffenc.process import Process
 from diffenc.volatility import PUBLISHED
+from repgeo import inputs
 
 
 class Moments(NamedTuple):
@@ -35,14 +38,19 @@ class Moments(NamedTuple):
 
 def moments(
     process: Process,
-    x: Float[Array, "b *shape"],
-    eps: Float[Array, "b *shape"],
-    gamma: Float[Array, " b"],
+    x: Float[ArrayLike, "b *shape"],
+    eps: Float[ArrayLike, "b *shape"],
+    gamma: Float[ArrayLike, "*level"],
 ) -> Moments:
     """What the loss of every volatility is made of, for data x and noise ε at levels γ.
 
     The process's own volatility does not enter.
+
+    Raises:
+        ValueError: arrays of another kind or shape.
     """
+    x, eps = process_checks.data(process, x=x, eps=eps)
+    gamma = checks.level(gamma, len(x))
     error, motion = error_and_motion(process, x, gamma, eps)
     moved = error + 2 * motion  # both with the sign of −e
     return Moments(
@@ -53,15 +61,21 @@ def moments(
 def estimate(
     key: Key[Array, ""],
     process: Process,
-    x: Float[Array, "b *shape"],
-    levels: Float[Array, " n"],
+    x: Float[ArrayLike, "b *shape"],
+    levels: Float[ArrayLike, " n"],
 ) -> Moments:
-    """Mean `Moments` at each level, [n], over all of x with fresh noise at each."""
+    """Mean `Moments` at each level, [n], over all of x with fresh noise at each.
 
-    def measure(inputs: tuple[Array, Array]) -> Moments:
-        gamma, k_eps = inputs
-        eps = jax.random.normal(k_eps, x.shape, x.dtype)
-        found = moments(process, x, eps, jnp.full((len(x),), gamma))
+    Raises:
+        ValueError: data of another kind or shape, or levels that are no vector of finite numbers.
+    """
+    (data,) = process_checks.data(process, x=x)
+    known = inputs.single("levels", inputs.array("levels", levels, 1))
+
+    def measure(at: tuple[Array, Array]) -> Moments:
+        gamma, k_eps = at
+        eps = jax.random.normal(k_eps, data.shape, data.dtype)
+        found = moments(process, data, eps, jnp.full((len(data),), gamma))
         return jax.tree.map(jnp.mean, found)
 
-    return jax.lax.map(measure, (levels, jax.random.split(key, len(levels))))
+    return jax.lax.map(measure, (known, jax.random.split(key, len(known))))

@@ -121,7 +121,7 @@ def with_label_loss(objective: Objective, weight: float) -> Callable[..., Float[
     Raises:
         ValueError: weight is outside [0, 1].
     """
-    if not 0 <= weight <= 1:
+    if inputs.surely(lambda w: not 0 <= w <= 1, weight):
         raise ValueError(f"with_label_loss: weight must be in [0, 1], got {weight}.")
 
     def loss(
@@ -130,7 +130,7 @@ def with_label_loss(objective: Objective, weight: float) -> Callable[..., Float[
         label: Int[ArrayLike, ""],
     ) -> Float[Array, ""]:
         distance = objective(student_logits, teacher_logits)
-        if weight == 0:
+        if inputs.surely(lambda w: w == 0, weight):
             return distance
         logits = inputs.array("student_logits", student_logits, 1, logarithms=True)
         at = inputs.labels("label", label, logits.shape[0], ndim=0)

@@ -67,7 +67,11 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "diffenc-swirl-published": recorded("diffenc/swirl_published", *_SUITE),
     "diffenc-digits-ranges": recorded("diffenc/digits_ranges", *_SUITE),
     "diffenc-fashion": recorded("diffenc/fashion_mnist", *_SUITE),
-    "diffenc-volatility-swirl": recorded("diffenc/volatility_swirl", *_SUITE),
+    **{
+        f"diffenc-volatility-{name}": recorded(f"diffenc/volatility_{name}", *_SUITE)
+        for name in ("swirl", "ends", "density", "digits", "fashion")
+    },
+    "diffenc-finite-depth": recorded("diffenc/finite_depth", *_SUITE),
     "closeness": recorded("closeness/radial", closeness.width_table),
     "kl-to-zero": recorded("closeness/radial", closeness.kl_table),
     "label-cosine": recorded("label_cosine/paper", label_cosine.tables),

@@ -25,15 +25,16 @@ Value = Float[Array, ""] | float
 class Measures(NamedTuple):
     """Hubness of one space at one k. Each `*_null` is the value that chance alone would give.
 
-    skewness             g1 = m3 / m2^{3/2} of N_k (biased moments); 0 if all counts are equal
-    robin_hood           ½Σ|N − N̄| / ΣN in [0, 1 − 1/n], slots to move for equality
-    gini                 Σ_ij |N_i − N_j| / (2n ΣN) in [0, 1 − 1/n]
-    atkinson             1 − (mean √N)² / N̄ = Var(√N) / N̄ in [0, 1]
-    truncnorm_skewness   third raw moment of the standard normal above a = −N̄/s (scikit-hubness)
-    antihub_rate         share of points with N = 0
-    hub_rate             share of points with N ≥ hub_size · N̄
-    hub_occurrence       share of all neighbour slots held by these hubs
-    groupie_ratio        max N / m, share of lists that hold the largest hub
+    Attributes:
+      skewness: g1 = m3 / m2^{3/2} of N_k (biased moments); 0 if all counts are equal.
+      robin_hood: ½Σ|N − N̄| / ΣN in [0, 1 − 1/n], slots to move for equality.
+      gini: Σ_ij |N_i − N_j| / (2n ΣN) in [0, 1 − 1/n].
+      atkinson: 1 − (mean √N)² / N̄ = Var(√N) / N̄ in [0, 1].
+      truncnorm_skewness: third raw moment of the standard normal above a = −N̄/s (scikit-hubness).
+      antihub_rate: share of points with N = 0.
+      hub_rate: share of points with N ≥ hub_size · N̄.
+      hub_occurrence: share of all neighbour slots held by these hubs.
+      groupie_ratio: max N / m, share of lists that hold the largest hub.
     """
 
     skewness: Value

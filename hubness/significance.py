@@ -34,6 +34,7 @@ def mcnemar(
     Raises:
         ValueError: vectors of different length or not boolean.
     """
+    inputs.known("mcnemar", right_a, right_b)
     a, b = np.asarray(right_a), np.asarray(right_b)
     if a.ndim != 1 or a.shape != b.shape or a.dtype != bool or b.dtype != bool:
         raise ValueError(
@@ -129,6 +130,7 @@ def sampled_skewness(
     Raises:
         ValueError: indices that are not such, fewer than 3 queries a group, or more than M.
     """
+    inputs.known("sampled_skewness", index)
     index = np.asarray(occurrence.checked_index(index, n))
     (m, k), size = index.shape, n if population is None else population
     size = inputs.count("population", size, 2**53, of="queries")

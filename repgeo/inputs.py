@@ -28,8 +28,9 @@ Checked = np.ndarray | Array
 """A real array as `array` returns it: NumPy float32 or float64, or an array of JAX."""
 C = TypeVar("C", bound=np.ndarray | Array)
 
-# Integers up to here are exact in float32, and in float64.
-_EXACT_SINGLE, _EXACT_DOUBLE = 2**24, 2**53
+# Integers up to here are exact in float32, in float64, and exist in int32.
+_EXACT_SINGLE, _EXACT_DOUBLE, _MOST = 2**24, 2**53, 2**31 - 1
+_largest = jax.jit(lambda x, logs: jnp.max(jnp.abs(jnp.where(logs & (x == -jnp.inf), 0, x))))
 _RANKS = {0: "a scalar", 1: "a vector", 2: "a matrix of 2 dimensions, one row an item"}
 
 
@@ -39,12 +40,20 @@ def is_traced(*values: object) -> bool:
 
 
 def surely(claim: Callable[..., object], *values: object) -> bool:
-    """Whether a claim about entries holds; False where they cannot be looked at.
-
-    Known entries are looked at even while something else is traced.
-    """
+    """Whether a claim about entries holds, whatever else is traced; False where they are."""
+    if is_traced(*values):
+        return False
     with jax.ensure_compile_time_eval():
-        return not is_traced(*values) and bool(claim(*values))
+        return bool(claim(*values))
+
+
+def known(function: str, *values: object) -> None:
+    """ValueError where a value, also within lists, is traced: for work done on the host."""
+    if is_traced(*jax.tree.leaves(values)):
+        raise ValueError(
+            f"{function} works on the host and was given traced arrays; accepted are arrays whose "
+            "entries are known: call it outside jit, vmap and grad"
+        )
 
 
 def read(name: str, value: object) -> np.ndarray | Array:
@@ -60,11 +69,10 @@ def read(name: str, value: object) -> np.ndarray | Array:
         return value
     leaves = jax.tree.leaves(value) if isinstance(value, list | tuple) else [value]
     if hasattr(value, "tocsr"):
-        sparse = f"{name} is a sparse matrix ({type(value).__name__})"
-        raise ValueError(f"{sparse}; accepted are dense arrays: pass what its .toarray() returns")
+        raise ValueError(f"{name} is a sparse matrix; accepted are dense ones: pass its .toarray()")
     if any(isinstance(leaf, np.ma.MaskedArray) and np.ma.is_masked(leaf) for leaf in leaves):
         raise ValueError(
-            f"{name} is a masked array; accepted is none masked: drop those rows, or fill them"
+            f"{name} is a masked array; accepted are those without masked entries: fill them"
         )
     dtypes = {x.dtype if isinstance(x, jax.Array) else None for x in leaves}
     try:
@@ -129,8 +137,10 @@ def working(*, centre: bool = False, scale: bool = False, **arrays: Checked) -> 
     if not wide or jnp.result_type(float) == np.float64:
         return alike(*arrays.values())
     values = list(arrays.values())
-    if centre:
-        values = _centred(*values)
+    if centre:  # the same for all, as the least precise of them has it
+        least = min((x.dtype for x in values), key=lambda dtype: dtype.itemsize)
+        mean = values[0].mean(axis=0, keepdims=True).astype(least)
+        values = [x - mean for x in values]
     if scale:
         top = max(_magnitude(x) for x in values if not is_traced(x))
         values = [_times_power(x, -int(np.frexp(top)[1])) for x in values]
@@ -186,7 +196,7 @@ def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "po
     if number is None or isinstance(value, bool | np.bool_):
         raise ValueError(f"{name}={value!r} is no integer; accepted is {least} ≤ {name} ≤ {limit}")
     if not least <= number <= limit:
-        few = f"is impossible with {limit} {of} to choose from"
+        few = f"is impossible with {limit} {of} to choose from" if limit < _MOST else "is too large"
         why = f"must be at least {least}" if number < least <= limit else few
         span = f"; accepted is {least} ≤ {name} ≤ {limit}" if limit >= least else ": give more"
         raise ValueError(f"{name}={number} {why}{span}")
@@ -213,8 +223,8 @@ def labels(
         low, high = np.min(np.asarray(given)), np.max(np.asarray(given))
         if low < 0 or high >= num_classes:
             raise ValueError(
-                f"{name}: {kind} must lie in 0..{num_classes - 1}; got {low}..{high}; no others "
-                f"are accepted: drop those examples, or renumber the {kind}"
+                f"{f'{name}: {kind}'.removeprefix(f'{kind}: ')} must lie in 0..{num_classes - 1}; "
+                f"got {low}..{high}; no others are accepted: drop those examples, or renumber them"
             )
     return jnp.asarray(given.astype(np.int32), np.int32)
 
@@ -244,11 +254,13 @@ def _check_values(name: str, x: Checked, degree: int, logarithms: bool) -> None:
     top = _magnitude(x, logarithms)
     if not np.isfinite(top):
         known = np.asarray(x)
+        if known.ndim == 0:
+            raise ValueError(f"{name} is {known}, NaN or infinite; accepted is a finite number")
         bad = ~np.isfinite(known) & ~(logarithms & (known == -np.inf))
         first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
         raise ValueError(
             f"{name} of shape {x.shape} holds NaN or infinite entries, the first at {first}, "
-            f"{known[first]}; every entry must be finite: drop those rows"
+            f"{known[first]}; every entry must be finite: drop or mend those rows"
         )
     if degree > 1:
         kind = np.finfo(jax.dtypes.canonicalize_dtype(x.dtype))
@@ -265,24 +277,12 @@ def _check_range(name: str, top: float, least: float, most: float, why: str) -> 
 
 
 def _magnitude(x: Checked, logarithms: bool = False) -> float:
-    """The largest |entry|, NaN where an entry is, found where the array is; less -inf, if asked."""
+    """The largest |entry|, NaN where an entry is, found where the array is."""
     if isinstance(x, np.ndarray):
         x = np.where(x == -np.inf, 0, x) if logarithms else x
         return float(np.maximum(x.max(), -x.min()))
-    with jax.ensure_compile_time_eval():
-        return float(_largest_magnitude(x, logarithms))
-
-
-@jax.jit(static_argnames="logarithms")
-def _largest_magnitude(x: Array, logarithms: bool) -> Array:
-    return jnp.max(jnp.abs(jnp.where(x == -jnp.inf, 0, x) if logarithms else x))
-
-
-def _centred(*arrays: Checked) -> tuple[Checked, ...]:
-    """Rows less the column means of the first, the same for all, as the least precise has them."""
-    least = min((x.dtype for x in arrays), key=lambda dtype: dtype.itemsize)
-    mean = arrays[0].mean(axis=0, keepdims=True).astype(least)
-    return tuple(x - mean for x in arrays)
+    with jax.ensure_compile_time_eval():  # known, though something else may be traced
+        return float(_largest(x, logarithms))
 
 
 def _times_power(x: C, power: int | np.integer | np.ndarray | Array) -> C:

@@ -68,7 +68,7 @@ def svcca(
     Raises:
         ValueError: threshold is outside (0, 1].
     """
-    if not 0 < threshold <= 1:
+    if inputs.surely(lambda share: not 0 < share <= 1, threshold):
         raise ValueError(f"threshold={threshold}; accepted is a share of variance in (0, 1]")
     f, f2 = checks.representations(f, f2)
     warn_if_trivial(f, f2)

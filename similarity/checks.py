@@ -4,6 +4,7 @@ Each is checked and converted once, here, by `repgeo.inputs`; kernels check noth
 """
 
 import operator
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -105,8 +106,33 @@ def same_inputs(x: object, y: object, least: int) -> tuple[inputs.Checked, input
             "to the same input. Flatten maps of shape (n, ...) to (n, m)"
         )
     if x.shape[0] < least:
-        raise ValueError(f"{x.shape[0]} inputs given; this measure needs at least {least}")
+        raise ValueError(f"this measure needs at least {least} inputs; got {x.shape[0]}")
     return x, y
+
+
+def same_rows(
+    arrays: tuple[object, ...], ndim: int | None = None, *, warn: bool = True, share: int = 1
+) -> list[Array]:
+    """Arrays over the same inputs; warns where one of `share` parts of these is too few for them.
+
+    Raises:
+        ValueError: another number of inputs on one side, or what `resolved` refuses.
+    """
+    checked = [inputs.array(f"array {i}", x, ndim) for i, x in enumerate(arrays)]
+    if len({x.shape[0] if x.ndim else None for x in checked}) != 1 or checked[0].ndim == 0:
+        raise ValueError(
+            f"arrays of shapes {[x.shape for x in checked]} given; the first axis of all must hold "
+            "the same inputs"
+        )
+    n, width = checked[0].shape[0], sum(x[0].size for x in checked)
+    if warn and n // share <= width:
+        part = "" if share == 1 else "halves of "
+        warnings.warn(
+            f"{part}{n} inputs for {width} dimensions in all: representations this wide look "
+            "similar whatever they hold; use more inputs",
+            stacklevel=3,
+        )
+    return [resolved(f"array {i}", x) for i, x in enumerate(checked)]
 
 
 def representations(

@@ -29,8 +29,9 @@ def translate_to_cosine(
     """
     W = checks.translated("W", W)
     k = W.shape[0]
-    if not (0 <= i < k and 0 <= j < k) or i == j:
-        raise ValueError(f"labels {i} and {j} given; accepted are two of [0, {k}) that differ")
+    i, j = (inputs.count(*at, k - 1, least=0, of="labels") for at in (("i", i), ("j", j)))
+    if i == j:
+        raise ValueError(f"label {i} given twice; accepted are two of [0, {k}) that differ")
     if not inputs.is_traced(cosine):
         cosine = np.asarray(cosine, W.dtype)
     moved, equal = _translated(W, i, j, cosine)

@@ -101,8 +101,9 @@ def llv_label_terms(
 ) -> LabelTerms:
     """Terms 1 and 3 of `llv_distance` from one-pass statistics that were given log Z.
 
-    log Z must be that of these unembeddings: `log_partition(f, g)`. O(k²(m + m')) work, O(k)
-    memory a row.
+    log Z must be that of these unembeddings: `log_partition(f, g)`. Pass `centre(g)` to both: the
+    terms see no translation of g, but log Z grows by f·ḡ and is then rounded in float32. O(k²(m +
+    m')) work, O(k) memory a row.
     """
     g = checks.floating("g", inputs.array("g", g, 2, degree=4))
     g2 = checks.floating("g2", inputs.array("g2", g2, 2, degree=4))

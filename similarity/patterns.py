@@ -85,6 +85,7 @@ def sign_patterns(
     key: Key[Array, ""], W: Real[ArrayLike, "k m"], num: int
 ) -> Int[Array, "patterns k"]:
     """The distinct sign vectors of W x met over `num` Gaussian x: a subset of all there are."""
+    inputs.known("sign_patterns", key, W)
     W = checks.resolved("W", inputs.array("W", W, 2))
     return jnp.unique(jnp.sign(_at_random_inputs(key, W, num)).astype(jnp.int32), axis=0)
 
@@ -93,6 +94,7 @@ def rank_patterns(
     key: Key[Array, ""], W: Real[ArrayLike, "k m"], num: int
 ) -> Int[Array, "patterns k"]:
     """The distinct ascending orders of labels by W x met over `num` Gaussian x."""
+    inputs.known("rank_patterns", key, W)
     W = checks.translated("W", W)
     return jnp.unique(jnp.argsort(_at_random_inputs(key, W, num), axis=1), axis=0)
 
@@ -123,6 +125,7 @@ def top_pairs_2d(W: Real[ArrayLike, "k 2"]) -> Int[Array, "pairs 2"]:
 
 def _in_double(W: ArrayLike) -> Float[np.ndarray, "k m"]:
     """The matrix as given, checked, for counts that one rounding would change."""
+    inputs.known("a pattern of signs or ranks", W)
     return np.asarray(inputs.array("W", W, 2), np.float64)
 
 

@@ -30,6 +30,7 @@ class PairStats(NamedTuple):
 
     [factor, factor2]ᵀ [factor, factor2] = Σ_x (z - z̄)(z - z̄)ᵀ. Measures take its `sample`:
 
+        g, g2 = centre(g), centre(g2)  # or log Z is large, and rounded
         stats = PairStats.init(m, m2)
         for f, f2 in data:
             stats = stats.update(f, log_partition(f, g), f2, log_partition(f2, g2))

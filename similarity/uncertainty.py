@@ -1,7 +1,6 @@
 """How far a measured similarity could be chance: intervals and permutation nulls."""
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -16,8 +15,11 @@ from similarity import checks
 from similarity.measures import MEASURES
 
 Statistic = Callable[..., Float[Array, ""]]
-Representation = Real[ArrayLike, "n m"] | Sequence[Real[ArrayLike, "n m"]]
+# Of any width: layers, and the two sides, differ in it.
+Representation = Real[ArrayLike, "n _"] | Sequence[Real[ArrayLike, "n _"]]
 _TOGETHER = 16
+# Up to so many draws of a measure cost less than to compile it anew: 2 ms each against 0.5 to 1 s.
+_FEW = 50
 
 
 class Calibrated(NamedTuple):
@@ -85,11 +87,14 @@ def interval(
     for shares of k neighbours where k is no small part of n. Warns when n//2 <= m + m': halves
     look more similar than the whole, and alike.
     """
-    rows = _same_rows(arrays, share=2)
+    rows = checks.same_rows(arrays, share=2)
     _check_draws(num, level)
     n = rows[0].shape[0]
     half, value = n // 2, _number(measure, *rows)
-    draws = _drawn(measure, key, num, rows, lambda order: [_half(x, order) for x in rows])
+    try:
+        draws = _drawn(measure, key, num, rows, lambda order: [_half(x, order) for x in rows])
+    except ValueError as error:
+        raise ValueError(f"halves of {n} inputs, which make the interval: {error}") from error
     low, high, error = _spread(value, draws, (half / (n - half)) ** 0.5, level)
     return Interval(value, low, high, error, draws)
 
@@ -118,7 +123,7 @@ def permutation_null(
     What unrelated representations of these sizes give: much, when n is not well above m + m'.
     `larger_is_closer=False` is for distances. Warns when n <= m + m'.
     """
-    x, y = _same_rows((f, f2))
+    x, y = checks.same_rows((f, f2))
     checks.whole("num", num, 2)
     value = _number(measure, x, y)
     draws = _drawn(measure, key, num, (x, y), lambda order: [x, _at(y, order)])
@@ -169,6 +174,7 @@ def calibrated(
         >>> float(similarity.calibrated("cka", jax.random.key(0), one, two, num=19).score)
         0.0
     """
+    inputs.known("calibrated", key, f, f2, level, closest)
     function, closest = _resolve(measure, closest)
     _check_draws(num, level)
     if level * (1 + num) < 1:
@@ -179,11 +185,13 @@ def calibrated(
     layers, layers2 = ([*x] if isinstance(x, list | tuple) else [x] for x in (f, f2))
     if not layers or not layers2:
         raise ValueError("an empty list of layers given; accepted is at least one on either side")
-    rows = _same_rows((*layers, *layers2), 2, warn=False)
+    rows = checks.same_rows((*layers, *layers2), 2, warn=False)
     first, second = rows[: len(layers)], rows[len(layers) :]
     each = lambda measure, second: [[measure(x, y) for y in second] for x in first]
-    table, compiled = each(partial(_number, function), second), jax.jit(function)
-    tables = [each(compiled, [_at(y, order) for y in second]) for order in _orders(key, num, rows)]
+    table, drawn = each(partial(_number, function), second), function
+    if num > _FEW:
+        drawn = jax.jit(function)
+    tables = [each(drawn, [_at(y, order) for y in second]) for order in _orders(key, num, rows)]
     # On the host, where no operation of these few numbers is a program to be compiled.
     table, tables = (np.asarray(jax.device_get(values)) for values in (table, tables))
     sign = -1 if closest == 0 else 1
@@ -264,7 +272,7 @@ def _number(measure: Statistic, *rows: Array) -> Array:
 
 def _check_draws(num: int, level: float) -> None:
     checks.whole("num", num, 2)
-    if not 0 < level < 1:
+    if inputs.surely(lambda level: not 0 < level < 1, level):
         raise ValueError(f"level={level}; accepted is 0 < level < 1")
 
 
@@ -277,24 +285,3 @@ def _deviation(draws: Array) -> Array:
 def _share(part: float, whole: float) -> float:
     """part / whole; 0 where chance itself reaches equality."""
     return part / whole if whole > 0 else 0.0
-
-
-def _same_rows(
-    arrays: tuple[object, ...], ndim: int | None = None, *, warn: bool = True, share: int = 1
-) -> list[Array]:
-    """The arrays checked; warns where one of `share` parts of the inputs is too few for them."""
-    checked = [inputs.array(f"array {i}", x, ndim) for i, x in enumerate(arrays)]
-    if len({x.shape[0] if x.ndim else None for x in checked}) != 1 or checked[0].ndim == 0:
-        raise ValueError(
-            f"arrays of shapes {[x.shape for x in checked]} given; the first axis of all must hold "
-            "the same inputs"
-        )
-    n, width = checked[0].shape[0] // share, sum(x[0].size for x in checked)
-    if warn and n <= width:
-        part = "" if share == 1 else "halves of "
-        warnings.warn(
-            f"{part}{n} inputs for {width} dimensions in all: representations this wide look "
-            "similar whatever they hold; use more inputs",
-            stacklevel=3,
-        )
-    return [checks.resolved(f"array {i}", x) for i, x in enumerate(checked)]

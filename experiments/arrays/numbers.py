@@ -1,6 +1,6 @@
 """Stored numbers as the floating ones that the libraries compute with, exactly or not at all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +18,30 @@ def row_blocks(array: np.ndarray) -> Iterator[slice]:
     step = max(1, _BLOCK_BYTES // row)
     for start in range(0, len(array), step):
         yield slice(start, min(start + step, len(array)))
+
+
+def gathered(blocks: Iterable[np.ndarray]) -> np.ndarray | None:
+    """The blocks one below the other, or None where there are none.
+
+    The result grows in place: beside it one block is held, where joining them at the end holds all
+    of them twice.
+    """
+    result, rows = None, 0
+    for block in blocks:
+        if result is None:
+            result = np.empty((0, *block.shape[1:]), block.dtype)
+        dtype = np.promote_types(result.dtype, block.dtype)
+        if dtype != result.dtype:  # text that is longer than all before
+            result = result.astype(dtype)
+        if rows + len(block) > len(result):
+            # No other reference is alive; the memory is moved, if at all, by the system.
+            room = max(rows + len(block), rows + rows // 8)
+            result.resize((room, *block.shape[1:]), refcheck=False)
+        result[rows : rows + len(block)] = block
+        rows += len(block)
+    if result is not None:
+        result.resize((rows, *result.shape[1:]), refcheck=False)
+    return result
 
 
 def as_numbers(array: np.ndarray, what: str) -> np.ndarray:

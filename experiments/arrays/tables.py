@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from experiments.arrays.lazy import UNNAMED, Stored
+from experiments.arrays.numbers import gathered
 from experiments.runtime.errors import UserError
 
 # Name of the words of a word2vec file.
 WORDS = "words"
-_BLOCK_ROWS = 4096
+# Cells of a block: as text about 16 MB.
+_BLOCK_CELLS = 1 << 18
 # So many whole numbers 0, 1, 2, … in the first line of a table are the names of its columns.
 _NUMBERED = 8
 
@@ -99,13 +101,24 @@ def _read_columns(
     dtype: type | None,
 ) -> np.ndarray:
     """Columns of every row; text where `dtype` is None."""
-    rows, parts, done = _rows(path, delimiter, header, width), [], 0
-    while block := [[row[i] for i in columns] for row in itertools.islice(rows, _BLOCK_ROWS)]:
-        parts.append(_block(path, block, done, dtype))
-        done += len(block)
-    if not parts:
+    rows = _rows(path, delimiter, header, width)
+
+    def blocks() -> Iterator[np.ndarray]:
+        done = 0
+        for block in _batched(rows, width):
+            yield _block(path, [[row[i] for i in columns] for row in block], done, dtype)
+            done += len(block)
+
+    found = gathered(blocks())
+    if found is None:
         raise UserError(f"{path} has no rows below its header")
-    return np.concatenate(parts)
+    return found
+
+
+def _batched(rows: Iterator[Any], width: int) -> Iterator[list[Any]]:
+    """The rows, so many at a time that a block has about `_BLOCK_CELLS` cells."""
+    while block := list(itertools.islice(rows, max(1, _BLOCK_CELLS // width))):
+        yield block
 
 
 def _block(
@@ -146,25 +159,23 @@ def _read_word2vec(
     path: pathlib.Path, header: bool, count: int | None, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     words: list[str] = []
-    parts, rows = [], []
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            if (header and number == 1) or not line.strip():
-                continue
-            # A word may itself hold spaces.
-            word, *values = line.rstrip(" \r\n").rsplit(" ", width)
-            if len(values) != width or not all(map(_is_number, values)):
-                raise UserError(f"{path}, line {number:,}: not a word and {width} numbers")
-            words.append(word)
-            rows.append([float(value) for value in values])
-            if len(rows) == _BLOCK_ROWS:
-                parts.append(np.array(rows, np.float32))
-                rows = []
-    if rows:
-        parts.append(np.array(rows, np.float32))
-    if not words or count not in (None, len(words)):
+
+    def vectors() -> Iterator[list[float]]:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for number, line in enumerate(file, start=1):
+                if (header and number == 1) or not line.strip():
+                    continue
+                # A word may itself hold spaces.
+                word, *values = line.rstrip(" \r\n").rsplit(" ", width)
+                if len(values) != width or not all(map(_is_number, values)):
+                    raise UserError(f"{path}, line {number:,}: not a word and {width} numbers")
+                words.append(word)
+                yield [float(value) for value in values]
+
+    found = gathered(np.array(rows, np.float32) for rows in _batched(vectors(), width))
+    if found is None or count not in (None, len(words)):
         raise UserError(f"{path} is truncated: {len(words):,} of {count or 0:,} words are there")
-    return np.array(words), np.concatenate(parts)
+    return np.array(words), found
 
 
 def parquet(path: pathlib.Path) -> dict[str, Stored]:
@@ -179,7 +190,7 @@ def parquet(path: pathlib.Path) -> dict[str, Stored]:
     found: dict[str, Stored] = {}
     scalars = []
     for field in schema:
-        read = functools.partial(_read_parquet, path, field.name, count)
+        read = functools.partial(_read_parquet, path, field.name)
         if pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
             found[field.name] = Stored((count, None), None, read)
         elif pa.types.is_fixed_size_list(field.type):
@@ -189,29 +200,42 @@ def parquet(path: pathlib.Path) -> dict[str, Stored]:
             if pa.types.is_integer(field.type) or pa.types.is_floating(field.type):
                 scalars.append(field.name)
     if scalars and all(len(entry.shape or ()) == 1 for entry in found.values()):
-        together = functools.partial(_joined, [found[name].read for name in scalars])
+        together = functools.partial(_read_parquet, path, scalars)
         shape = (count, len(scalars))
         found[UNNAMED] = Stored(shape, np.dtype(np.float64), together, tuple(scalars))
     return found
 
 
-def _joined(columns: Sequence[Any]) -> np.ndarray:
-    return np.stack([np.asarray(read(), np.float64) for read in columns], axis=1)
-
-
-def _read_parquet(path: pathlib.Path, name: str, count: int) -> np.ndarray:
+def _read_parquet(path: pathlib.Path, names: str | Sequence[str]) -> np.ndarray:
+    """One column; of several names these columns of numbers side by side, as float64."""
     import pyarrow.parquet as pq
 
-    parts: list[np.ndarray] = []
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_BLOCK_ROWS, columns=[name]):
-            column = batch.column(0)
-            if column.null_count:
-                raise UserError(f"{path}: column {name!r} has missing values; fill or remove them")
-            parts.append(_lists(path, name, column) if hasattr(column, "flatten") else column)
-    if not parts:
+    one = isinstance(names, str)
+    wanted = [names] if one else [*names]
+    # Mapped, or all rows that were written together are read at once.
+    with pq.ParquetFile(path, memory_map=True) as file:
+        rows = max(1, _BLOCK_CELLS // max(len(wanted), _width(file, wanted)))
+        batches = file.iter_batches(rows, columns=wanted)
+        parts = ([_parquet_column(path, n, b.column(n)) for n in wanted] for b in batches)
+        side_by_side = lambda part: np.stack(part, axis=1).astype(np.float64, copy=False)
+        found = gathered(part[0] if one else side_by_side(part) for part in parts)
+    if found is None:
         raise UserError(f"{path} has no rows")
-    return np.concatenate([np.asarray(part) for part in parts])
+    return found
+
+
+def _width(file: Any, names: Sequence[str]) -> int:
+    """Values of a row in these columns, about."""
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    chunks = [group.column(j) for group in groups for j in range(group.num_columns)]
+    values = sum(c.num_values for c in chunks if c.path_in_schema.partition(".")[0] in names)
+    return values // max(file.metadata.num_rows, 1)
+
+
+def _parquet_column(path: pathlib.Path, name: str, column: Any) -> np.ndarray:
+    if column.null_count:
+        raise UserError(f"{path}: column {name!r} has missing values; fill or remove them")
+    return np.asarray(_lists(path, name, column) if hasattr(column, "flatten") else column)
 
 
 def _lists(path: pathlib.Path, name: str, column: Any) -> np.ndarray:

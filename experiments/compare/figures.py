@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 import similarity as S
 from experiments.compare.entries import Entry
-from experiments.compare.measures import model
+from experiments.compare.measures import LEVEL, model
 from experiments.reporting.figures import new
 from experiments.reporting.record import Record
 
@@ -22,7 +22,8 @@ def figures(record: Record, entries: Sequence[Entry]) -> dict[str, Figure]:
     names, drawn = list(record["entries"]), {}
     for name, rows in record["matrices"].items():
         values = np.array(rows, float)  # float("nan"), where JSON has a string
-        drawn[f"{name}_matrix"] = heat_map(name, names, values)
+        p_values = record.get("chance", {}).get(name, {}).get("p_value")
+        drawn[f"{name}_matrix"] = heat_map(name, names, values, p_values)
         drawn[f"{name}_plane"] = plane(name, names, values)
     return drawn
 
@@ -44,20 +45,33 @@ def spread(a: Entry, b: Entry) -> Figure:
     return figure
 
 
-def heat_map(name: str, names: Sequence[str], values: np.ndarray) -> Figure:
-    """A matrix of a measure as colours over its range, with its numbers where they fit."""
+def heat_map(
+    name: str,
+    names: Sequence[str],
+    values: np.ndarray,
+    p_values: Sequence[Sequence[float | None]] | None = None,
+) -> Figure:
+    """A matrix of a measure as colours over its range, with its numbers where they fit.
+
+    A cross marks what is no closer than chance.
+    """
     side = max(3.2, 0.55 * len(names))
-    figure, (axis,) = new((side + 1.8, side + 0.9), caption=f"**{name}** of every pair.")
+    caption = f"**{name}** of every pair."
+    if p_values is not None:
+        caption += " A cross: no closer than chance, which one of twenty random pairings reaches."
+    figure, (axis,) = new((side + 1.8, side + 0.9), caption=caption)
     low, high = _range(name, values)
     image = axis.imshow(values, cmap="viridis", vmin=low, vmax=high)
     labels = [_short(label) for label in names]
     axis.set_xticks(range(len(names)), labels, rotation=40, ha="right", fontsize=8)
     axis.set_yticks(range(len(names)), labels, fontsize=8)
-    if len(names) <= _NUMBERED:
-        for (i, j), value in np.ndenumerate(values):
-            # White on the dark half of the map, black on the bright one.
-            colour = "black" if value > 0.5 * (low + high) else "white"
-            axis.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=8, color=colour)
+    for (i, j), value in np.ndenumerate(values):
+        p_value = p_values[i][j] if p_values is not None else None
+        lines = [f"{value:.2g}"] if len(names) <= _NUMBERED else []
+        lines += ["×"] if p_value is not None and p_value > LEVEL else []
+        # White on the dark half of the map, black on the bright one.
+        colour = "black" if value > 0.5 * (low + high) else "white"
+        axis.text(j, i, "\n".join(lines), ha="center", va="center", fontsize=8, color=colour)
     figure.colorbar(image, ax=axis, label=name, shrink=0.8)
     return figure
 

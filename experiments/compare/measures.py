@@ -4,9 +4,10 @@ A bias belongs to the distribution alone: measures of distributions and bounds t
 ([f, 1], [g, b]), measures of representations f and g as they are.
 """
 
+import itertools
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -150,8 +151,12 @@ MODELS: dict[str, Callable[..., jax.Array]] = {
     "mcca_of_g": lambda a, b, options: S.mcca(_bare(a)[1], _bare(b)[1]),
 }
 MEASURES = REPRESENTATIONS | MODELS
+# Of a p-value, up to which a pair is called closer than chance: one unrelated pair in twenty.
+LEVEL = 0.05
 # What a comparison is told by first; each gets an interval and the level that chance reaches.
 FIRST = ("cka_debiased", "mcca", "mutual_knn", "agreement", "logit_distance")
+# Measures of pairs of inputs, which a random pairing can undo.
+PAIRED = (*REPRESENTATIONS, "kl", "js", "total_variation", "agreement", "logit_distance")
 FIRST_OF_REPRESENTATIONS = ("cka_debiased", "mcca", "mutual_knn", "angular_procrustes")
 
 
@@ -160,12 +165,13 @@ def measure(name: str, a: Entry, b: Entry, options: Options) -> Value:
     return _noted(lambda: {"value": float(MEASURES[name](a, b, options))})
 
 
-def resample(name: str, a: Entry, b: Entry, options: Options) -> Value:
+def resample(name: str, a: Entry, b: Entry, options: Options, *, halves: bool = True) -> Value:
     """A 95% interval from halves, and what the measure gives when inputs are paired at random.
 
     `critical` is what one of twenty random pairings reaches, `score` the value on a scale on which
     that is 0 and equality 1. At most 5,000 inputs are drawn from (of neighbours 1,000), and said.
-    Among half of the inputs other ones are the nearest: shared neighbours have no interval.
+    Among half of the inputs other ones are the nearest: shared neighbours have no interval, and
+    without `halves` nothing has.
     """
 
     def one(f: jax.Array, f2: jax.Array) -> jax.Array:
@@ -175,9 +181,8 @@ def resample(name: str, a: Entry, b: Entry, options: Options) -> Value:
         k_halves, k_null = jax.random.split(options.key)
         f, f2, rows = a.f, b.f, _some(name, len(a.f), options)
         if rows is not None:
-            warnings.warn(
-                f"interval and chance are of {len(rows):,} of {len(f):,} inputs", stacklevel=2
-            )
+            drawn_of = "interval and chance are" if halves else "chance is"
+            warnings.warn(f"{drawn_of} of {len(rows):,} of {len(f):,} inputs", stacklevel=2)
             f, f2 = f[rows], f2[rows]
         closest = S.MEASURES[name].closest
         found = S.calibrated(one, k_null, f, f2, num=options.draws, closest=closest)
@@ -187,7 +192,7 @@ def resample(name: str, a: Entry, b: Entry, options: Options) -> Value:
             "score": float(found.score),
             "p_value": float(found.p_value),
         }
-        if name != "mutual_knn":
+        if halves and name != "mutual_knn":
             known = S.MEASURES[name]
             found = S.interval(one, k_halves, f, f2, num=options.draws)
             drawn |= {"low": max(float(found.low), known.low)}
@@ -225,6 +230,28 @@ def bounds(a: Entry, b: Entry, options: Options) -> dict[str, Value]:
         record("d_SVD(g) ≤ 2 t2²", lambda: S.bounds.unembeddings_below_llv(*pair, llv))
         record("d_{f,g} ≤ 2m d_LLV", lambda: S.bounds.published_llv(*pair, llv))
     return found
+
+
+def chances(name: str, entries: Sequence[Entry], options: Options) -> dict[str, Any]:
+    """Of every two entries what chance reaches, and the share of random pairings as close.
+
+    {"critical", "p_value": rows of numbers, None for an entry with itself and where undefined,
+    "notes"}.
+    """
+    found: dict[str, Any] = {
+        key: [[None] * len(entries) for _ in entries] for key in ("critical", "p_value")
+    }
+    if name not in PAIRED:
+        return found | {"notes": ["Of this measure no chance is drawn."]}
+    notes: set[str] = set()
+    for i, j in itertools.permutations(range(len(entries)), 2):
+        mirrored = S.MEASURES[name].symmetric and i > j
+        if not mirrored:
+            drawn = resample(name, entries[i], entries[j], options, halves=False)
+            notes |= set(drawn["notes"])
+        for key in ("critical", "p_value"):
+            found[key][i][j] = found[key][j][i] if mirrored else drawn.get(key)
+    return found | {"notes": sorted(notes)}
 
 
 def matrix(name: str, entries: list[Entry], options: Options) -> tuple[np.ndarray, list[str]]:

@@ -3,14 +3,13 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
 from experiments.compare import models_on_texts, tables
 from experiments.compare.config import Config
 from experiments.compare.entries import Entry, align, read_entries, shared_labels
-from experiments.compare.figures import figures
 from experiments.compare.measures import (
     FIRST,
     FIRST_OF_REPRESENTATIONS,
@@ -19,6 +18,7 @@ from experiments.compare.measures import (
     Options,
     Value,
     bounds,
+    chances,
     matrix,
     measure,
     resample,
@@ -31,10 +31,15 @@ from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.files import digest_of
 from experiments.runtime.settings import plain
 from experiments.runtime.store import Store
-from experiments.runtime.study import Study
+from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 LEAST_DRAWS = 20
+# A matrix has many pairs: each gets this part of the draws.
+OF_MATRIX = 10
 _NOT_INPUTS = ("models", "measures", "every")
 
 
@@ -117,9 +122,12 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     entries, notes = prepared.entries(parts.at("states"))
     facts = {e.name: {"f": e.f.shape, "g": None if e.g is None else e.g.shape} for e in entries}
     found: dict[str, Any] = {"entries": facts, "alignment": notes}
-    found |= {"matrices": {}, "notes": {}}
+    found |= {"matrices": {}, "chance": {}, "notes": {}}
     if len(entries) == 2:
         return found | _pair(prepared, entries, space)
+    options = prepared.options
+    if options.draws:
+        options = options._replace(draws=max(LEAST_DRAWS, options.draws // OF_MATRIX))
     for name in prepared.config.measures.split(","):
 
         def compute(name: str = name) -> dict[str, Any]:
@@ -128,6 +136,12 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
 
         part = parts.part(f"matrix-{name}", _inputs(prepared), compute)
         found["matrices"][name], found["notes"][name] = part["values"], part["notes"]
+        if options.draws:
+            space.say(f"{name} beside chance ...")
+            draw = lambda name=name: chances(name, entries, options)
+            drawn = parts.part(f"chance-{name}", _inputs(prepared), draw)
+            found["chance"][name] = drawn
+            found["notes"][name] = sorted({*part["notes"], *drawn["notes"]})
     return found
 
 
@@ -159,13 +173,18 @@ def _pair(prepared: Prepared, entries: Sequence[Entry], space: Workspace) -> dic
     return found | {"bounds": parts.part("bounds", inputs, lambda: bounds(a, b, options))}
 
 
+def draw(record: Record, prepared: Prepared, space: Workspace) -> "dict[str, Figure]":
+    """The figures of the record and of the entries."""
+    from experiments.compare.figures import figures
+
+    return figures(record, prepared.entries(space.at("parts").store.at("states"))[0])
+
+
 STUDY = Study(
     name="compare",
     settings=Config,
     prepare=prepare,
     run=run,
-    figures=lambda record, prepared, space: figures(
-        record, prepared.entries(space.at("parts").store.at("states"))[0]
-    ),
+    figures=draw,
     reporting=tables,
 )

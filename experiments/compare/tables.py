@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import similarity as S
+from experiments.compare.measures import LEVEL
 from experiments.reporting.markdown import Cell, Column, Table, Value, code, columns
 from experiments.reporting.record import Record
 
@@ -90,7 +91,7 @@ def _relation(value: Mapping[str, float | None], drawn: Record) -> str:
     if "p_value" not in drawn:
         return f"were not compared with chance: {text}"
     text += f" and chance reaches {drawn['critical']:.2g}"
-    if drawn["p_value"] > 0.05:
+    if drawn["p_value"] > LEVEL:
         return f"cannot be told from unrelated representations: {text}"
     score = drawn["score"]
     degree = "close" if score > _CLOSE else "alike" if score > _ALIKE else "weakly related"
@@ -107,10 +108,25 @@ def _of_matrices(record: Record) -> str:
         if known:
             low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
             ends = " to ".join(f"{known[p]:.4g} ({code(p[0])}, {code(p[1])})" for p in (low, high))
-            sentences.append(f"{measure} goes from {ends}")
+            beside = _beside_chance(record.get("chance", {}).get(measure))
+            sentences.append(f"{measure} goes from {ends}{beside}")
     lead = f"Over the pairs of {len(names)} entries"
-    found = "; ".join(sentences) or "no measure is defined"
-    return f"{lead}, {found} (no intervals: one draw of inputs)."
+    return f"{lead}, {'; '.join(sentences) or 'no measure is defined'}."
+
+
+def _beside_chance(drawn: Record | None) -> str:
+    """How many pairs of entries a measure tells from unrelated ones, as the end of a sentence."""
+    if drawn is None:
+        return ", not compared with chance"
+    rows = drawn["p_value"]
+    p_values = [p for i, row in enumerate(rows) for p in row[i + 1 :] if p is not None]
+    if not p_values:
+        return ""
+    closer, count = sum(p <= LEVEL for p in p_values), len(p_values)
+    if closer == count:
+        return f", and all {count} pairs are closer than chance"
+    told = f"{closer} of {count} pairs {'is' if closer == 1 else 'are'}" if closer else "no pair is"
+    return f", and {told} closer than chance"
 
 
 def _finite(value: float | str | None) -> float | None:
@@ -202,13 +218,28 @@ def _bounds(bounds: Record) -> Table:
 def _matrices(record: Record) -> list[Table]:
     names, notes = list(record["entries"]), record.get("notes", {})
     return [
-        _matrix(name, names, rows, notes.get(name, ())) for name, rows in record["matrices"].items()
+        _matrix(name, names, rows, record.get("chance", {}).get(name), notes.get(name, ()))
+        for name, rows in record["matrices"].items()
     ]
 
 
 def _matrix(
-    name: str, names: Sequence[str], rows: Sequence[Sequence[Cell]], notes: Sequence[str]
+    name: str,
+    names: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    drawn: Record | None,
+    notes: Sequence[str],
 ) -> Table:
+    """Every cell with what chance reaches, where that was drawn."""
     filled = [[code(label), *row] for label, row in zip(names, rows, strict=True)]
     header = [Column(""), *(Column(label, format=".4g") for label in names)]
-    return Table(header, filled, name, " ".join(notes))
+    if drawn is None or not any(p is not None for row in drawn["p_value"] for p in row):
+        return Table(header, filled, name, " ".join(notes))
+    for i, row in enumerate(rows):
+        for j, value in enumerate(row):
+            critical, p_value = drawn["critical"][i][j], drawn["p_value"][i][j]
+            if p_value is not None:
+                near = "" if p_value <= LEVEL else ", no closer"
+                filled[i][j + 1] = f"{header[j + 1].text(value)} (chance {critical:.3g}{near})"
+    text = "Chance is what one of twenty random pairings of the inputs reaches."
+    return Table(header, filled, name, " ".join((text, *notes)))

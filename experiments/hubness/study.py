@@ -3,17 +3,15 @@
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.arrays import read_labels, read_matrix, row_blocks
 from experiments.data.texts import sources
 from experiments.hubness import advice, summary, synthetic, tables, verdict
 from experiments.hubness.config import Config, Embeddings
 from experiments.hubness.evaluate import Outcome, Split, compare, evaluate, half_split
-from experiments.hubness.figures import figures, occurrence
 from experiments.hubness.methods import Method, all_methods
 from experiments.models.sentence import spaces
 from experiments.runtime import row_progress as progress
@@ -24,6 +22,9 @@ from experiments.runtime.settings import plain
 from experiments.runtime.store import Part
 from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Other libraries' names of the two metrics.
 METRICS = {"angular": "cosine", "cosine": "cosine", "euclidean": "euclidean", "l2": "euclidean"}
@@ -184,8 +185,10 @@ def _line(row: dict[str, Any], seconds: float) -> str:
     )
 
 
-def draw(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figure]:
+def draw(record: Record, prepared: Prepared, space: Workspace) -> "dict[str, Figure]":
     """The figures, with neighbours and labels of the first split's points."""
+    from experiments.hubness.figures import figures
+
     split, labels, store = prepared.splits[0], prepared.texts.labels, space.at("outcomes").store
     parts = {m.name: store.read(f"{m.name}-{split.seed}") for m in prepared.methods}
     outcomes = {name: _of_part(part) for name, part in parts.items()}
@@ -245,8 +248,10 @@ def _flat(found: dict[str, Any]) -> Part:
     return {"found": found} | {f"counts_{name}": value for name, value in counts.items()}
 
 
-def draw_judgement(record: Record, prepared: Judged, space: Workspace) -> dict[str, Figure]:
+def draw_judgement(record: Record, prepared: Judged, space: Workspace) -> "dict[str, Figure]":
     """How often points are neighbours, plain and as recommended."""
+    from experiments.hubness.figures import occurrence
+
     part = space.store.read("judgement")
     names = dict.fromkeys(("none", record["recommended"]))
     return {"occurrence": occurrence({name: part[f"counts_{name}"] for name in names})}

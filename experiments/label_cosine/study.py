@@ -1,20 +1,21 @@
 """The paper's examples of label cosines, and the audit of a matrix of yours."""
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.label_cosine import examples, tables
 from experiments.label_cosine.audit import read_matrix, summarise
 from experiments.label_cosine.config import Config
-from experiments.label_cosine.figures import audit, figures
 from experiments.runtime import study
 from experiments.runtime.files import digest_of
 from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,8 +73,17 @@ def run_audit(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     return {"audit": space.at("parts").part("audit", list(audited), lambda: summarise(*audited))}
 
 
-def draw_audit(record: Record, prepared: Prepared, space: Workspace) -> dict[str, Figure]:
+def draw(record: Record, prepared: Prepared, space: Workspace) -> "dict[str, Figure]":
+    """The paper's figures, and the audit's where there is one."""
+    from experiments.label_cosine.figures import figures
+
+    return figures(prepared.audited and prepared.audited[0])
+
+
+def draw_audit(record: Record, prepared: Prepared, space: Workspace) -> "dict[str, Figure]":
     """Cosines of all pairs of rows."""
+    from experiments.label_cosine.figures import audit
+
     return {} if prepared.audited is None else {"audit": audit(prepared.audited[0])}
 
 
@@ -82,7 +92,7 @@ STUDY = Study(
     settings=Config,
     prepare=prepare,
     run=run,
-    figures=lambda record, prepared, space: figures(prepared.audited and prepared.audited[0]),
+    figures=draw,
     reporting=tables,
 )
 AUDIT = Study("audit", Config, prepare_audit, run_audit, draw_audit, tables)

@@ -3,10 +3,12 @@
 import io
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DPI = 144
 MARGIN = 0.1  # inches around all that is drawn
@@ -24,12 +26,14 @@ class Image(NamedTuple):
 
 def new(
     size: tuple[float, float], rows: int = 1, columns: int = 1, *, caption: str, **options: Any
-) -> tuple[Figure, np.ndarray]:
+) -> "tuple[Figure, np.ndarray]":
     """A figure of this size in inches, and its axes in reading order.
 
     `options` are those of `Figure.subplots`. Not pyplot: no window system, no global state, and
     nothing to close.
     """
+    from matplotlib.figure import Figure  # a second, which answers without a page do not wait
+
     figure = Figure(size, dpi=DPI, layout="constrained")
     figure.set_label(caption)
     axes = np.ravel(figure.subplots(rows, columns, squeeze=False, **options))
@@ -39,7 +43,9 @@ def new(
 
 
 def save(
-    drawn: Mapping[str, Figure], folder: pathlib.Path, write: Callable[[pathlib.Path, bytes], None]
+    drawn: "Mapping[str, Figure]",
+    folder: pathlib.Path,
+    write: Callable[[pathlib.Path, bytes], None],
 ) -> dict[str, Image]:
     """Writes NAME.png and NAME.pdf of each figure by `write(path, data)`; returns the images.
 
@@ -69,13 +75,13 @@ def read(folder: pathlib.Path, names: Iterable[str]) -> dict[str, Image]:
     return images
 
 
-def _laid_out(figure: Figure) -> None:
+def _laid_out(figure: "Figure") -> None:
     """Fixes where everything stands: finding that takes most of the time, and two files need it."""
     figure.draw_without_rendering()
     figure.set_layout_engine(None)
 
 
-def _rendered(figure: Figure, kind: str, metadata: dict[str, str | None]) -> bytes:
+def _rendered(figure: "Figure", kind: str, metadata: dict[str, str | None]) -> bytes:
     buffer, box = io.BytesIO(), figure.get_tightbbox().padded(MARGIN)
     figure.savefig(buffer, format=kind, dpi=DPI, bbox_inches=box, metadata=metadata)
     return buffer.getvalue()

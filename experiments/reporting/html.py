@@ -8,16 +8,18 @@ import pathlib
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments.reporting import figures, markdown
 from experiments.reporting.figures import Image
 from experiments.reporting.markdown import Cell, Column, Table, Value
 from experiments.reporting.record import Record, facts
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 NAME = "report.html"
+SMALL = 500  # CSS pixels of width that 360 can show without making letters illegible
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2127; --soft: #59636e; --paper: #fff; --line: #d9dee3;
         --tint: #f3f5f7; --link: #0a58ca; }
@@ -49,7 +51,7 @@ th[aria-sort=descending] button::after { content: "\\a0↓"; color: var(--link);
 .unit { font-weight: 400; }
 figure { margin: 2rem 0; }
 img { display: block; height: auto; max-width: 100%; background: #fff; border-radius: 4px; }
-@media (max-width: 44rem) { img { max-width: 44rem; } }
+@media (max-width: 44rem) { img:not(.small) { max-width: 44rem; } }
 code { background: var(--tint); padding: 0 .25em; border-radius: 3px; font-size: .9em;
        overflow-wrap: anywhere; }
 td code { white-space: pre; }
@@ -137,7 +139,7 @@ class Reporting(Protocol):
 def publish(
     study: Reporting,
     record: Record,
-    drawn: Mapping[str, Figure],
+    drawn: "Mapping[str, Figure]",
     folder: pathlib.Path,
     write: Callable[[pathlib.Path, bytes], None],
 ) -> Sequence[Table]:
@@ -212,9 +214,11 @@ def _section(given: Table) -> str:
 def _figure(name: str, image: Image) -> str:
     width, height = struct.unpack(">II", image.png[16:24])
     scale = 96 / figures.DPI  # a CSS pixel is 1/96 of an inch
-    data = base64.b64encode(image.png).decode()
+    data, name = base64.b64encode(image.png).decode(), html.escape(name)
+    # On a telephone it is shown whole, where others keep their size and scroll.
+    small = _class("small" if width * scale <= SMALL else "")
     return (
-        f'<figure id="{html.escape(name)}"><div class="scroll"><img alt="{html.escape(name)}" '
+        f'<figure id="{name}"><div class="scroll"><img{small} alt="{name}" '
         f'width="{width * scale:.0f}" height="{height * scale:.0f}" '
         f'src="data:image/png;base64,{data}"></div>'
         f"<figcaption>{inline(image.caption)}</figcaption></figure>"

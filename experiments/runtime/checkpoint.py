@@ -17,7 +17,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from experiments.runtime import files
 from experiments.runtime.distributed import from_lead, is_lead
@@ -81,6 +80,8 @@ class Checkpointer:
     ):
         self.directory = pathlib.Path(directory).absolute()
         self.keep, self.guard = keep, guard
+        import orbax.checkpoint as ocp  # a second, which studies without checkpoints do not wait
+
         self._writer = ocp.StandardCheckpointer()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future | None = None

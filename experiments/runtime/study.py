@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from matplotlib.figure import Figure
-
 from experiments.reporting.html import NAME, Reporting, publish
 from experiments.reporting.markdown import Table, block
 from experiments.runtime import cli, files, manifest, settings, trackers, weights, workspace
@@ -18,6 +16,7 @@ from experiments.runtime.workspace import Say, Workspace
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+    from matplotlib.figure import Figure
 
 Config = TypeVar("Config", bound="DataclassInstance")
 Record = Mapping[str, Any]
@@ -71,7 +70,7 @@ class Study(NamedTuple, Generic[Config, Ready]):
     settings: type[Config]
     prepare: Callable[[Config], Ready]
     run: Callable[[Ready, Workspace], Record]
-    figures: Callable[[Record, Ready, Workspace], Mapping[str, Figure]]
+    figures: Callable[[Record, Ready, Workspace], "Mapping[str, Figure]"]
     reporting: Reporting
     page: Callable[[Workspace], object] | None = None
     fixed: Mapping[str, str] = {}

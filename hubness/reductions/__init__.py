@@ -203,6 +203,7 @@ def reduce_graph(
     given = [name for name in method.banks if getattr(method, name) is not None]
     if given:
         raise ValueError(f"{given[0]} needs vectors to compare with, which stored neighbours lack.")
+    inputs.known("reduce_graph", neighbors)
     lists = stored_lists.read(neighbors, metric)
     checked.squarable(lists.distance, of="distances")
     k = int(lists.stored.min()) if k is None else inputs.count("k", k, len(lists.index) - 1)

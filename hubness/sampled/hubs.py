@@ -13,12 +13,13 @@ from repgeo import inputs
 class Hubs(NamedTuple):
     """Points that are surely hubs, most listed first.
 
-    index       their numbers
-    sampled     sampled queries that list them
-    estimate    N_k over all queries, without bias: sampled · population / m
-    low, high   the interval of N_k of that level of each (Clopper and Pearson's)
-    p_value     P(as many sampled | N_k just below `threshold`)
-    threshold   a hub is in at least so many lists over all queries
+    Attributes:
+      index: their numbers.
+      sampled: sampled queries that list them.
+      estimate: N_k over all queries, without bias: sampled · population / m.
+      low, high: the interval of N_k of that level of each (Clopper and Pearson's).
+      p_value: P(as many sampled | N_k just below `threshold`).
+      threshold: a hub is in at least so many lists over all queries.
     """
 
     index: Int[np.ndarray, " h"]
@@ -49,6 +50,7 @@ def hubs(
     Raises:
         ValueError: more queries than the population, or a level outside (0, 1).
     """
+    inputs.known("hubs", index)
     index = np.asarray(checked_index(index, n))
     m, k = index.shape
     total = n if population is None else inputs.count("population", population, 2**53)

@@ -27,11 +27,12 @@ from repgeo import inputs
 class Moments(NamedTuple):
     """Moments of N_k over all queries, as estimated from a sample of them.
 
-    mean            k · population / n, which needs no estimate
-    variance        of N_k
-    skewness        m3 / m2^{3/2} of N_k, and its standard error
-    low, high       the interval of the skewness, of level `level`
-    skewness_null   of Poisson counts of that mean, which neighbours drawn by chance have
+    Attributes:
+      mean: k · population / n, which needs no estimate.
+      variance: of N_k.
+      skewness: m3 / m2^{3/2} of N_k, and its standard error.
+      low, high: the interval of the skewness, of level `level`.
+      skewness_null: of Poisson counts of that mean, which neighbours drawn by chance have.
     """
 
     mean: float
@@ -56,6 +57,7 @@ def moments(index: Given, n: int, *, population: int | None = None, level: float
     Raises:
         ValueError: fewer than 3 queries, more than the population, or a level outside (0, 1).
     """
+    inputs.known("moments", index)
     index = np.asarray(checked_index(index, n))
     m, k = index.shape
     total = n if population is None else inputs.count("population", population, 2**53)

@@ -22,6 +22,7 @@ def draw(key: Key[Array, ""], n: int, m: int) -> Int[np.ndarray, " m"]:
         ValueError: n or m is no integer of at least 1, or n not below 2³¹.
     """
     n, m = (inputs.count(*number, 2**31 - 1) for number in (("n", n), ("m", m)))
+    inputs.known("draw", key)
     if m >= n:
         return np.arange(n)
     return np.sort(np.asarray(jax.random.choice(key, n, (m,), replace=False)))
@@ -55,6 +56,7 @@ def knn(
         raise ValueError(
             "give either rows, the numbers of the points that ask, or queries, other vectors"
         )
+    inputs.known("sampled.knn", points, rows, queries)
     checked.metric(metric)
     checked.block_size(block_size)
     surveyed = survey(points, metric, part_rows)
@@ -91,6 +93,7 @@ def reduced_knn(
     """
     method = reduction(method, **fields)
     form = method.by_sample()
+    inputs.known("sampled.reduced_knn", points, rows)
     checked.metric(metric, accepted=method.metrics)
     checked.block_size(block_size)
     if form is None:

@@ -87,6 +87,7 @@ def spearman_interval(
 
 
 def _selected(x, y, where):
+    inputs.known("spearman", x, y, where)
     x, y = np.asarray(x), np.asarray(y)
     keep = np.ones(x.shape, bool) if where is None else np.asarray(where)
     if x.ndim != 1 or not x.shape == y.shape == keep.shape or keep.dtype != bool:

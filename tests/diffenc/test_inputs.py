@@ -145,6 +145,38 @@ def test_parameters_without_a_part_are_refused_when_bound(model, params, missing
         model.bind(rest)
 
 
+LEARNED = {
+    "schedule": {"schedule": "learned_linear"},
+    "counterterm": {"counterterm": "learned"},
+    "volatility": {"volatility": "network"},
+    "log_ratio": {"depth": 4, "step_variance": "learned"},
+}
+
+
+@pytest.mark.parametrize("part", LEARNED)
+def test_what_the_form_of_the_loss_learned_is_missed(part):
+    model = diffenc.build("vdmv", SHAPE, LEVELS, width=4, num_layers=0, **LEARNED[part])
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    params = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
+    given = {"t": np.full(NUM, 0.5, np.float32), "eps": EPS, "eps_0": EPS}
+    rest = {name: leaves for name, leaves in params.items() if name != part}
+    with pytest.raises(ValueError, match=rf"params has no '{part}', only \[.*'score'"):
+        model.elbo_terms(rest, CODES, **given)
+    if isinstance(params[part], dict):
+        first, *others = sorted(params[part])
+        fewer = params | {part: {name: params[part][name] for name in others}}
+        with pytest.raises(ValueError, match=rf"params\['{part}'\] has no {first}, only"):
+            model.elbo_terms(fewer, CODES, **given)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("volatility", ["x", 0.0, np.nan, [1.0, 2.0]])
+def test_a_volatility_is_a_positive_number_or_a_function(model, params, volatility):
+    given = {"t": np.full(NUM, 0.5, np.float32), "eps": EPS, "eps_0": EPS}
+    with pytest.raises(ValueError, match="volatility=.*(accepted are a number|must be positive)"):
+        model.elbo_terms(params, CODES, **given, volatility=volatility)
+
+
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("shape", [4, (2.0, 3)])
 def test_bits_need_the_shape_of_an_example(shape):

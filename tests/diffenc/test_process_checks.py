@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import diffenc
-from diffenc import finite_depth, flow, importance, path, step_choice
+from diffenc import finite_depth, flow, importance, path, sampling, step_choice, volatility_choice
 from diffenc.encoder import nt_encoder
 from diffenc.likelihood import gaussian_log_prob
 from diffenc.process import Process
@@ -29,7 +29,9 @@ GIVEN = {
     "t": T,
     "levels": LEVELS,
     "num_steps": 4,
+    "x_0_every": 2,
     "log_ratio": 0.0,
+    "points": LEVELS,
     "gamma": 0.5,
     "gamma_s": LEVELS - 1,
     "trace": "none",
@@ -83,6 +85,27 @@ CALLS = {
         target=target,
         num_probes=num_probes,
     ),
+    "mean_difference": lambda x, eps, gamma_s, process, **_: finite_depth.mean_difference(
+        process, X, x, X, X, gamma_s, LEVELS, eps
+    ),
+    "step_cost": lambda x, eps, gamma_s, process, **_: finite_depth.step_cost(
+        process, X, x, X, X, gamma_s, LEVELS, eps
+    ),
+    "elbo_terms": lambda x, eps, t, target, x_0_every, process, **_: diffenc.elbo_terms(
+        process,
+        x,
+        gamma=lambda t: -4 + 5 * t,
+        decoder=gaussian_log_prob,
+        t=t,
+        eps=eps,
+        eps_0=eps,
+        target=target,
+        x_0_every=x_0_every,
+    ),
+    "moments": lambda x, eps, gamma, process, **_: volatility_choice.moments(
+        process, x, eps, gamma
+    ),
+    "estimate": lambda x, points, process, **_: volatility_choice.estimate(KEY, process, x, points),
     "shift": lambda x, eps, gamma, process, **_: path.shift(process, x, eps, gamma),
 }
 
@@ -111,7 +134,9 @@ BAD = {
         ([0.0, np.inf], "levels .*infinite"),
         ([0.0], "levels has shape"),
     ],
+    "points": [([0.0, np.inf], "levels .*infinite"), (X, "levels has shape"), ([], "levels has")],
     "gamma_s": [(LEVELS, "each gamma_s must be the lower"), (T[:2], "gamma_s has shape")],
+    "x_0_every": [(0, "x_0_every=0 must be at least 1"), (1.5, "x_0_every=1.5 must be a whole")],
     "num_steps": [(0, "num_steps=0 must be at least 1"), (2.5, "num_steps=2.5 must be a whole")],
     "log_ratio": [(np.nan, "log_ratio .*NaN"), (np.zeros(3 + 2), "log_ratio has shape")],
     "gamma": [(np.nan, "gamma .*NaN"), (T[:2], "gamma has shape")],
@@ -187,3 +212,47 @@ def test_numbers_of_draws_are_whole():
     model = diffenc.build("vdmv", (2,), 8, width=8, num_layers=1)
     with pytest.raises(ValueError, match="num=2.5 and num_steps=3 must be whole numbers"):
         model.sample(KEY, {}, half, 3)
+
+
+def step(**changed):
+    given = {"z": X, "x_hat": EPS, "gamma_s": -1.0, "gamma_t": 0.5, "eps": X} | changed
+    return sampling.generative_step(**given)
+
+
+def draw(**changed):
+    given = {"key": KEY, "predict": PROCESS.x_hat, "levels": LEVELS, "shape": (3, 2)} | changed
+    return sampling.sample_along(**given)
+
+
+def ancestral(num_steps):
+    return sampling.ancestral_sample(KEY, PROCESS.x_hat, lambda t: 5 * t, (3, 2), num_steps)
+
+
+@pytest.mark.parametrize(
+    "call, changed, message",
+    [
+        (step, {"z": spoiled(X)}, "z .*NaN"),
+        (step, {"x_hat": EPS[:1]}, r"x_hat has shape \(1, 2\)"),
+        (step, {"eps": ["a"]}, "eps has shape"),
+        (step, {"gamma_s": 0.5}, "each gamma_s must be the lower"),
+        (step, {"gamma_t": T}, r"gamma_t has shape \(3,\); expected one level"),
+        (step, {"log_ratio": np.nan}, "log_ratio .*NaN"),
+        (step, {"volatility": "x"}, "volatility='x'; accepted are a number and a function"),
+        (step, {"volatility": 0.0}, "volatility=0.0 must be positive"),
+        (step, {"counterterm": "on"}, "counterterm='on'; accepted are a number and a function"),
+        (draw, {"levels": LEVELS[::-1]}, "levels must increase strictly"),
+        (draw, {"log_ratio": T}, r"log_ratio has shape \(3,\)"),
+        (draw, {"shape": (3, 2.0)}, "shape=2.0 must be a whole number"),
+        (draw, {"volatility": -1.0}, "volatility=-1.0 must be positive"),
+        (ancestral, {"num_steps": 0}, "num_steps=0 must be at least 1"),
+        (ancestral, {"num_steps": 2.5}, "num_steps=2.5 must be a whole"),
+    ],
+)
+def test_samplers_refuse_what_is_none(call, changed, message):
+    with pytest.raises(ValueError, match=message):
+        call(**changed)
+
+
+def test_a_sampler_takes_lists():
+    lists = {name: X.tolist() for name in ("z", "x_hat", "eps")}
+    np.testing.assert_array_equal(step(**lists), step(z=X, x_hat=X, eps=X))

@@ -136,3 +136,13 @@ def test_temperature_must_be_a_finite_number(unchecked, temperature, message):
     u = np.zeros(3, np.float32)
     with pytest.raises(ValueError, match=f"kl_loss: temperature .*{message}"):
         distill.kl_loss(u, u + 1, temperature=temperature)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_traced_temperatures_and_weights_are_taken():
+    s, t = jnp.array([[0.3, -1.0, 2.0], [1.0, 0.5, -0.2]])
+    tempered = lambda T: distill.kl_loss(s, t, temperature=T)
+    np.testing.assert_allclose(jax.jit(tempered)(2.0), tempered(2.0), rtol=1e-6)
+    weighed = lambda w: distill.with_label_loss(distill.l2_logit_loss, w)(s, t, 1)
+    for weight in (0.0, 0.4):
+        np.testing.assert_allclose(jax.jit(weighed)(weight), weighed(weight), rtol=1e-6)

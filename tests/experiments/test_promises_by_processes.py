@@ -40,7 +40,7 @@ def command(name, folder, data):
     for file in ("one", "two"):
         np.savez(data / f"{file}.npz", f=r.normal(size=(40, 3)), g=r.normal(size=(6, 3)))
     if name == "compare":
-        return [*program, f"--models={data}/one.npz,{data}/two.npz", "--draws=5"]
+        return [*program, f"--models={data}/one.npz,{data}/two.npz", "--draws=20"]
     np.save(data / "x.npy", r.normal(size=(120, 8)))
     return [*program, f"--embeddings={data}/x.npy"]
 

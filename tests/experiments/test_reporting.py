@@ -262,3 +262,12 @@ class TestRecords:
     )
     def test_an_interval_allows_no_more_than_it_excludes(self, low, high, said):
         assert record.direction(low, high) == said
+
+
+@pytest.mark.parametrize("width, small", [(750, True), (752, False)])
+def test_a_small_figure_is_shown_whole_on_a_telephone(width, small):
+    """500 CSS pixels are 750 of a figure's 144 an inch; only `small` ones are scaled down."""
+    head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + width.to_bytes(4, "big") + (300).to_bytes(4, "big")
+    text = Page("t", "v", MADE, (), (), {"c": figures.Image(head, "c")}).render()
+    assert ('<img class="small" ' in text) == small
+    assert "img:not(.small) { max-width" in text

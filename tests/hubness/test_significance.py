@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hubness import knn, measures, significance
+from hubness import knn, measures, reduce_graph, sampled, significance, tokens
 
 
 @settings(deadline=None, max_examples=50)
@@ -106,3 +106,25 @@ def test_intervals_of_sampled_skewness_hold_that_of_all_queries(d, bias):
 def test_too_few_sampled_queries_are_one_clear_error():
     with pytest.raises(ValueError, match="5 queries of 30 in 20 groups"):
         significance.sampled_skewness(np.zeros((5, 2), int), 30)
+
+
+INDEX = np.arange(60).reshape(20, 3) % 20
+ON_THE_HOST = {
+    "mcnemar": lambda i: significance.mcnemar(i[:, 0] > 3, i[:, 1] > 3),
+    "sampled_skewness": lambda i: significance.sampled_skewness(i, 20, num_groups=2),
+    "sampled.hubs": lambda i: sampled.hubs(i, 20),
+    "sampled.moments": lambda i: sampled.moments(i, 20),
+    "draw": lambda i: sampled.draw(jax.random.key(i[0, 0]), 20, 3),
+    "sampled.knn": lambda i: sampled.knn(INDEX * 1.0, 2, i[0]),
+    "sampled.reduced_knn": lambda i: sampled.reduced_knn(INDEX * 1.0, 2, "mp_gauss", i[0]),
+    "spearman": lambda i: tokens.spearman(i[:, 0], i[:, 1]),
+    "spearman_interval": lambda i: tokens.spearman_interval(i[:, 0], i[:, 1], jax.random.key(0)),
+    "reduce_graph": lambda i: reduce_graph((INDEX * 1.0, i), "csls", 1, local_k=1),
+}
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("function", ON_THE_HOST)
+def test_work_on_the_host_is_refused_under_jit(function):
+    with pytest.raises(ValueError, match="works on the host .*: call it outside jit"):
+        jax.jit(ON_THE_HOST[function])(INDEX)

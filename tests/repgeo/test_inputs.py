@@ -66,15 +66,18 @@ def test_lists_keep_the_digits_of_each_row():
         (np.array([[None, 1]]), "dtype object; accepted are real numbers"),
         ([[1.0, 2.0], [3.0]], "rows have equal length"),
         ([jnp.ones(2), jnp.ones(3)], "rows have equal length"),
-        ([np.ma.masked_array(X[0], X[0] > -9), X[1]], "masked array; accepted is none masked"),
-        (np.ma.masked_array(X, X > 2), "masked array; accepted is none masked"),
-        (scipy.sparse.csr_matrix(X), r"sparse matrix .*toarray\(\)"),
-        (scipy.sparse.csr_array(X), r"sparse matrix .*toarray\(\)"),
+        (
+            [np.ma.masked_array(X[0], X[0] > -9), X[1]],
+            "masked array; accepted are those without masked",
+        ),
+        (np.ma.masked_array(X, X > 2), "masked array; accepted are those without masked"),
+        (scipy.sparse.csr_matrix(X), r"sparse matrix.*toarray\(\)"),
+        (scipy.sparse.csr_array(X), r"sparse matrix.*toarray\(\)"),
         (X[0], r"shape \(3,\); accepted is a matrix"),
         (X[:0], "no entries"),
         (
             np.where(X[7, 1] == X, np.nan, X),
-            r"NaN or infinite entries, the first at \(7, 1\).*: drop those rows$",
+            r"NaN or infinite entries, the first at \(7, 1\).*: drop or mend those rows$",
         ),
         (jnp.asarray(X).at[7, 1].set(-jnp.inf), r"the first at \(7, 1\), -inf;"),
         (np.full((2, 2), 2**53 + 1), "integers up to 2⁵³"),
@@ -199,6 +202,22 @@ def test_a_count_says_which_end_it_leaves():
         inputs.count("k", 1, 0)
     with pytest.raises(ValueError, match="^size=0 must be at least 1; accepted"):
         inputs.count("size", 0, 2**31 - 1)
+    with pytest.raises(
+        ValueError, match=f"^n={2**31} is too large; accepted is 1 ≤ n ≤ 2147483647"
+    ):
+        inputs.count("n", 2**31, 2**31 - 1)
+
+
+def test_a_number_that_is_not_finite_has_no_rows():
+    with pytest.raises(
+        ValueError, match="^t is nan, NaN or infinite; accepted is a finite number$"
+    ):
+        inputs.array("t", np.nan)
+
+
+def test_codes_are_named_once():
+    with pytest.raises(ValueError, match=r"^codes must lie in 0\.\.7; got 9\.\.9; no others"):
+        inputs.labels("codes", [9], 8, kind="codes")
 
 
 @pytest.mark.parametrize("bad", [[0, 10], [-100, 1], [0.0, 1.0], [[0], [1]], []])
@@ -225,3 +244,16 @@ def test_one_array_loses_its_offset_and_scale_before_its_digits(offset):
     want = (X - X.mean(axis=0)).astype(np.float32)
     np.testing.assert_allclose(got / np.abs(got).max(), want / np.abs(want).max(), atol=1e-7)
     assert got.dtype == jnp.float32 and 0.5 <= np.abs(got).max() < 1
+
+
+def test_log_probabilities_are_looked_at_while_something_else_is_traced():
+    log_p = jnp.array([0.0, -jnp.inf])
+    shifted = jax.jit(lambda t: inputs.array("log_p", log_p, logarithms=True) + t)
+    np.testing.assert_array_equal(shifted(1.0), [1, -np.inf])
+
+
+@pytest.mark.parametrize("nest", [lambda x: x, lambda x: (x, None), lambda x: [[x], "name"]])
+def test_work_on_the_host_is_of_known_arrays(nest):
+    inputs.known("count", nest(X))
+    with pytest.raises(ValueError, match="^count works on the host .*: call it outside jit"):
+        jax.jit(lambda x: inputs.known("count", nest(x)))(X)

@@ -36,6 +36,16 @@ def test_libraries_are_imported_when_asked_for(tmp_path):
         repgeo.similar  # noqa: B018 (the access itself raises)
 
 
+def test_an_answer_without_a_page_waits_for_no_figures_or_checkpoints(tmp_path):
+    """Imports of the first three cost as many seconds as the first line of an answer may take."""
+    studies = "hubness", "label_cosine", "compare"
+    program = "".join(f"import experiments.{name}.study\n" for name in studies)
+    done = run(program + "print('imported', *sys.modules)", tmp_path)
+    imported = done.stdout.split()
+    assert imported[0] == "imported", done.stderr
+    assert not {"matplotlib", "orbax", "scipy.stats"} & set(imported)
+
+
 @pytest.mark.parametrize("stranger", ["distill/__init__.py", "distill.py"])
 def test_a_package_that_hides_ours_is_named_with_the_remedy(tmp_path, stranger):
     path = tmp_path / stranger

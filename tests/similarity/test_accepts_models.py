@@ -62,7 +62,8 @@ def audited(W):
 
 
 def stats_of(f, g, f2, g2):
-    stats = S.PairStats.init(M, M)
+    """Of centred unembeddings, as the docstring asks."""
+    g, g2, stats = S.centre(g), S.centre(g2), S.PairStats.init(M, M)
     return stats.update(f, S.log_partition(f, g), f2, S.log_partition(f2, g2))
 
 
@@ -184,9 +185,9 @@ FAMILY = {
     ),
     "llv_label_terms": growing(
         models(
-            lambda *m: S.llv_label_terms(stats_of(*m), m[1], m[3])[:2],
+            lambda *m: S.llv_label_terms(stats_of(*m), S.centre(m[1]), S.centre(m[3]))[:2],
             lambda *m: DM.llv(*m, INPUT_SETS)[:2],
-            4e-2,  # at an offset of 1e3, where log Z is known to 1e-4 of its spread; else 2e-6
+            2e-5,  # measured 3e-6 at an offset of 1e3; of unembeddings that keep theirs, 8e-3
             PRODUCTS,
         )
     ),

@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
@@ -161,3 +162,10 @@ def test_mean_agrees_with_scikit_learn(x64, pair):
     scores = cross_decomposition.CCA(2, max_iter=1000).fit(*pair).transform(*pair)
     rho = [np.corrcoef(scores[0][:, i], scores[1][:, i])[0, 1] for i in range(2)]
     np.testing.assert_allclose(S.mcca(*pair), np.mean(rho), atol=3e-6)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_traced_threshold_is_taken(pair):
+    f, f2 = (x.astype(np.float32) for x in pair)
+    run = lambda share: S.svcca(f, f2, threshold=share)
+    np.testing.assert_allclose(jax.jit(run)(0.7), run(0.7), rtol=1e-6)

@@ -24,6 +24,8 @@ def test_unreachable_cosines_are_errors():
         gauge.translate_to_cosine(W, 0, 2, 1.5)
     with pytest.raises(ValueError, match="two of"):
         gauge.translate_to_cosine(W, 2, 2, 0.5)
+    with pytest.raises(ValueError, match="j=3 is impossible with 2 labels"):
+        gauge.translate_to_cosine(W, 2, 3, 0.5)
     with pytest.raises(ValueError, match="one dimension"):
         gauge.translate_to_cosine(W[:, :1], 0, 2, 0.5)
     np.testing.assert_allclose(

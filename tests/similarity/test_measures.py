@@ -1,5 +1,7 @@
 """Each line of the table is measured: what is listed holds, and what is not listed fails."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -127,6 +129,12 @@ def test_metrics_keep_the_triangle_inequality(x64, make_models, name):
             d = lambda p, q: float(REPRESENTATION[name](p[0], q[0]))
         broken += d(a, b) > (d(a, middle) + d(middle, b)) * (1 + 1e-9)
     assert (broken == 0) == entry.metric
+
+
+def test_rows_of_the_table_are_equal_after_pickling():
+    """One by one, and so is what is kept by them: a set of rows is the set of their copies."""
+    copies = {name: pickle.loads(pickle.dumps(entry)) for name, entry in S.MEASURES.items()}
+    assert copies == S.MEASURES and set(copies.values()) == set(S.MEASURES.values())
 
 
 def test_find():

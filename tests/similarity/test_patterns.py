@@ -76,3 +76,21 @@ def test_cosines_do_not_tell_which_labels_compete(x64):
 def test_planes_only(unchecked):
     with pytest.raises(ValueError, match="use rank_patterns"):
         patterns.rank_patterns_2d(np.ones((4, 3), np.float32))
+
+
+ON_THE_HOST = {
+    "minors": patterns.minors,
+    "chirotope": patterns.chirotope,
+    "braid_chirotope": patterns.braid_chirotope,
+    "rank_patterns_2d": patterns.rank_patterns_2d,
+    "top_pairs_2d": patterns.top_pairs_2d,
+    "sign_patterns": lambda W: patterns.sign_patterns(jax.random.key(0), W, 9),
+    "rank_patterns": lambda W: patterns.rank_patterns(jax.random.key(0), W, 9),
+}
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("function", ON_THE_HOST)
+def test_work_on_the_host_is_refused_under_jit(function):
+    with pytest.raises(ValueError, match="works on the host .*: call it outside jit"):
+        jax.jit(ON_THE_HOST[function])(np.eye(4, 2, dtype=np.float32))

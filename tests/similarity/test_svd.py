@@ -96,5 +96,5 @@ def test_one_label_set_when_k_is_m_plus_2_and_an_error_below(x64, models):
 def test_errors(models):
     with pytest.raises(ValueError, match="same input"):
         S.d_svd(models.f, models.f[:5])
-    with pytest.raises(ValueError, match="1 inputs given"):
+    with pytest.raises(ValueError, match="at least 2 inputs; got 1"):
         S.d_svd(models.f[:1], models.f[:1])

@@ -192,3 +192,24 @@ def test_errors(models):
         interval(S.mcca, jax.random.key(0), models.f, models.f2, num=19.0)
     with pytest.raises(ValueError, match="num=1"):
         permutation_null(S.mcca, jax.random.key(0), models.f, models.f2, num=1)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_calibration_is_refused_under_jit():
+    x, key = np.eye(6, 2, dtype=np.float32), jax.random.key(0)
+    with pytest.raises(ValueError, match="^calibrated works on the host .*: call it outside jit"):
+        jax.jit(lambda x: calibrated(S.cka, key, x, x, num=19, closest=1.0))(x)
+
+
+@pytest.mark.filterwarnings("ignore:halves of 2 inputs for 2 dimensions")
+def test_halves_that_a_measure_refuses_are_named():
+    x = np.eye(2, 1, dtype=np.float32)
+    with pytest.raises(ValueError, match="^halves of 2 inputs, .* needs at least 2 inputs; got 1"):
+        interval(S.cka, jax.random.key(0), x, x)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_traced_level_is_taken(models):
+    x, y = models.cast(np.float32)[0::2]
+    run = lambda level: interval(mean_gap, jax.random.key(0), x, y, num=5, level=level).low
+    np.testing.assert_allclose(jax.jit(run)(0.9), run(0.9), rtol=1e-5)

@@ -10,7 +10,6 @@ from jaxtyping import Float
 
 from experiments.arrays import read_matrix
 from experiments.data.texts.package_data import data_path
-from experiments.models.sentence import encoder as sentence
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.store import Store
 
@@ -44,6 +43,8 @@ def embedder(spec: str, *, seed: int = 0) -> Embedder:
     Raises:
       UserError: for an unknown name, or what the space's own reader raises.
     """
+    from experiments.models.sentence import encoder as sentence  # Flax: not for files of rows
+
     name, _, value = spec.partition(":")
     if name == "file" and value:
         return functools.partial(_of_file, value, read_matrix(value))

@@ -1,9 +1,13 @@
 """Matrices in tables. Oracle: the text written here, and pyarrow's own files."""
 
+import weakref
+
 import numpy as np
 import pytest
 
 from experiments import arrays
+from experiments.arrays import tables
+from experiments.arrays.numbers import gathered
 from experiments.runtime.errors import UserError
 
 MATRIX = np.array([[0.5, -1.25], [2.0, 3.5], [1e6 + 0.5, 7.0]])
@@ -30,6 +34,49 @@ def test_many_blocks_of_rows(tmp_path):
     wide = np.random.default_rng(0).normal(size=(9_000, 2))
     np.savetxt(tmp_path / "x.csv", wide, delimiter=",", fmt="%.17g")
     np.testing.assert_array_equal(arrays.read_matrix(str(tmp_path / "x.csv")), wide)
+
+
+def _wide_file(path, wide):
+    """`wide` in the format that the suffix of `path` names."""
+    names = [f"c{i}" for i in range(wide.shape[1])]
+    if path.suffix == ".parquet":
+        pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(wide.ravel()), wide.shape[1])
+        table = {"x": lists} if path.stem == "lists" else dict(zip(names, wide.T, strict=True))
+        pq.write_table(pa.table(table), path)
+    elif path.suffix == ".vec":
+        path.write_text(
+            "".join(f"w{i} {' '.join(map(repr, r))}\n" for i, r in enumerate(wide.tolist()))
+        )
+    else:
+        lines = [",".join(names), *(",".join(map(repr, row)) for row in wide.tolist())]
+        write(path, [line.replace(",", "," if path.suffix == ".csv" else "\t") for line in lines])
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.vec", "lists.parquet", "columns.parquet"])
+def test_a_block_has_few_cells_however_wide_the_rows(tmp_path, monkeypatch, name):
+    """At most the stated cells of 100 rows of 16 are held at once beside the result."""
+    wide = np.random.default_rng(0).normal(size=(100, 16)).astype(np.float32)
+    _wide_file(tmp_path / name, wide)
+    sizes, alive = [], []
+
+    def watched(blocks):
+        for block in blocks:
+            assert sum(ref() is not None for ref in alive) <= 1  # the one that was asked for before
+            alive.append(weakref.ref(block))
+            sizes.append(block.size)
+            yield block
+
+    monkeypatch.setattr(tables, "_BLOCK_CELLS", 64)
+    monkeypatch.setattr(tables, "gathered", lambda blocks: gathered(watched(blocks)))
+    np.testing.assert_array_equal(arrays.read_matrix(str(tmp_path / name)), wide)
+    assert max(sizes) == 64 and len(sizes) == 25
+
+
+def test_blocks_of_longer_and_longer_text_are_kept_whole():
+    words = [np.array(["a", "bb"]), np.array(["cccc"]), np.array(["d"])]
+    np.testing.assert_array_equal(gathered(words), ["a", "bb", "cccc", "d"])
+    assert gathered([]) is None
 
 
 def test_labels_in_a_column_are_no_coordinate(tmp_path):

@@ -135,6 +135,43 @@ def test_a_list_of_layers_gives_matrices(saved, tmp_path):
     assert f"to {matrix[0, 1]:.4g} (`layers:a`, `layers:b`)" in said
 
 
+@pytest.fixture(scope="module")
+def matrix_beside_chance(saved, tmp_path_factory):
+    """Three entries, of which the first two are one representation but for noise."""
+    out = tmp_path_factory.mktemp("matrix")
+    return compare([f"{saved[0]}/layers.npz:*"], out, ["cka", "pwcca", "mutual_knn"], draws=20)
+
+
+def test_every_pair_of_a_matrix_stands_beside_chance(matrix_beside_chance, saved):
+    """Oracle: the largest CKA of f2's rows in random orders, drawn here with NumPy."""
+    drawn, (f, _, f2, _), r = matrix_beside_chance["chance"], saved[1], np.random.default_rng(0)
+    by_chance = [float(S.cka(f, r.permutation(f2))) for _ in range(20)]
+    critical, p_value = (np.array(drawn["cka"][key], float) for key in ("critical", "p_value"))
+    assert 0.5 * max(by_chance) < critical[0, 1] < 2 * max(by_chance) < S.cka(f, f2)
+    # The third entry is unrelated to both others.
+    assert p_value[0, 1] == pytest.approx(1 / 21) and (p_value[:2, 2] > 0.05).all()
+    assert np.isnan(np.diag(p_value)).all()
+    np.testing.assert_array_equal(p_value, p_value.T)
+    asymmetric = np.array(drawn["pwcca"]["critical"], float)
+    assert np.isfinite(asymmetric[~np.eye(3, dtype=bool)]).all()
+    assert (asymmetric != asymmetric.T)[0, 2]
+
+
+def test_the_matrix_says_what_chance_reaches(matrix_beside_chance):
+    said = tables.verdict(matrix_beside_chance)
+    assert "cka goes from" in said and "and 1 of 3 pairs is closer than chance" in said
+    cka = next(t for t in tables.brief(matrix_beside_chance) if t.title == "cka")
+    critical = matrix_beside_chance["chance"]["cka"]["critical"][0]
+    assert cka.rows[0][2].endswith(f" (chance {critical[1]:.3g})")
+    assert cka.rows[0][3].endswith(f" (chance {critical[2]:.3g}, no closer)")
+    assert cka.rows[0][1] == 1 and "one of twenty random pairings" in cka.caption
+    p_value = [[None, 0.01, 0.01], [0.01, None, 0.01], [0.01, 0.01, None]]
+    related = matrix_beside_chance | {"chance": {"cka": {"p_value": p_value}}}
+    assert "and all 3 pairs are closer than chance" in tables.verdict(related)
+    alone = matrix_beside_chance | {"chance": {}}
+    assert "not compared with chance" in tables.verdict(alone)
+
+
 def test_undefined_measures_say_why(tmp_path):
     """k = m + 1 leaves no label out: d_SVD has a reason in place of a value."""
     r = np.random.default_rng(0)
