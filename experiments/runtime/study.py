@@ -169,6 +169,11 @@ def _check_request(study: Study[Any, Any], request: Request) -> None:
         files.check_target(request.record, "--record")
         if request.record.is_dir():
             raise UserError(f"--record={request.record} is a folder; give a file")
+        if request.workdir.resolve() in request.record.resolve().parents:
+            raise UserError(
+                f"--record={request.record} lies in the run's own folder, which holds its record "
+                f"as {RECORD}; give a place outside {request.workdir}"
+            )
 
 
 def finished(
