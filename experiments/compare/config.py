@@ -5,6 +5,7 @@ from typing import Annotated
 
 from experiments.runtime.ranges import Between, Positive, Seed, Several, Text
 
+Reference = Annotated[str, Text("a file or folder", needed=True)]
 LEAST_DRAWS = 20  # of which one in twenty can be
 
 
@@ -16,7 +17,7 @@ class Config:
       every: all measures and bounds of two entries, beyond those that a comparison is told by.
     """
 
-    models: Annotated[tuple[Annotated[str, Text("a file or folder", needed=True)], ...], Several(0)]
+    models: Annotated[tuple[Reference, ...], Several(0, repeated=True)]
     measures: Annotated[str, Text("measures, separated by commas", needed=True)] = "mcca,cka"
     draws: Annotated[int, Between(LEAST_DRAWS, besides=0)] = 200  # 0: none
     sets: Positive = 200
