@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Int, Key
 
+from repgeo import inputs
 from similarity import checks
 
 # Beyond this many sets, enumeration asks the caller for a sample instead.
@@ -44,6 +45,12 @@ def label_sets_of(
 ) -> Int[Array, "s w"]:
     """Sets with the given pivot and without the label left out: all C(k-2, m), or a sample."""
     _need(k, m + 2, "a pivot, the label left out and m others")
+    pivot, leave_out = (
+        inputs.labels(*label, k, ndim=0, kind="labels")
+        for label in (("pivot", pivot), ("leave_out", leave_out))
+    )
+    if inputs.surely(lambda one, other: one == other, pivot, leave_out):
+        raise ValueError(f"pivot and leave_out are both {pivot}; accepted are two that differ")
     if key is None or num is None:
         others = _combinations(k - 2, m, pivots=1)
     else:
