@@ -42,7 +42,7 @@ def main(
     **publishing: Any,
 ) -> int:
     if not embeddings:
-        if labels or metric or max_queries or reductions:
+        if labels or metric or max_queries is not None or reductions:
             raise UserError(
                 "--labels, --metric, --max_queries and --reductions go with --embeddings=FILE"
             )
@@ -55,7 +55,7 @@ def main(
         embeddings=embeddings,
         labels=labels,
         metric=metric or "cosine",
-        max_queries=max_queries or 20_000,
+        max_queries=20_000 if max_queries is None else max_queries,
         reductions=reductions,
     )
     if cli.has_workdir():
