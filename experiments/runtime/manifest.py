@@ -3,6 +3,7 @@
 import datetime
 import pathlib
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -76,6 +77,14 @@ def check_config(
     return changes
 
 
+def check_study(workdir: pathlib.Path, name: str) -> None:
+    """Raises `UserError` where the run in `workdir` is one of another study."""
+    path = workdir / MANIFEST
+    before = read_json(path).get("study", name) if path.exists() else name
+    if before != name:
+        raise UserError(f"{workdir} holds a run of {before}, not of {name}; use another --workdir")
+
+
 def check_data(workdir: pathlib.Path, digests: Mapping[str, str]) -> None:
     """Raises `UserError` where the run in `workdir` was made on other data of the same name."""
     path = workdir / MANIFEST
@@ -104,16 +113,21 @@ def environment() -> dict[str, Any]:
 
 def portable() -> dict[str, Any]:
     """`environment`, its command without this machine's folders."""
-    words = [*_program(), *sys.argv[1:]]
-    kept = [w for w in words if not w.startswith(("--workdir", "--record", "--json"))]
-    return environment() | {"command": " ".join([*kept, "--workdir=DIR"])}
+    kept, values = [], 0
+    for word in sys.argv[1:]:
+        flag = word.removeprefix("-").removeprefix("-") if word.startswith("-") else ""
+        if values or flag.partition("=")[0] in ("workdir", "record", "page", "json"):
+            values = int(not values and flag in ("workdir", "record", "page"))  # a space for the =
+        else:
+            kept.append(word)
+    return environment() | {"command": shlex.join([*_program(), *kept, "--workdir=DIR"])}
 
 
 def _program() -> list[str]:
     """How this process was started: as `python -m MODULE`, `python FILE.py` or a command."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec:
-        return ["python", "-m", spec.name]
+        return ["python", "-m", spec.name.removesuffix(".__main__")]
     name = pathlib.Path(sys.argv[0]).name
     return ["python", name] if not name or name.endswith(".py") else [name]
 

@@ -164,6 +164,11 @@ def _check_request(study: Study[Any, Any], request: Request) -> None:
         raise UserError(f"--init_from: not for {study.name}: {study.no_weights}")
     if request.record:
         files.check_file(request.record, "--record", ".json")
+        if request.record.name in (manifest.CONFIG, manifest.MANIFEST):
+            raise UserError(
+                f"--record={request.record}: a run keeps its own {request.record.name}; give "
+                "another name"
+            )
 
 
 def finished(

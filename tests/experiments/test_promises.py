@@ -54,6 +54,9 @@ def test_a_refused_command_takes_no_folder(toy, tmp_path):
             run(toy, folder)
     with pytest.raises(UserError, match="--record=.*nothing can lie below"):
         run(toy, tmp_path / "run", record=tmp_path / "file" / "record.json")
+    for name in ("config.json", "x.npy"):
+        with pytest.raises(UserError, match="--record=.*; give"):
+            run(toy, tmp_path / "run", record=tmp_path / name)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
