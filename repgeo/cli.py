@@ -219,8 +219,9 @@ def studies(context: click.Context, name: str | None, options: Sequence[str]) ->
         return
     if name not in known:
         ended(lambda: unknown(name, known))
-    sys.argv[1:] = options
-    runpy.run_module(f"experiments.{name}", run_name="__main__", alter_sys=True)
+    module, *first = name.split()
+    sys.argv[1:] = [*first, *options]
+    runpy.run_module(f"experiments.{module}", run_name="__main__", alter_sys=True)
 
 
 studies.context_settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}

@@ -1,6 +1,7 @@
 """The console command. Oracles: the studies called as functions, and what a user reads."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -33,6 +34,14 @@ def test_help_names_every_verb_and_completion():
     for verb in ("audit", "compare", "hubness", "studies", "tokens", "train"):
         assert f"  {verb} " in said
     assert "_REPGEO_COMPLETE=bash_source" in said
+
+
+def test_a_listed_name_of_two_words_is_a_module_and_its_option(monkeypatch):
+    ran = []
+    monkeypatch.setattr(cli.runpy, "run_module", lambda name, **_: ran.append((name, sys.argv[1:])))
+    monkeypatch.setattr(sys, "argv", ["repgeo"])
+    call("studies", "hubness --embeddings", "x.npy", "--workdir=run")
+    assert ran == [("experiments.hubness", ["--embeddings", "x.npy", "--workdir=run"])]
 
 
 def test_studies_are_those_of_python_m_experiments():

@@ -97,6 +97,9 @@ def test_the_verdict_says_how_alike_they_are(pair):
     assert tables.verdict(read_json(pair[0] / "record.json")) == said
     shown = tables.brief(pair[1])[0]
     assert [row[0] for row in shown.rows] == [tables.LABELS[name] for name in FIRST]
+    undrawn = tables.brief(pair[1] | {"resampled": {}})[0]
+    assert "chance" in str(shown.columns) and "chance" not in str(undrawn.columns)
+    assert "not compared with chance" in undrawn.caption.lower()
 
 
 @pytest.mark.parametrize(
