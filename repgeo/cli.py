@@ -8,8 +8,8 @@ import os
 import pathlib
 import runpy
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -218,11 +218,10 @@ def studies(context: click.Context, name: str | None, options: Sequence[str]) ->
         click.echo("\nrepgeo studies NAME --help explains each of them.")
         return
     if name not in known:
-        from experiments.runtime.errors import nearest
-
-        raise click.ClickException(str(nearest(name, known, "study")))
-    sys.argv[1:] = options
-    runpy.run_module(f"experiments.{name}", run_name="__main__", alter_sys=True)
+        ended(lambda: unknown(name, known))
+    module, *first = name.split()
+    sys.argv[1:] = [*first, *options]
+    runpy.run_module(f"experiments.{module}", run_name="__main__", alter_sys=True)
 
 
 studies.context_settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -234,12 +233,19 @@ def split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return asked, {name: value for name, value in given.items() if name not in asked}
 
 
+def unknown(name: str, known: Iterable[str]) -> NoReturn:
+    """Raises `UserError` for the name of no study."""
+    from experiments.runtime.errors import nearest
+
+    raise nearest(name, known, "study")
+
+
 def as_texts(path: str | None) -> str | None:
     """A plain file as `experiments.data.texts.sources` names it; other names as they are."""
     return f"text:{path}" if path and (pathlib.Path(path).exists() or ":" not in path) else path
 
 
-def ended(verb: Callable[[], int]) -> None:
+def ended(verb: Callable[[], int]) -> NoReturn:
     """Ends the process with the exit code of `verb()`; what the user can mend is one sentence."""
     from experiments.runtime.cli import guarded, keep_output_from_stopping_runs
 

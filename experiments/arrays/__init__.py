@@ -8,7 +8,7 @@ from experiments.arrays.formats import SUFFIXES, stored
 from experiments.arrays.lazy import UNNAMED, Stored
 from experiments.arrays.numbers import as_numbers, row_blocks
 from experiments.arrays.references import (
-    NOT_COORDINATES,
+    coordinates,
     load,
     load_one,
     read_labels,
@@ -18,11 +18,11 @@ from experiments.arrays.references import (
 from experiments.arrays.trees import flatten, load_like, save
 
 __all__ = [
-    "NOT_COORDINATES",
     "SUFFIXES",
     "UNNAMED",
     "Stored",
     "as_numbers",
+    "coordinates",
     "flatten",
     "load",
     "load_like",

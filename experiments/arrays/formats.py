@@ -61,10 +61,12 @@ def stored(path: str | os.PathLike[str]) -> dict[str, Stored]:
         return FORMATS[suffix](path)
     except UserError:
         raise
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no text in UTF-8: {error}; save it as UTF-8") from error
     except Exception as error:
-        # Damage shows as ValueError, EOFError, BadZipFile, KeyError, UnicodeDecodeError, ...
+        # Damage shows as ValueError, EOFError, BadZipFile, KeyError, ...
         raise UserError(
-            f"{path} cannot be read as {suffix[1:]}, it is truncated or no such file: {error}"
+            f"{path} cannot be read as {suffix[1:]}, it is truncated or of another format: {error}"
         ) from error
 
 

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,6 +15,10 @@ from experiments.runtime.errors import UserError, nearest
 
 # Columns of these names are no coordinates of a point.
 NOT_COORDINATES = ("class", "id", "index", "label", "labels", "target", "y")
+# Names that pandas gives an index without one, in .csv, read back from it, and in .parquet.
+_INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
+# Of so many rows, all of 0, 1, 2, … in another order are no coordinates by chance: 1 in 8!.
+_SHUFFLED = 8
 _REFERENCE = re.compile(
     rf"(?P<path>.+?({'|'.join(map(re.escape, SUFFIXES))}))(:(?P<name>.*))?", re.I | re.S
 )
@@ -86,31 +91,62 @@ def read_matrix(reference: str, *, labels: str | None = None) -> Float[np.ndarra
         )
     matrix = as_numbers(array, reference)
     if entry.columns:
-        matrix = _coordinates(path, matrix, entry.columns, labels)
+        matrix = _without_labels(path, labels, entry, matrix)
     _check_finite(reference, matrix)
     return matrix
 
 
-def _coordinates(
-    path: str, matrix: np.ndarray, columns: tuple[str, ...], labels: str | None
-) -> np.ndarray:
-    """The columns of a table that place a point: not that of the labels."""
+def _without_labels(path: str, labels: str | None, entry: Stored, matrix: np.ndarray) -> np.ndarray:
     of, name = split_reference(labels) if labels and _is_array_file(labels) else ("", "")
-    kept = [i for i, c in enumerate(columns) if (of, name) != (path, c)]
+    advice = "give labels as --labels={path}:{column}, which leaves them out, or remove the column"
+    left_out = (name,) if of == path else ()
+    return coordinates(path, entry, matrix, left_out=left_out, advice=advice)
+
+
+def coordinates(
+    path: str, entry: Stored, matrix: np.ndarray, *, left_out: Sequence[str] = (), advice: str
+) -> np.ndarray:
+    """The columns of a table that place a point, and all of an array that is no table.
+
+    Args:
+      left_out: names of columns that place none, as the user knows.
+      advice: what to do about a column of labels; {path} and {column} are filled in.
+
+    Raises:
+      UserError: beside these a column that numbers the rows or holds labels.
+    """
+    columns = entry.columns
+    kept = [i for i, name in enumerate(columns) if name not in left_out]
     for i in kept:
         # Beside an x, y is a coordinate.
         if columns[i].lower() in NOT_COORDINATES and ("x" not in columns or columns[i] != "y"):
-            raise UserError(
-                f"{path}: column {columns[i]!r} holds no coordinates; give labels as "
-                f"--labels={path}:{columns[i]}, which leaves them out, or remove the column"
-            )
-    counts = np.arange(len(matrix))
-    if kept and len(matrix) > 2 and np.ptp(matrix[:, kept[0]] - counts) == 0:
+            how = advice.format(path=path, column=columns[i])
+            raise UserError(f"{path}: column {columns[i]!r} holds no coordinates; {how}")
+    for i in _that_number_rows(matrix, columns, kept):
         raise UserError(
-            f"{path}: column {columns[kept[0]]!r} numbers the rows; remove it (in pandas, "
+            f"{path}: column {columns[i]!r} numbers the rows; remove it (in pandas, "
             "to_csv(index=False))"
         )
     return matrix if len(kept) == len(columns) else matrix[:, kept]
+
+
+def _that_number_rows(
+    matrix: np.ndarray, columns: Sequence[str], kept: Sequence[int]
+) -> Iterator[int]:
+    """Columns named as pandas names an index; or that count up, or count in any order alone."""
+    yield from (i for i in kept if _INDEX.fullmatch(columns[i]))
+    counts = np.arange(len(matrix))
+    if kept and len(matrix) > 2 and np.array_equal(matrix[:, kept[0]] - matrix[0, kept[0]], counts):
+        yield kept[0]
+    if len(matrix) >= _SHUFFLED:
+        spans = matrix.max(axis=0) == matrix.min(axis=0) + (len(matrix) - 1)
+        shuffled = [i for i in kept if spans[i] and _is_shuffled(matrix[:, i])]
+        if len(shuffled) < len(kept):  # a matrix of ranks has no other columns
+            yield from shuffled
+
+
+def _is_shuffled(column: np.ndarray) -> bool:
+    return np.array_equal(np.sort(column) - column.min(), np.arange(len(column)))
 
 
 def _check_finite(what: str, matrix: np.ndarray) -> None:
@@ -159,7 +195,9 @@ def _choose_labels(path: str, name: str) -> np.ndarray:
         name = next(iter(found))
     if not name:
         raise UserError(
-            f"{path}: labels are one of {', '.join(sorted(found)) or 'no vector'}: give {path}:NAME"
+            f"{path}: labels are one of {', '.join(sorted(found))}: give {path}:NAME"
+            if found
+            else f"{path} holds no vector; labels are one a row"
         )
     if name not in found:
         raise nearest(name, found, f"labels in {path}")

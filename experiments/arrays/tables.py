@@ -19,6 +19,8 @@ WORDS = "words"
 _BLOCK_CELLS = 1 << 18
 # So many whole numbers 0, 1, 2, … in the first line of a table are the names of its columns.
 _NUMBERED = 8
+# What stands for no value in tables of pandas, R and SQL, in any case.
+_MISSING = ("", "#n/a", "<na>", "n/a", "na", "nan", "none", "null")
 
 
 def csv(path: pathlib.Path) -> dict[str, Stored]:
@@ -36,13 +38,15 @@ def _delimited(path: pathlib.Path, delimiter: str) -> dict[str, Stored]:
         first = list(itertools.islice(csv_module.reader(file, delimiter=delimiter), 2))
     if not first or not any(first[0]):
         raise UserError(f"{path} is empty")
-    header = _is_header(*first)
+    _check_delimiter(path, delimiter, first[-1])
+    header = _is_header(path, *first)
     width = len(first[0])
+    if header and len(first) == 1:
+        raise UserError(f"{path} has no rows below its header")
     names = first[0] if header else [f"column{i}" for i in range(width)]
     if len(set(names)) != width:
         raise UserError(f"{path}: two columns have one name; give each its own")
-    sample = first[-1]
-    numeric = [i for i in range(width) if i < len(sample) and _is_number(sample[i])]
+    numeric = _numeric(path, delimiter, header, width)
     read = functools.partial(_read_columns, path, delimiter, header, width)
     found = {
         name: Stored((None,), None, functools.partial(_vector, read, i, i in numeric))
@@ -55,20 +59,55 @@ def _delimited(path: pathlib.Path, delimiter: str) -> dict[str, Stored]:
     return found
 
 
-def _is_header(first: Sequence[str], second: Sequence[str] = ()) -> bool:
-    """Whether the first line names the columns."""
+def _check_delimiter(path: pathlib.Path, delimiter: str, row: Sequence[str]) -> None:
+    """Raises `UserError` for a row of one cell that another delimiter makes numbers of."""
+    for other in (",", ";", "\t"):
+        parts = row[0].split(other) if len(row) == 1 and other != delimiter else []
+        if len(parts) > 1 and any(map(_is_number, parts)):
+            raise UserError(
+                f"{path}: columns are separated by {other!r}; accepted are commas in .csv and tabs "
+                "in .tsv"
+            )
+
+
+def _is_header(path: pathlib.Path, first: Sequence[str], second: Sequence[str] = ()) -> bool:
+    """Whether the first line names the columns. What is missing, in either line, tells nothing."""
+    known = [name for name in first if not _is_missing(name)]
+    counted = [name for name in known if _is_number(name)]
+    if not counted:
+        return True
     if any(
         not _is_number(name) and _is_number(value)
         for name, value in zip(first, second, strict=False)
+        if not _is_missing(name) and not _is_missing(value)
     ):
-        return True
-    if not any(_is_number(name) for name in first):
-        return True
-    # Data frames without names number their columns, perhaps after one of text.
-    counted = [name for name in first if _is_number(name)]
+        if all(name.isdecimal() for name in counted):
+            return True
+        raise UserError(
+            f"{path}: the first line may name the columns or be a row; give all columns names "
+            "that are no numbers, or none"
+        )
+    # Data frames without names number their columns, perhaps after one of text or without a name.
     if counted != [str(i) for i in range(len(counted))]:
         return False
-    return len(counted) >= _NUMBERED or not all(v.lstrip("-").isdecimal() for v in second if v)
+    if len(counted) >= _NUMBERED or first[0] == "":
+        return True
+    return not all(v.lstrip("-").isdecimal() for v in second if v)
+
+
+def _numeric(path: pathlib.Path, delimiter: str, header: bool, width: int) -> list[int]:
+    """The columns whose first cell that is not missing is a number."""
+    found: dict[int, bool] = {}
+    for row in _rows(path, delimiter, header, width):
+        open_columns = [i for i in range(width) if i not in found]
+        if not open_columns:
+            break
+        found |= {i: _is_number(row[i]) for i in open_columns if not _is_missing(row[i])}
+    return [i for i in range(width) if found.get(i)]
+
+
+def _is_missing(cell: str) -> bool:
+    return cell.strip().lower() in _MISSING
 
 
 def _is_number(text: str) -> bool:
@@ -173,13 +212,21 @@ def _read_word2vec(
                 yield [float(value) for value in values]
 
     found = gathered(np.array(rows, np.float32) for rows in _batched(vectors(), width))
-    if found is None or count not in (None, len(words)):
+    if found is None or (count or 0) > len(words):
         raise UserError(f"{path} is truncated: {len(words):,} of {count or 0:,} words are there")
+    if count not in (None, len(words)):
+        raise UserError(
+            f"{path}: its first line says {count:,} words, and {len(words):,} are there; correct "
+            "it, or leave it out"
+        )
     return np.array(words), found
 
 
 def parquet(path: pathlib.Path) -> dict[str, Stored]:
-    """Columns of lists as matrices, others as vectors; without lists, the numeric ones joined."""
+    """Columns of lists as matrices, others as vectors; without lists, the numeric ones joined.
+
+    An index of pandas is a vector and not joined.
+    """
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -187,6 +234,7 @@ def parquet(path: pathlib.Path) -> dict[str, Stored]:
         raise UserError(f"{path} needs pyarrow: pip install 'repgeo[tables]'") from error
     with pq.ParquetFile(path) as file:
         schema, count = file.schema_arrow, file.metadata.num_rows
+    index = (schema.pandas_metadata or {}).get("index_columns", ())
     found: dict[str, Stored] = {}
     scalars = []
     for field in schema:
@@ -197,7 +245,8 @@ def parquet(path: pathlib.Path) -> dict[str, Stored]:
             found[field.name] = Stored((count, field.type.list_size), None, read)
         else:
             found[field.name] = Stored((count,), None, read)
-            if pa.types.is_integer(field.type) or pa.types.is_floating(field.type):
+            number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+            if number and field.name not in index:
                 scalars.append(field.name)
     if scalars and all(len(entry.shape or ()) == 1 for entry in found.values()):
         together = functools.partial(_read_parquet, path, scalars)

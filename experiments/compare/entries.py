@@ -129,7 +129,9 @@ def _read(path: str, name: str, label: str, stacked: bool) -> list[Entry]:
         if not wanted:
             raise UserError(f"{path} holds no array of two axes or more, but {', '.join(held)}")
     elif not name and "f" not in held and held.get(arrays.UNNAMED):
-        return _seeds(label, {"f": _coordinates(path, held[arrays.UNNAMED])}, ids, stacked)
+        return _seeds(
+            label, {"f": _coordinates(path, arrays.UNNAMED, held[arrays.UNNAMED])}, ids, stacked
+        )
     elif name or (len(held) == 1 and "f" not in held):
         wanted = [name or next(iter(held))]
     else:
@@ -139,22 +141,17 @@ def _read(path: str, name: str, label: str, stacked: bool) -> list[Entry]:
         if key not in held:
             raise nearest(key, held, f"array in {path}")
         one = label if len(held) == 1 and not name else f"{label}:{key}"
-        found += _seeds(one, {"f": get(key)}, ids, stacked)
+        found += _seeds(one, {"f": _coordinates(path, key, held[key])}, ids, stacked)
     return found
 
 
-def _coordinates(path: str, entry: arrays.Stored) -> np.ndarray:
-    """The only array of a file, or a table's numeric columns without its ids."""
-    array = arrays.load_one(f"{path}:{arrays.UNNAMED}")
+def _coordinates(path: str, name: str, entry: arrays.Stored) -> np.ndarray:
+    """An array of a file; of a table's numeric columns those that are no ids."""
+    array = arrays.load_one(f"{path}:{name}")
     if not entry.columns:
         return array
-    other = [c for c in entry.columns if c not in IDS and c.lower() in arrays.NOT_COORDINATES]
-    if other and "x" not in entry.columns:
-        raise UserError(
-            f"{path}: column {other[0]!r} holds no coordinates; remove it (a column ids names the "
-            "inputs)"
-        )
-    return array[:, [i for i, c in enumerate(entry.columns) if c not in IDS]]
+    advice = "remove it (a column ids names the inputs)"
+    return arrays.coordinates(path, entry, array, left_out=IDS, advice=advice)
 
 
 def _model(

@@ -102,10 +102,14 @@ def _made(config: Config) -> tuple[list[Entry | Pending], list[str], dict[str, s
         made, notes = models_on_texts.pending(run, read)
         found += made
     digests = {
-        e.name: e.digest + digest_of_texts if isinstance(e, Pending) else digest_of([e.f, e.g, e.b])
-        for e in found
+        e.name: e.digest + digest_of_texts if isinstance(e, Pending) else _digest(e) for e in found
     }
     return found, notes, digests
+
+
+def _digest(entry: Entry) -> str:
+    ids = [] if entry.ids is None else [entry.ids]
+    return digest_of([entry.f, entry.g, entry.b, *ids])
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:

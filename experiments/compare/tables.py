@@ -171,6 +171,9 @@ def _first(record: Record) -> Table:
         "Chance is what one of twenty random pairings of the inputs reaches. The score is 0 there "
         "and 1 for equal entries; p is the share of pairings that are at least as close."
     )
+    if not record["resampled"]:
+        header, rows = [*header[:4], *header[-1:]], [[*row[:4], *row[-1:]] for row in rows]
+        text = "Not compared with chance: give --draws=200."
     return _without_empty_notes(Table(header, rows, "What matters", text))
 
 

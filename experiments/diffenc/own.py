@@ -1,7 +1,9 @@
 """A diffusion model of your images, of a laptop's size: from training to a page with samples."""
 
+import contextlib
 import math
 import pathlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -59,8 +61,10 @@ def own_config(
       train: what is other than in `LAPTOP`.
 
     Raises:
-      UserError: for an unknown model.
+      UserError: for an unknown model, or values that own images cannot have.
     """
+    with _flags_named():
+        data.check()
     # The decoder's noise is that of the published end point, in units of a bin.
     levels = data.levels or 256
     low = PUBLISHED_RANGE[0] if levels == 256 else -2 * math.log(HALF_BIN_IN_STDS * levels)
@@ -86,15 +90,22 @@ def complete(config: Config, request: Request, *, aside: bool) -> tuple[Record |
 
     Messages name the options of `repgeo train`.
     """
-    try:
+    with _flags_named():
         record, code = attempted(STUDY, config, request, aside=aside)
-    except UserError as error:
-        message = str(error)
-        for key, flag in FLAGS.items():
-            message = message.replace(key, flag)
-        raise UserError(message) from error
     if record is None:
         return None, code
     evaluate(request.workdir)
     sample(request.workdir)
     return page.read(request.workdir), 0
+
+
+@contextlib.contextmanager
+def _flags_named() -> Iterator[None]:
+    """Names options where messages name keys of a config."""
+    try:
+        yield
+    except UserError as error:
+        message = str(error)
+        for key, flag in FLAGS.items():
+            message = message.replace(key, flag)
+        raise UserError(message) from error

@@ -76,11 +76,13 @@ def least() -> int:
 def check(x: np.ndarray, labels: np.ndarray | None, metric: str, max_queries: int) -> None:
     """UserError for rows or labels of which nothing can be said."""
     n = len(x)
-    if min(n, max_queries) < least():
+    if n < least():
         raise UserError(
-            f"{min(n, max_queries)} embeddings are too few for neighbourhoods of {K_HUBNESS}: at "
-            f"least {least()} are needed"
+            f"{n} embeddings are too few for neighbourhoods of {K_HUBNESS}: at least {least()} are "
+            "needed"
         )
+    if max_queries < least():
+        raise UserError(f"max_queries is {max_queries}; accepted: {least()} or more")
     zero = np.flatnonzero(~x.any(axis=1))
     if metric == "cosine" and len(zero):
         raise UserError(

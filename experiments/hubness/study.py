@@ -49,11 +49,11 @@ class Prepared(study.Prepared[Config]):
 def prepare(config: Config) -> Prepared:
     """Texts, space, splits and methods. Raises `UserError` for what is missing or unknown."""
     methods = all_methods(config.methods)
-    texts, embed, splits = _read(config)
+    texts, embed, splits, digests = _read(config)
     allowed, left_out = possible(methods, splits)
     return Prepared(
         config=config,
-        digests={"texts": texts.sha256},
+        digests=digests,
         facts={"name": texts.name, "sha256": texts.sha256},
         texts=texts,
         embed=embed,
@@ -63,19 +63,22 @@ def prepare(config: Config) -> Prepared:
     )
 
 
-def _read(config: Config) -> tuple[sources.Texts, spaces.Embedder, list[Split]]:
-    """Texts, the space, and one split a seed, or the published one where train is given."""
+def _read(
+    config: Config,
+) -> tuple[sources.Texts, spaces.Embedder, list[Split], dict[str, str]]:
+    """Texts, the space, one split a seed or the published one where train is given, and digests."""
     if config.smoke:
         x, texts = synthetic.blobs(seed=0)
         splits = [half_split(len(x), texts.labels, seed) for seed in config.seeds]
-        return texts, lambda texts, store=None, say=None: x, splits
+        return texts, lambda texts, store=None, say=None: x, splits, {"texts": texts.sha256}
     if not config.texts:
         raise UserError("--config.texts=NAME:FILE is missing, for example ag_news:FILE.csv.gz")
     texts = sources.load(config.texts)
     embed = spaces.embedder(config.space, seed=config.space_seed)
+    digests = {"texts": texts.sha256}
     if not config.train_texts:
         n = len(texts.texts)
-        return texts, embed, [half_split(n, texts.labels, seed) for seed in config.seeds]
+        return texts, embed, [half_split(n, texts.labels, s) for s in config.seeds], digests
     points = sources.load(config.train_texts, split="train")
     train, test = np.split(np.arange(len(points.texts) + len(texts.texts)), [len(points.texts)])
     if points.labels is None or texts.labels is None:
@@ -87,7 +90,8 @@ def _read(config: Config) -> tuple[sources.Texts, spaces.Embedder, list[Split]]:
         texts.classes,
         texts.sha256,
     )
-    return joined, embed, [Split(seed, train, test) for seed in config.seeds]
+    digests["train texts"] = points.sha256
+    return joined, embed, [Split(seed, train, test) for seed in config.seeds], digests
 
 
 def possible(

@@ -15,9 +15,11 @@ def read_matrix(matrix: str, bias: str, rows: int, seed: int) -> tuple[np.ndarra
     """The matrix and bias (zeros where there is none), and at most `rows` rows drawn of them.
 
     Raises:
-      UserError: for fewer than three labels, rows that are not finite or all equal, or a bias of
-        another length.
+      UserError: for fewer than three labels, given or asked for, rows that are not finite or all
+        equal, or a bias of another length.
     """
+    if rows < 3:
+        raise UserError(f"max_labels is {rows}; accepted: 3 or more")
     W = arrays.read_matrix(matrix)
     if len(W) < 3:
         raise UserError(

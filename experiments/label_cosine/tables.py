@@ -7,16 +7,19 @@ from experiments.reporting.record import Record
 
 
 def title(record: Record) -> str:
-    del record
-    return "What cosines of labels tell"
+    return "What cosines of labels tell" if "translations" in record else "What your cosines tell"
 
 
 def meaning(record: Record) -> tuple[str, ...]:
     """The theorem, and what the second table counts."""
-    del record
-    return (
+    translated = (
         "Adding one vector to all label vectors changes no probability of a softmax, and gives two "
-        "labels any cosine below 1.",
+        "labels any cosine below 1."
+    )
+    if "translations" not in record:
+        return (translated,)
+    return (
+        translated,
         "Which labels can be told apart (the sign pattern, or chirotope) follows from cosines: of "
         "the rows for independent sigmoids, and for a softmax of the differences of rows, which no "
         "translation changes. The second table counts the random matrices whose pattern is "

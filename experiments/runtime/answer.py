@@ -26,7 +26,7 @@ def answered(
       UserError: something is refused, or the file system gave up.
     """
     if page:
-        files.check_target(pathlib.Path(page), "--page")
+        files.check_file(pathlib.Path(page), "--page", ".html")
     with _folder(workdir) as folder:
         request = Request(folder, page=bool(page or workdir))
         record, code = attempted(study, config, request)

@@ -93,6 +93,18 @@ def check_target(path: pathlib.Path, flag: str) -> None:
         raise UserError(f"{flag}={path}: {there} is read-only; give another place")
 
 
+def check_file(path: pathlib.Path, flag: str, suffix: str) -> None:
+    """Raises `UserError` where no file of that suffix can be written at `path`.
+
+    A file of another suffix could be the user's data, which would be lost.
+    """
+    if path.is_dir():
+        raise UserError(f"{flag}={path} is a folder; give a {suffix} file")
+    if path.suffix.lower() != suffix:
+        raise UserError(f"{flag}={path} is no {suffix} file; give a name that ends in {suffix}")
+    check_target(path, flag)
+
+
 def before(kind: str, path: pathlib.Path) -> None:
     """Called before each effect on a file ("write", "append", "commit"). Tests put faults here."""
     del kind, path

@@ -82,9 +82,7 @@ def check_study(workdir: pathlib.Path, study: str | None) -> None:
     path = workdir / MANIFEST
     before = read_json(path).get("study", study) if path.exists() else study
     if study and before != study:
-        raise UserError(
-            f"{workdir} holds a run of {before}, and this is one of {study}; use another --workdir"
-        )
+        raise UserError(f"{workdir} holds a run of {before}, not of {study}; use another --workdir")
 
 
 def check_data(workdir: pathlib.Path, digests: Mapping[str, str]) -> None:
@@ -115,14 +113,14 @@ def environment() -> dict[str, Any]:
 
 def portable() -> dict[str, Any]:
     """`environment`, its command without this machine's folders."""
-    words, kept = iter(sys.argv[1:]), _program()
-    for word in words:
-        name, given, _ = word.lstrip("-").partition("=")
-        if name in ("workdir", "record") and not given:
-            next(words, None)  # the value, typed as a word of its own
-        elif name not in ("workdir", "record", "json"):
+    kept, values = [], 0
+    for word in sys.argv[1:]:
+        flag = word.removeprefix("-").removeprefix("-") if word.startswith("-") else ""
+        if values or flag.partition("=")[0] in ("workdir", "record", "page", "json"):
+            values = int(not values and flag in ("workdir", "record", "page"))  # a space for the =
+        else:
             kept.append(word)
-    return environment() | {"command": shlex.join([*kept, "--workdir=DIR"])}
+    return environment() | {"command": shlex.join([*_program(), *kept, "--workdir=DIR"])}
 
 
 def _program() -> list[str]:

@@ -166,9 +166,7 @@ def _check_request(study: Study[Any, Any], request: Request) -> None:
     if request.init_from and study.no_weights:
         raise UserError(f"--init_from: not for {study.name}: {study.no_weights}")
     if request.record:
-        files.check_target(request.record, "--record")
-        if request.record.is_dir():
-            raise UserError(f"--record={request.record} is a folder; give a file")
+        files.check_file(request.record, "--record", ".json")
         if request.workdir.resolve() in request.record.resolve().parents:
             raise UserError(
                 f"--record={request.record} lies in the run's own folder, which holds its record "

@@ -1,6 +1,7 @@
 """The console command. Oracles: the studies called as functions, and what a user reads."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -35,12 +36,20 @@ def test_help_names_every_verb_and_completion():
     assert "_REPGEO_COMPLETE=bash_source" in said
 
 
+def test_a_listed_name_of_two_words_is_a_module_and_its_option(monkeypatch):
+    ran = []
+    monkeypatch.setattr(cli.runpy, "run_module", lambda name, **_: ran.append((name, sys.argv[1:])))
+    monkeypatch.setattr(sys, "argv", ["repgeo"])
+    call("studies", "hubness --embeddings", "x.npy", "--workdir=run")
+    assert ran == [("experiments.hubness", ["--embeddings", "x.npy", "--workdir=run"])]
+
+
 def test_studies_are_those_of_python_m_experiments():
     from experiments.commands import COMMANDS
 
     said = call("studies").output
     assert all(command.name in said and command.line in said for command in COMMANDS)
-    assert "Did you mean 'hubness'" in call("studies", "hubnes", code=1).output
+    assert "Did you mean 'hubness'" in call("studies", "hubnes", code=2).stderr
 
 
 def test_a_copy_in_other_coordinates_is_told_in_a_sentence(folder):
@@ -71,8 +80,14 @@ def test_an_audit_is_the_library_s_and_leaves_its_page_alone(folder, tmp_path):
         (["tokens", "{}/none", "{}/labels.txt"], "unknown model"),
         (["tokens", "smollm2", "{}/none.txt"], "there is no text"),
         (["audit", "{}/labels.npz"], "there is no file"),
+        (["audit", "{}/x.npy", "--max-labels=0"], "max_labels is 0; accepted: 3 or more"),
+        (["audit", "{}/x.npy", "--max-labels=-1"], "max_labels is -1; accepted"),
+        (["audit", "{}/x.npy", "--page={}/x.npy"], "x.npy is no .html file; give a name that"),
+        (["audit", "{}/x.npy", "--page={}"], "is a folder; give a .html file"),
+        (["hubness", "{}/x.npy", "--max-queries=0"], "max_queries is 0; accepted: 22 or more"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(folder, words, message):
-    done = call(*(word.format(folder) for word in words), code=2)
+    done = call(*(word.replace("{}", str(folder)) for word in words), code=2)
     assert message in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert np.load(folder / "x.npy").shape == (40, 4)  # nothing is written over

@@ -91,7 +91,11 @@ def test_labels_are_numbered_in_sorted_order(tmp_path):
 @pytest.mark.parametrize(
     "name, write, message",
     [
-        ("matrix.npy", lambda p: np.save(p, np.ones((3, 2))), "no vector"),
+        (
+            "matrix.npy",
+            lambda p: np.save(p, np.ones((3, 2))),
+            "matrix.npy holds no vector; labels are",
+        ),
         ("none.txt", lambda p: None, "there is no file"),
         ("nan.npy", lambda p: np.save(p, np.array([1.0, np.nan])), "1 are NaN"),
         ("objects.npy", lambda p: np.save(p, np.array([{}, None])), "pickled"),

@@ -99,6 +99,30 @@ def test_a_column_that_numbers_the_rows_is_refused(tmp_path):
         arrays.read_matrix(path)
 
 
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__", "number"])
+def test_an_index_in_any_order_is_no_coordinate(tmp_path, name):
+    """Rows of a data frame that was shuffled: their numbers are 80 times as wide as the rest."""
+    order = np.random.default_rng(0).permutation(20)
+    rows = [f"{i},{i / 7},{i % 3}.5" for i in order]
+    path = write(tmp_path / "x.csv", [f"{name},0,1", *rows])
+    with pytest.raises(UserError, match=f"column '{name}' numbers the rows; remove it"):
+        arrays.read_matrix(path)
+    # Ranks are whole numbers in any order, in every column.
+    path = write(tmp_path / "y.csv", ["a,b", *(f"{i},{19 - i}" for i in order)])
+    assert arrays.read_matrix(path).shape == (20, 2)
+
+
+@pytest.mark.parametrize("gap", ["", "NA", "NaN", "null"])
+def test_a_gap_in_the_first_row_is_a_gap(tmp_path, gap):
+    """It made its column one of text, or its row the header: they were gone without a word."""
+    for header in (["a,b"], [",b"], []):
+        path = write(tmp_path / "x.csv", [*header, f"{gap},1.5", "2.5,3.5", "4.5,6.5"])
+        with pytest.raises(UserError, match="no number|NaN|numbers the rows"):
+            arrays.read_matrix(path)
+    words = write(tmp_path / "words.csv", ["word,x", f"{gap},1.5", "cat,2.5"])
+    np.testing.assert_array_equal(arrays.read_matrix(words), [[1.5], [2.5]])
+
+
 @pytest.mark.parametrize(
     "lines, message",
     [
@@ -108,6 +132,9 @@ def test_a_column_that_numbers_the_rows_is_refused(tmp_path):
         (["x,x", "1,2"], "two columns have one name"),
         ([""], "is empty"),
         (["a,b", "c,d"], "matrix of numbers"),
+        (["a,b"], "has no rows below its header"),
+        (["the,0.5", "1,2"], "first line may name the columns or be a row"),
+        (["1;2", "3;4"], "columns are separated by ';'; accepted are commas"),
     ],
 )
 def test_malformed_tables_are_one_clear_error(tmp_path, lines, message):
@@ -129,6 +156,11 @@ def test_truncated_word2vec_text(tmp_path):
         arrays.read_matrix(write(tmp_path / "x.vec", ["3 2", "the 1 2"]))
     with pytest.raises(UserError, match="line 3: not a word and 2 numbers"):
         arrays.read_matrix(write(tmp_path / "y.vec", ["3 2", "the 1 2", "of 1"]))
+    with pytest.raises(UserError, match="says 1 words, and 2 are there"):
+        arrays.read_matrix(write(tmp_path / "y.vec", ["1 2", "the 1 2", "of 1 3"]))
+    (tmp_path / "latin.csv").write_bytes(b"\xe9,1\n")
+    with pytest.raises(UserError, match="is no text in UTF-8: .*; save it as UTF-8"):
+        arrays.read_matrix(str(tmp_path / "latin.csv"))
     with pytest.raises(UserError, match="no word2vec text"):
         arrays.read_matrix(write(tmp_path / "z.txt", ["sport", "arts"]))
 
@@ -161,6 +193,14 @@ class TestParquet:
         x, y = MATRIX.T.tolist()
         path = self.table(pq, tmp_path / "x.parquet", x=x, label=[1, 2, 1], y=y)
         np.testing.assert_array_equal(arrays.read_matrix(path, labels=f"{path}:label"), MATRIX)
+
+    def test_an_index_that_pandas_tells_of_is_no_coordinate(self, pq, tmp_path):
+        import pyarrow as pa
+
+        table = pa.table({"x": MATRIX[:, 0], "y": MATRIX[:, 1], "doc": [7, 3, 5]})
+        table = table.replace_schema_metadata({"pandas": '{"index_columns": ["doc"]}'})
+        pq.write_table(table, tmp_path / "x.parquet")
+        np.testing.assert_array_equal(arrays.read_matrix(f"{tmp_path}/x.parquet"), MATRIX)
 
     def test_gaps_and_uneven_lists_are_refused(self, pq, tmp_path):
         path = self.table(pq, tmp_path / "x.parquet", v=[[1.0, 2.0], [1.0]])

@@ -58,6 +58,10 @@ def test_tables_and_word_vectors_are_entries_matched_by_their_ids(tmp_path):
     np.testing.assert_allclose(named.f, F[order], rtol=1e-8)
     np.testing.assert_array_equal(named.ids, order)
     assert list(by_word.ids) == [str(i) for i in range(20)]
+    (tmp_path / "index.csv").write_text("\n".join([",0,1,2", *rows]))
+    for reference in ("index.csv", "index.csv:array", "index.csv:*"):
+        with pytest.raises(UserError, match="column '' numbers the rows; remove it"):
+            read_entries([f"{tmp_path}/{reference}"])
     (tmp_path / "classes.csv").write_text("label,a,b\n0,1.5,2\n1,2.5,3\n")
     with pytest.raises(UserError, match="column 'label' holds no coordinates; remove it"):
         read_entries([f"{tmp_path}/classes.csv"])

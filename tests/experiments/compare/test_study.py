@@ -97,6 +97,9 @@ def test_the_verdict_says_how_alike_they_are(pair):
     assert tables.verdict(read_json(pair[0] / "record.json")) == said
     shown = tables.brief(pair[1])[0]
     assert [row[0] for row in shown.rows] == [tables.LABELS[name] for name in FIRST]
+    undrawn = tables.brief(pair[1] | {"resampled": {}})[0]
+    assert "chance" in str(shown.columns) and "chance" not in str(undrawn.columns)
+    assert "not compared with chance" in undrawn.caption.lower()
 
 
 @pytest.mark.parametrize(
@@ -203,6 +206,18 @@ class TestErrors:
         save(tmp_path / "short.npz", {"f": np.ones((5, 2), "f")})
         message = self.refused([f"{saved[0]}/one.npz", f"{tmp_path}/short.npz"])
         assert "one: 60, short: 5" in message
+
+    def test_parts_of_other_ids(self, tmp_path):
+        """Inputs matched otherwise are other data; a resumed run compared them as before."""
+        f = np.random.default_rng(0).normal(size=(30, 3)).astype("f")
+        files = [f"{tmp_path}/{name}.npz" for name in ("a", "b")]
+        for path in files:
+            save(path, {"f": f, "ids": np.arange(30)})
+        config = Config(models=tuple(files), measures="mcca")
+        before = STUDY.prepare(config).digests
+        save(files[1], {"f": f, "ids": np.arange(30)[::-1]})
+        after = STUDY.prepare(config).digests
+        assert after["a"] == before["a"] and after["b"] != before["b"]
 
     def test_measures(self, saved):
         layers = [f"{saved[0]}/layers.npz:*"]

@@ -118,6 +118,19 @@ def test_the_smoke_form_of_each_config_is_the_same_synthetic_space(run, name):
     assert made.texts.sha256 == run[1]["data"]["sha256"] and len(made.splits) == len(smoke.seeds)
 
 
+def test_texts_to_train_on_are_data_of_the_run(tmp_path):
+    config, digests = get_config("ag_news", "lsa"), []
+    for words in ("one", "two"):
+        for name, said in (("train", words), ("test", "same")):
+            lines = [f'"{i % 2 + 1}","{said} {i}","text"' for i in range(12)]
+            (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+        with config.unlocked():
+            config.texts = f"ag_news:{tmp_path}/test.csv"
+            config.train_texts = f"ag_news:{tmp_path}/train.csv"
+        digests.append(hubspaces.prepare(read(config)).digests)
+    assert [k for k in digests[0] if digests[0][k] != digests[1][k]] == ["train texts"]
+
+
 def test_unlabelled_texts_are_encoded_once(tmp_path, monkeypatch):
     folder, lines = tiny.write_encoder(tmp_path / "encoder"), tiny.sentences(60)
     (tmp_path / "lines.txt").write_text("\n".join(lines))

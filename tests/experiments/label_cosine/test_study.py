@@ -63,6 +63,9 @@ def test_audit_of_a_matrix_far_from_its_centre(run):
     audit = run[1]["audit"]
     assert (audit["labels"], audit["dim"], audit["pairs"]) == (30, 8, 435)
     assert audit["pairs_no_translation_moves"] == 1
+    # Its own page tells of no table that it has not.
+    assert "second table" in tables.meaning(run[1])[-1]
+    assert "second table" not in " ".join(tables.meaning({"audit": audit}))
     assert audit["mean_cosine"] > 0.97 and abs(audit["mean_centred_cosine"]) < 0.05
     assert 0.3 < audit["sign_changes_on_centring"] < 0.7
     assert audit["nearest_that_survive_every_translation"] == 2  # the two equal rows

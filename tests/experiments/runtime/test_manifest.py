@@ -16,11 +16,3 @@ def test_a_recorded_command_can_be_typed_again_and_names_no_folder_of_this_machi
     assert "here" not in command and "json" not in command
     assert moved.current(command) == command
     assert shlex.split(manifest.environment()["command"])[-1] == "--json"
-
-
-def test_a_package_that_was_run_is_recorded_by_its_own_name(monkeypatch):
-    import experiments.closeness.__main__ as program
-
-    monkeypatch.setitem(sys.modules, "__main__", program)
-    assert manifest.environment()["command"].startswith("python -m experiments.closeness")
-    assert "__main__" not in manifest.environment()["command"]

@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from experiments.diffenc.config import Train
-from experiments.runtime import files, trackers, weights
+from experiments.runtime import files, manifest, trackers, weights
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import CheckpointError, NonFiniteError, UserError
 from experiments.runtime.loop import Schedule
@@ -65,6 +65,30 @@ def test_an_interval_of_zero_means_never(tmp_path):
     toy.run(tmp_path, schedule=Schedule(6, 0, 0, 0))
     assert read_metrics(tmp_path / "metrics.jsonl") == []
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["6"]
+
+
+def test_a_folder_of_another_study_is_no_run_to_continue(tmp_path):
+    """Its record and page were replaced, as the refusal itself proposed."""
+    with opened(tmp_path, {"a": 1}, StopSignal(), facts={"study": "one"}):
+        pass
+    other = opened(tmp_path, {"b": 1}, StopSignal(), allowed=("a",), facts={"study": "two"})
+    with pytest.raises(UserError, match="holds a run of one, not of two; use another"), other:
+        pass
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ["--workdir=my run", "--record=r.json"],
+        ["--workdir", "my run", "--record", "r.json", "--json"],
+    ],
+)
+def test_the_command_of_a_record_has_no_folder_of_this_machine(monkeypatch, folders):
+    main = types.SimpleNamespace(__spec__=types.SimpleNamespace(name="experiments.x.__main__"))
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    monkeypatch.setattr(sys, "argv", ["x", "--config=a b.py", *folders, "--track=csv"])
+    want = "python -m experiments.x '--config=a b.py' --track=csv --workdir=DIR"
+    assert manifest.portable()["command"] == want
 
 
 def test_a_run_does_not_go_back_to_fewer_steps(tmp_path):
