@@ -235,4 +235,5 @@ def index_set(name: str, value: ArrayLike, size: int, width: int | None) -> Int[
 @jax.jit
 def _any_not_normalised(log_p: Array) -> Array:
     tolerance = 1e-2 if log_p.dtype == jnp.float32 else 1e-6
-    return ~(jnp.abs(jax.nn.logsumexp(log_p, axis=-1)) <= tolerance).all()
+    # Where the sum overflows, or is 0, its logarithm is infinite, and no less wrong.
+    return ~(jnp.abs(jnp.log(jnp.exp(log_p).sum(axis=-1))) <= tolerance).all()

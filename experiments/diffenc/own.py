@@ -20,6 +20,10 @@ SIZE = 16  # to which images are resized unless said otherwise; minutes on two c
 FLAGS = {
     "--config.data.": "--",
     "--config.train.": "--",
+    "config.data.": "data.",
+    "config.train.": "train.",
+    "config.sample.num": "--num-samples",
+    "config.seed": "--seed",
     "data.path": "--data",
     "data.test_share": "--test-share",
     "train.batch_size": "--batch-size",

@@ -3,6 +3,7 @@
 import datetime
 import pathlib
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -76,6 +77,16 @@ def check_config(
     return changes
 
 
+def check_study(workdir: pathlib.Path, study: str | None) -> None:
+    """Raises `UserError` where the run in `workdir` is of another study, whatever may change."""
+    path = workdir / MANIFEST
+    before = read_json(path).get("study", study) if path.exists() else study
+    if study and before != study:
+        raise UserError(
+            f"{workdir} holds a run of {before}, and this is one of {study}; use another --workdir"
+        )
+
+
 def check_data(workdir: pathlib.Path, digests: Mapping[str, str]) -> None:
     """Raises `UserError` where the run in `workdir` was made on other data of the same name."""
     path = workdir / MANIFEST
@@ -91,7 +102,7 @@ def check_data(workdir: pathlib.Path, digests: Mapping[str, str]) -> None:
 def environment() -> dict[str, Any]:
     """Command, day (UTC), commit, versions and devices of this process."""
     return {
-        "command": " ".join([*_program(), *sys.argv[1:]]),
+        "command": shlex.join([*_program(), *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": _commit(),
         "python": platform.python_version(),
@@ -104,16 +115,21 @@ def environment() -> dict[str, Any]:
 
 def portable() -> dict[str, Any]:
     """`environment`, its command without this machine's folders."""
-    words = [*_program(), *sys.argv[1:]]
-    kept = [w for w in words if not w.startswith(("--workdir", "--record", "--json"))]
-    return environment() | {"command": " ".join([*kept, "--workdir=DIR"])}
+    words, kept = iter(sys.argv[1:]), _program()
+    for word in words:
+        name, given, _ = word.lstrip("-").partition("=")
+        if name in ("workdir", "record") and not given:
+            next(words, None)  # the value, typed as a word of its own
+        elif name not in ("workdir", "record", "json"):
+            kept.append(word)
+    return environment() | {"command": shlex.join([*kept, "--workdir=DIR"])}
 
 
 def _program() -> list[str]:
     """How this process was started: as `python -m MODULE`, `python FILE.py` or a command."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec:
-        return ["python", "-m", spec.name]
+        return ["python", "-m", spec.name.removesuffix(".__main__")]
     name = pathlib.Path(sys.argv[0]).name
     return ["python", name] if not name or name.endswith(".py") else [name]
 

@@ -57,6 +57,22 @@ def test_a_refused_command_takes_no_folder(toy, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_folder_of_another_study_is_never_taken_whatever_may_change(toy, undisturbed, tmp_path):
+    shutil.copytree(undisturbed[1], tmp_path / "run")
+    made = files.read_json(tmp_path / "run" / "manifest.json")
+    files.write_json(tmp_path / "run" / "manifest.json", made | {"study": "another"})
+    before = tree(tmp_path)
+    with pytest.raises(UserError, match="holds a run of another, and this is one of"):
+        run(toy, tmp_path / "run", allowed=tuple(toy.change))
+    assert tree(tmp_path) == before
+
+
+def test_a_record_is_not_written_over_the_files_of_the_run(toy, tmp_path):
+    with pytest.raises(UserError, match="lies in the run's own folder"):
+        run(toy, tmp_path / "run", record=tmp_path / "run" / "config.json")
+    assert not tree(tmp_path)
+
+
 def test_a_second_writer_is_refused_and_told_of_the_first(toy, tmp_path):
     run(toy, tmp_path)
     lock = Lock(tmp_path)

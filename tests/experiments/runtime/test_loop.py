@@ -137,10 +137,13 @@ def test_one_and_eight_devices_agree(tmp_path, straight, sharding, monkeypatch):
     chex.assert_trees_all_close(jax.device_get(state), straight[0], rtol=1e-6, atol=1e-8)
 
 
-def test_a_run_saved_on_one_device_goes_on_with_eight(tmp_path, straight):
-    toy.run(tmp_path, num_devices=1, schedule=Schedule(10, 4, 10, 5))
-    state, _ = toy.run(tmp_path, num_devices=8)
-    chex.assert_trees_all_close(jax.device_get(state), straight[0], rtol=1e-6, atol=1e-8)
+@pytest.mark.usefixtures("x64")  # where float32 rounds the order of sums differs by release
+def test_a_run_saved_on_one_device_goes_on_with_eight(tmp_path):
+    straight, _ = toy.run(tmp_path / "straight")
+    toy.run(tmp_path / "moved", num_devices=1, schedule=Schedule(10, 4, 10, 5))
+    state, _ = toy.run(tmp_path / "moved", num_devices=8)
+    assert state.params["w"].dtype == np.float64
+    chex.assert_trees_all_close(*jax.device_get((state, straight)), rtol=1e-12, atol=1e-14)
 
 
 def test_the_step_is_traced_once(tmp_path):
