@@ -34,7 +34,7 @@ def read(neighbors: Given, metric: str, n: int | None = None) -> Lists:
             cannot have, or similarities in place of distances.
     """
     sparse = hasattr(neighbors, "tocsr")
-    distance, index = _of_sparse(neighbors.tocsr()) if sparse else _of_pair(neighbors)
+    distance, index = _of_sparse(_rows(neighbors)) if sparse else _of_pair(neighbors)
     if sparse and n is None and neighbors.shape[0] != neighbors.shape[1]:
         raise ValueError(
             f"the graph has shape {neighbors.shape}; accepted are square graphs, row i the "
@@ -81,6 +81,14 @@ def _of_pair(pair) -> tuple[np.ndarray, np.ndarray]:
     if index.dtype == np.uint64 and index.max() >= 2**63:
         index = np.where(index >= 2**63, -1, index.astype(np.int64))  # -1 of hnswlib
     return _floating(distance), index.astype(np.int64)
+
+
+def _rows(graph):
+    """In CSR format; what is stored twice stays so, where scipy would add both distances."""
+    if graph.format == "coo":
+        graph = graph.copy()
+        graph.has_canonical_format = True
+    return graph.tocsr()
 
 
 def _of_sparse(graph) -> tuple[np.ndarray, np.ndarray]:

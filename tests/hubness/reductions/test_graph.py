@@ -110,6 +110,10 @@ def test_both_orders_and_sparse_graphs_are_read(x, lists):
     graph = neighbors.KNeighborsTransformer(n_neighbors=C).fit_transform(x[:120].astype(float))
     same(reduce_graph(graph, "nicdm", K), want, rtol=1e-5)
     same(reduce_graph(sparse.coo_array(graph), CSLS(), K), reduce_graph(lists, "csls", K), 1e-5)
+    once = sparse.coo_array(graph)
+    at = np.tile(once.row, 2), np.tile(once.col, 2)
+    twice = sparse.coo_array((np.tile(once.data, 2), at), shape=graph.shape)  # tocsr would add both
+    same(reduce_graph(twice, CSLS(), K), reduce_graph(lists, "csls", K), 1e-5)
 
 
 def test_the_shortest_list_is_the_default(lists):
