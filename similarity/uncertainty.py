@@ -272,8 +272,7 @@ def _number(measure: Statistic, *rows: Array) -> Array:
 
 def _check_draws(num: int, level: float) -> None:
     checks.whole("num", num, 2)
-    if inputs.surely(lambda level: not 0 < level < 1, level):
-        raise ValueError(f"level={level}; accepted is 0 < level < 1")
+    inputs.number("level", level, 0, 1)
 
 
 def _deviation(draws: Array) -> Array:
