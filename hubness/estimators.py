@@ -29,8 +29,8 @@ class Hubness(FittedSearch):
     A point never counts as its own neighbour, asked again as a query neither. `report_` holds
     `Measures` as floats and `k_occurrence_` the counts of the self search; `score` is minus the
     chosen measure, so that model selection prefers less hubness. metric="precomputed" takes
-    distances [queries, points], all of them or a sparse graph of neighbours that any library made,
-    of which the k nearest stored are counted; if square, its diagonal is left out.
+    distances [queries, points], none below 0, all of them or a sparse graph of neighbours that any
+    library made, of which the k nearest stored are counted; if square, its diagonal is left out.
     """
 
     def __init__(
@@ -111,6 +111,13 @@ class Hubness(FittedSearch):
         if not sparse.issparse(X):  # a zero is a distance here, and nothing stored in a graph
             X = X, np.broadcast_to(np.arange(n), (m, n))
         lists = graph.read(X, "dot", None if m == n else n)
+        low, high = lists.distance.min(), lists.distance.max()
+        if low < -10 * graph.SLACK * max(high, -low):
+            raise ValueError(
+                f"X holds values from {low:.3g} to {high:.3g}; metric='precomputed' takes distances"
+                " of at least 0: pass 1 − cos for cosines, and subtract the least from other values"
+                " that are less for nearer points and can be negative"
+            )
         k = inputs.count("n_neighbors", self.n_neighbors, 2**31 - 1)
         graph.check_stored(lists.stored, "n_neighbors", k)
         return lists.index[:, :k].astype(np.int64)

@@ -31,7 +31,7 @@ def all_label_sets(k: int, m: int) -> Int[Array, "s w"]:
 def sample_label_sets(key: Key[Array, ""], k: int, m: int, num: int) -> Int[Array, "num w"]:
     """`num` independent draws of a uniform pivot and a uniform set of m of the others."""
     _need(k, m + 1, "a pivot and m others")
-    return _sampled_sets(key, k, m, num)
+    return _sampled_sets(key, k, m, checks.whole("num_sets", num, 1))
 
 
 def label_sets_of(
@@ -64,7 +64,7 @@ def sample_subsets(key: Key[Array, ""], n: int, size: int, num: int) -> Int[Arra
     O(size²) work and O(size) memory for each, whatever n.
     """
     _need(n, size, "the elements of one set")
-    return _floyd(key, n, size, num)
+    return _floyd(key, n, size, checks.whole("num_sets", num, 1))
 
 
 def chosen_label_sets(

@@ -168,6 +168,7 @@ def test_classifier_refuses_to_invert_what_is_no_distance(x, method):
         (Hubness(method=CSLS(), method_params={"local_k": 2}), r"write CSLS\(local_k=…\)"),
         (Hubness(method_params={"beta": 2}), "method=None takes no options"),
         (HubnessKNNClassifier(method=None, method_params={"two_domain": True}), "holds two_domain"),
+        (Hubness(2, metric="precomputed"), "takes distances of at least 0"),
         (Hubness(2, metric="precomputed", method="csls"), "'precomputed' takes no method"),
         (HubnessReducedKNNTransformer(mode="graph"), "use 'distance' or 'connectivity'"),
         (HubnessKNNClassifier(weights="1/d"), "use 'uniform', 'rank' or 'distance'"),

@@ -186,6 +186,8 @@ def test_what_is_no_measure_of_layers_is_refused(models):
 def test_errors(models):
     with pytest.raises(ValueError, match="same inputs"):
         interval(S.mcca, jax.random.key(0), models.f, models.f2[:5])
+    with pytest.raises(ValueError, match="level has dtype"):
+        interval(S.mcca, jax.random.key(0), models.f, models.f2, level="a")
     with pytest.raises(ValueError, match="level=1.5"):
         interval(S.mcca, jax.random.key(0), models.f, models.f2, level=1.5)
     with pytest.raises(ValueError, match=r"num must be at least 2 and an integer, got num=19\.0"):
