@@ -257,3 +257,26 @@ def test_work_on_the_host_is_of_known_arrays(nest):
     inputs.known("count", nest(X))
     with pytest.raises(ValueError, match="^count works on the host .*: call it outside jit"):
         jax.jit(lambda x: inputs.known("count", nest(x)))(X)
+
+
+@pytest.mark.parametrize("value", [0.5, np.float16(0.5), jnp.float32(0.5), np.array(0.5), 1, True])
+def test_a_number_in_its_range_is_taken(value):
+    inputs.number("level", value, 0, 2)
+    inputs.number("level", value, 0, float(value), ends=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (0, "level=0; accepted are 0 < level < 1"),
+        (1.5, "level=1.5; accepted are 0 < level < 1"),
+        (np.nan, "level is nan, NaN or infinite; accepted is a finite number"),
+        ("a", "level has dtype <U1; accepted are real numbers"),
+        ([0.5], r"level has shape \(1,\); accepted is a scalar"),
+        (0.5j, "level has dtype complex128"),
+    ],
+)
+def test_a_number_outside_its_range_is_one_sentence(value, says):
+    with pytest.raises(ValueError, match=says):
+        inputs.number("level", value, 0, 1)
+    jax.jit(lambda x: inputs.number("level", x, 0, 1))(2.0)  # traced ones pass

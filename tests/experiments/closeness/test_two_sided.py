@@ -8,6 +8,7 @@ import pytest
 
 from experiments.closeness.config import Model
 from experiments.closeness.networks import SmallMLP, TwoSided, make_model
+from experiments.runtime import settings
 from experiments.runtime.errors import UserError
 
 SPEC = Model(embedding="mlp")
@@ -76,4 +77,4 @@ def test_too_few_labels_and_unknown_names_are_errors():
     with pytest.raises(UserError, match="3 labels and model.dim=2"):
         make_model(SPEC, 16, 3, images=False)
     with pytest.raises(UserError, match="Did you mean 'resnet18'"):
-        make_model(replace(SPEC, embedding="resnet"), 16, 5, images=False)
+        settings.read(Model, {"embedding": "resnet"})
