@@ -8,6 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Key
 
@@ -119,8 +120,7 @@ class Diffusion:
 
         With conditioning it is that of these examples. Deterministic without `dropout_key`.
         """
-        num = 0 if conditioning is None else len(jnp.asarray(conditioning))
-        return self._process(params, self._classes(conditioning, num), dropout_key)
+        return self._process(params, self._classes(conditioning, None), dropout_key)
 
     def elbo_terms(
         self,
@@ -229,6 +229,7 @@ class Diffusion:
         conditioning: Integer[ArrayLike, " b"] | None = None,
     ) -> Int[Array, "num *shape"]:
         """Codes of `num` draws, in `num_steps` equal steps of time."""
+        checks.key(key)
         num, num_steps = checks.counts(num=num, num_steps=num_steps)
         process = self._process(params, self._classes(conditioning, num))
         z = sampling.ancestral_sample(
@@ -252,7 +253,7 @@ class Diffusion:
         return jnp.asarray(self.schedule.gamma(params, t))
 
     def _classes(
-        self, conditioning: Integer[ArrayLike, " b"] | None, num: int
+        self, conditioning: Integer[ArrayLike, " b"] | None, num: int | None
     ) -> Float[Array, " b"] | None:
         return checks.class_scalars(conditioning, num, self.options.num_classes)
 
@@ -297,4 +298,7 @@ def _apply(
 ) -> Array:
     """The network's output; dropout is on exactly with a key."""
     rngs = {} if key is None else {"dropout": key}
-    return jnp.asarray(net.apply({"params": params}, x, gamma, classes, rngs=rngs))
+    try:
+        return jnp.asarray(net.apply({"params": params}, x, gamma, classes, rngs=rngs))
+    except (ScopeParamNotFoundError, ScopeParamShapeError) as error:
+        raise ValueError(f"params are of another model: {error}; build it as it was") from error
