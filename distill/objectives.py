@@ -172,10 +172,8 @@ _delta_on_device = jax.jit(_delta, static_argnames=("centre",))
 def _logits(
     name: str, student: object, teacher: object, *, logarithms: bool = False
 ) -> tuple[inputs.Checked, inputs.Checked]:
-    pair = [
-        x if hasattr(x, "shape") else inputs.array(f"{name}: logits", x) for x in (student, teacher)
-    ]
-    shapes = [getattr(x, "shape", ()) for x in pair]
+    pair = [inputs.read(f"{name}: logits", x) for x in (student, teacher)]
+    shapes = [x.shape for x in pair]
     if len(shapes[0]) != 1 or shapes[0] != shapes[1] or shapes[0][0] == 0:
         raise ValueError(
             f"{name} takes the logits of one example, student and teacher over the same labels: "

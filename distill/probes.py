@@ -31,6 +31,11 @@ class LinearProbe(NamedTuple):
     def logits(self, features: Real[ArrayLike, "n m"]) -> Float[Array, "n k"]:
         """The probe's logits, before softmax. An offset of the features costs no digits."""
         x = inputs.array("features", features, 2)
+        if x.shape[1] != self.centre.shape[0]:
+            raise ValueError(
+                f"features have shape {x.shape}; accepted is (n, {self.centre.shape[0]}), the "
+                "width that the probe was fitted on"
+            )
         x = inputs.single("features", x - _like(x, self.centre)[None])
         return _affine(x, self.weights, self.centred_bias)
 
@@ -56,8 +61,9 @@ def fit_linear_probe(
 
     Raises:
         ValueError: shapes do not fit, features are not finite, a label is outside
-            0..num_classes-1, a class has no example, inverse_penalty is not positive, or
-            num_classes or max_iterations is no integer.
+            0..num_classes-1, a class has no example, inverse_penalty is not finite and
+            positive, tolerance not finite and at least 0, or num_classes or max_iterations no
+            integer of at least 1.
 
     Examples:
         >>> x, labels = np.array([[0.0], [1.0], [4.0], [5.0]]), np.array([0, 0, 1, 1])
@@ -66,7 +72,8 @@ def fit_linear_probe(
         ([0, 0, 1, 1], True)
     """
     num_classes = whole("num_classes", num_classes, 1)
-    max_iterations = whole("max_iterations", max_iterations, 0)
+    max_iterations = whole("max_iterations", max_iterations, 1)
+    inputs.number("tolerance", tolerance, 0, ends=True)
     given, classes = _checked(features, labels, num_classes, inverse_penalty)
     # The bias is free, so centring changes its value only, and keeps single precision's digits.
     centre = inputs.single("mean", given.mean(axis=0))
@@ -198,14 +205,13 @@ def _like(x: inputs.Checked, centre: Float[Array, " m"]) -> inputs.Checked:
 def _checked(
     features: ArrayLike, labels: ArrayLike, num_classes: int, inverse_penalty: Float[ArrayLike, ""]
 ) -> tuple[inputs.Checked, Int[Array, " n"]]:
-    shapes = np.shape(features), np.shape(labels)
+    shapes = inputs.read("features", features).shape, inputs.read("labels", labels).shape
     if len(shapes[0]) != 2 or shapes[1] != shapes[0][:1] or not shapes[0][0]:
         raise ValueError(
             "fit_linear_probe takes features of shape (n, m) and n labels, n >= 1. Got shapes "
             f"{shapes[0]} and {shapes[1]}."
         )
-    if not inputs.is_traced(inverse_penalty) and not np.asarray(inverse_penalty) > 0:
-        raise ValueError(f"fit_linear_probe: inverse_penalty > 0 needed, got {inverse_penalty}.")
+    inputs.number("inverse_penalty", inverse_penalty, 0)
     classes = inputs.labels("fit_linear_probe: labels", labels, num_classes)
     check_every_class("fit_linear_probe", classes, num_classes)
     return inputs.array("fit_linear_probe: features", features, 2, degree=2), classes

@@ -81,10 +81,11 @@ def ece(
         0.4
     """
     _check_lengths("ece", confidences, outcomes)
-    bins = whole("num_bins", num_bins, 1)
-    confidences = probabilities("confidences", confidences, 1)
+    num_bins = whole("num_bins", num_bins, 1)
+    exact = inputs.array("confidences", confidences, 1)
+    confidences = probabilities("confidences", exact, 1)
     outcomes = probabilities("outcomes", outcomes, 1, "1 for right and 0 for wrong")
-    return _ece(confidences, outcomes, bins)
+    return _ece(confidences, outcomes, _bins(exact, num_bins), num_bins)
 
 
 def classwise_ece(
@@ -95,20 +96,22 @@ def classwise_ece(
     Raises:
         ValueError: probs is not (n, k) for n labels in 0..k-1, or holds values outside [0, 1].
     """
-    probs = probabilities("probs", probs, 2)
+    num_bins = whole("num_bins", num_bins, 1)
+    exact = inputs.array("probs", probs, 2)
+    probs = probabilities("probs", exact, 2)
     labels = inputs.labels("labels", labels, probs.shape[1])
     if labels.shape[0] != probs.shape[0]:
         raise ValueError(
             f"classwise_ece takes probs (n, k) and n labels, got shapes {probs.shape} and "
             f"{labels.shape}."
         )
-    return _classwise_ece(probs, labels, whole("num_bins", num_bins, 1))
+    return _classwise_ece(probs, labels, _bins(exact, num_bins), num_bins)
 
 
 @jax.jit(static_argnames=("num_bins",))
-def _classwise_ece(probs: Array, labels: Array, num_bins: int) -> Array:
+def _classwise_ece(probs: Array, labels: Array, bins: Array, num_bins: int) -> Array:
     one_hot = jax.nn.one_hot(labels, probs.shape[1], dtype=probs.dtype)
-    return jax.vmap(lambda p, y: _ece(p, y, num_bins), 1)(probs, one_hot).mean()
+    return jax.vmap(lambda p, y, b: _ece(p, y, b, num_bins), 1)(probs, one_hot, bins).mean()
 
 
 def check_every_class(name: str, labels: Int[Array, " n"], num_classes: int) -> None:
@@ -126,11 +129,29 @@ def check_every_class(name: str, labels: Int[Array, " n"], num_classes: int) -> 
 
 @jax.jit(static_argnames=("num_bins",))
 def _ece(
-    confidences: Float[Array, " n"], outcomes: Float[Array, " n"], num_bins: int
+    confidences: Float[Array, " n"],
+    outcomes: Float[Array, " n"],
+    bins: Int[ArrayLike, " n"],
+    num_bins: int,
 ) -> Float[Array, ""]:
-    bins = jnp.clip(jnp.ceil(confidences * num_bins).astype(int) - 1, 0, num_bins - 1)
     gap = jnp.zeros(num_bins, confidences.dtype).at[bins].add(outcomes - confidences)
     return jnp.abs(gap).sum() / confidences.shape[0]
+
+
+def _bins(confidences: inputs.Checked, num_bins: int) -> Int[ArrayLike, "..."]:
+    """The number of the bin (lo, hi] of each, by edges in the precision given."""
+    if not isinstance(confidences, np.ndarray):
+        return _bins_on_device(confidences, num_bins)
+    return _place(confidences, num_bins)
+
+
+def _place(confidences: inputs.Checked, num_bins: int) -> Int[ArrayLike, "..."]:
+    xp = inputs.module(confidences)
+    edges = xp.arange(1, num_bins, dtype=confidences.dtype) / num_bins
+    return xp.searchsorted(edges, confidences).astype(np.int32)
+
+
+_bins_on_device = jax.jit(_place, static_argnames=("num_bins",))
 
 
 def _classes(
@@ -142,7 +163,7 @@ def _classes(
 
 
 def _check_lengths(name: str, first: ArrayLike, second: ArrayLike) -> None:
-    shapes = np.shape(first), np.shape(second)
+    shapes = [inputs.read(f"{name}: vector", x).shape for x in (first, second)]
     if len(shapes[0]) != 1 or shapes[0] != shapes[1] or not shapes[0][0]:
         raise ValueError(
             f"{name} takes two vectors over the same n >= 1 examples, got shapes {shapes[0]} and "

@@ -16,7 +16,7 @@ MOVED = {
     "experiments.import_diffenc": "experiments.diffenc.import_published",
     "experiments.train_sbert": "experiments.sbert",
 }
-# A tuple as a value: records hold what the program was given, without the quotes of a shell.
+# A tuple as a value: older records hold what the program was given, without a shell's quotes.
 _TUPLE = re.compile(r"(?<=[\w]=)\([^()]*\)")
 _OLD = re.compile(rf"\b({'|'.join(map(re.escape, MOVED))})\b")
 
@@ -31,4 +31,4 @@ def run(old: str) -> None:
 def current(command: str) -> str:
     """A recorded command as one would type it today."""
     named = _OLD.sub(lambda match: MOVED[match.group(1)], command)
-    return _TUPLE.sub(lambda match: f"'{match.group()}'", named)
+    return named if "'" in named else _TUPLE.sub(lambda match: f"'{match.group()}'", named)

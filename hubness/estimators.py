@@ -29,8 +29,8 @@ class Hubness(FittedSearch):
     A point never counts as its own neighbour, asked again as a query neither. `report_` holds
     `Measures` as floats and `k_occurrence_` the counts of the self search; `score` is minus the
     chosen measure, so that model selection prefers less hubness. metric="precomputed" takes
-    distances [queries, points], all of them or a sparse graph of neighbours that any library made,
-    of which the k nearest stored are counted; if square, its diagonal is left out.
+    distances [queries, points], none below 0, all of them or a sparse graph of neighbours that any
+    library made, of which the k nearest stored are counted; if square, its diagonal is left out.
     """
 
     def __init__(
@@ -54,8 +54,7 @@ class Hubness(FittedSearch):
 
     def fit(self, X, y=None):
         """Measures the self search of X (or the graph X under metric="precomputed")."""
-        if self.measure not in Measures._fields:
-            raise ValueError(f"measure={self.measure!r}; use one of {', '.join(Measures._fields)}.")
+        self._check_measure()
         if self.metric == "precomputed":
             if self.method is not None or self.method_params:
                 raise ValueError(
@@ -63,7 +62,7 @@ class Hubness(FittedSearch):
                     f"method_params={self.method_params!r} is given: reduce the distances with "
                     "reduce_graph first, or pass the rows"
                 )
-            stored: Any = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
+            stored: Any = validate_data(self, X, accept_sparse=["csr", "coo"], ensure_min_samples=2)
             self.n_samples_fit_ = stored.shape[1]
             index = self._stored(stored)
         else:
@@ -71,15 +70,21 @@ class Hubness(FittedSearch):
             self._own = self._neighbors(None, self.n_neighbors)
             index = self._own.index
         self.k_occurrence_, self.report_ = self._measured(index)
+        self._remember()
         return self
 
     def measures(self, X=None) -> Measures:
-        """The measures of the fitted self search, or of the queries X among the fitted points."""
+        """The measures of the fitted self search, or of the queries X among the fitted points.
+
+        Raises:
+            ValueError: parameters other than `measure` were set after fit.
+        """
         check_is_fitted(self)
+        self._check_remembered("measure")
         if X is None:
             return self.report_
         if self.metric == "precomputed":
-            X = validate_data(self, X, reset=False, accept_sparse="csr")
+            X = validate_data(self, X, reset=False, accept_sparse=["csr", "coo"])
             return self._measured(self._stored(X))[1]
         X = self._points(X, reset=False)
         if np.array_equal(X, self._points_):
@@ -88,7 +93,12 @@ class Hubness(FittedSearch):
 
     def score(self, X=None, y=None) -> float:
         """Minus the chosen measure: greater is less hubby."""
+        self._check_measure()
         return -getattr(self.measures(X), self.measure)
+
+    def _check_measure(self):
+        if self.measure not in Measures._fields:
+            raise ValueError(f"measure={self.measure!r}; use one of {', '.join(Measures._fields)}.")
 
     def _measured(self, index):
         counts = k_occurrence(index, self.n_samples_fit_)
@@ -101,6 +111,13 @@ class Hubness(FittedSearch):
         if not sparse.issparse(X):  # a zero is a distance here, and nothing stored in a graph
             X = X, np.broadcast_to(np.arange(n), (m, n))
         lists = graph.read(X, "dot", None if m == n else n)
+        low, high = lists.distance.min(), lists.distance.max()
+        if low < -10 * graph.SLACK * max(high, -low):
+            raise ValueError(
+                f"X holds values from {low:.3g} to {high:.3g}; metric='precomputed' takes distances"
+                " of at least 0: pass 1 − cos for cosines, and subtract the least from other values"
+                " that are less for nearer points and can be negative"
+            )
         k = inputs.count("n_neighbors", self.n_neighbors, 2**31 - 1)
         graph.check_stored(lists.stored, "n_neighbors", k)
         return lists.index[:, :k].astype(np.int64)
@@ -142,11 +159,17 @@ class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerM
         distance = np.concatenate([np.zeros((len(itself), 1)), self._values(near)], axis=1)
         self._own = Found(distance, np.concatenate([itself, near.index], axis=1))
         self._n_features_out = self.n_samples_fit_
+        self._remember()
         return self
 
     def transform(self, X):
-        """The graph [n_queries, n_fitted] in CSR format, nearest first within a row."""
+        """The graph [n_queries, n_fitted] in CSR format, nearest first within a row.
+
+        Raises:
+            ValueError: parameters were set after fit.
+        """
         check_is_fitted(self)
+        self._check_remembered()
         X = self._points(X, reset=False)
         found = self._lists(X, self._own)
         data = np.ones_like(found.distance) if self.mode == "connectivity" else found.distance
@@ -156,7 +179,8 @@ class HubnessReducedKNNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerM
 
     @property
     def _stored(self) -> int:
-        return self.n_neighbors + (self.mode == "distance")
+        k = inputs.count("n_neighbors", self.n_neighbors, 2**31 - 2)
+        return k + (self.mode == "distance")
 
     def _values(self, nb: Found) -> np.ndarray:
         method = self._reduction()
@@ -198,19 +222,10 @@ class HubnessKNNClassifier(ClassifierMixin, FittedSearch):
 
     def fit(self, X, y):
         """Stores the points and their classes."""
-        if self.weights not in ("uniform", "rank", "distance"):
-            raise ValueError(f"weights={self.weights!r}; use 'uniform', 'rank' or 'distance'.")
         X, y = validate_data(self, X, y, dtype="numeric")
         check_classification_targets(y)
         self._points(X, reset=True)
-        method = self._reduction()
-        if self.weights == "distance" and (
-            self.metric == "dot" or not (method is None or method.invertible)
-        ):
-            raise ValueError(
-                f"weights='distance' divides by the distance, but values of {self.method} under "
-                f"{self.metric} are not distances. Use weights='rank' or 'uniform'."
-            )
+        self._check_weights()
         self.classes_, self._codes = np.unique(y, return_inverse=True)
         return self
 
@@ -220,7 +235,9 @@ class HubnessKNNClassifier(ClassifierMixin, FittedSearch):
         return tuple(self._neighbors(self._points(X, reset=False), self.n_neighbors))
 
     def predict_proba(self, X):
-        """The share of weighted votes of each class."""
+        """The share of weighted votes of each class, by the parameters as they now are."""
+        check_is_fitted(self)
+        self._check_weights()
         distance, index = self.kneighbors(X)
         votes = np.zeros((len(index), len(self.classes_)))
         rows = np.arange(len(index))[:, None]
@@ -231,6 +248,18 @@ class HubnessKNNClassifier(ClassifierMixin, FittedSearch):
         """The class with the most weighted votes, the first among equals."""
         votes = self.predict_proba(X)
         return self.classes_[votes.argmax(axis=1)]
+
+    def _check_weights(self):
+        if self.weights not in ("uniform", "rank", "distance"):
+            raise ValueError(f"weights={self.weights!r}; use 'uniform', 'rank' or 'distance'.")
+        method = self._reduction()
+        if self.weights == "distance" and (
+            self.metric == "dot" or not (method is None or method.invertible)
+        ):
+            raise ValueError(
+                f"weights='distance' divides by the distance, but values of {self.method} under "
+                f"{self.metric} are not distances. Use weights='rank' or 'uniform'."
+            )
 
     def _weights(self, distance):
         if self.weights == "uniform":

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Key
 
 from hubness.search import checked, pairwise
 from hubness.search.checked import Checked, Given, precisely
+from repgeo import inputs
 
 MAX_WHITE_CONDITION = 1e-6  # directions with less of the largest variance are dropped
 
@@ -27,7 +28,11 @@ def zscore_rows(x: Given, eps: float = 1e-6) -> Float[Array, "n d"]:
     """(x − mean(x)) / (sd(x) + ε) of each row over its features; length becomes √d.
 
     Nielsen & Hansen 2024, arXiv 2311.18364 (sd with divisor d, ε = 1e-6).
+
+    Raises:
+        ValueError: ε is not a finite number above 0; constant rows are divided by it.
     """
+    inputs.number("eps", eps, 0)
     return precisely(lambda x: _zscored(x, eps), checked.rows(x))
 
 
@@ -64,7 +69,11 @@ def centre_weighted(x: Given, reference: Given = None, gamma: float = 1.0) -> Fl
     """Rows minus Σ w_i r_i, w_i ∝ (Σ_j cos(r_i, r_j))^γ over the rows r of `reference`.
 
     Hara et al. 2015: hubs weigh more. Negative similarity sums count as zero.
+
+    Raises:
+        ValueError: γ is negative or not finite.
     """
+    inputs.number("gamma", gamma, 0, ends=True)
     weighted = lambda x, points: _centred_weighted(x, points, gamma)
     return precisely(weighted, *_both(x, reference))
 
@@ -72,7 +81,9 @@ def centre_weighted(x: Given, reference: Given = None, gamma: float = 1.0) -> Fl
 @jax.jit
 def _centred_weighted(x, points, gamma):
     unit = pairwise.unit_rows(points)
-    popularity = jnp.maximum(unit @ unit.sum(axis=0), 0) ** gamma
+    popularity = jnp.maximum(unit @ unit.sum(axis=0), 0)
+    most = popularity.max()  # so that no power overflows
+    popularity = (popularity / jnp.where(most > 0, most, 1)) ** gamma
     total = popularity.sum()
     weights = jnp.where(total > 0, popularity / jnp.where(total > 0, total, 1), 1 / len(points))
     near = points.mean(axis=0)[None]  # so that the offset does not round

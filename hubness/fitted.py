@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from hubness.reductions import REDUCTIONS, Reduction, reduced_knn, reduction
 from hubness.search.knn import knn
+from repgeo import inputs
 
 SEARCH_OPTIONS = ("two_domain", "block_size")  # of `method_params`: of the search, not the method
 
@@ -64,6 +65,20 @@ class FittedSearch(BaseEstimator):
             self.method = dataclasses.replace(method, **fields)
         return self
 
+    def _remember(self):
+        """Notes the parameters that what `fit` keeps was made with."""
+        self._fit_params = self.get_params(deep=False)
+
+    def _check_remembered(self, *free: str):
+        """ValueError where parameters other than `free` were set since `fit`."""
+        now = self.get_params(deep=False)
+        changed = [n for n in now if n not in free and now[n] != self._fit_params[n]]
+        if changed:
+            raise ValueError(
+                f"{', '.join(changed)} was set after fit, whose lists are of another value; call "
+                "fit again"
+            )
+
     def _points(self, X, *, reset: bool):
         least = 2 if reset else 1
         rows: Any = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=least)
@@ -79,6 +94,10 @@ class FittedSearch(BaseEstimator):
         Raises:
             ValueError: an unknown name, or options that the method does not take.
         """
+        if not isinstance(self.method_params, dict | None):
+            raise ValueError(
+                f"method_params={self.method_params!r}; accepted is a dict of options by name"
+            )
         given = {n: v for n, v in (self.method_params or {}).items() if n not in SEARCH_OPTIONS}
         method = self.method
         if method is None and (other := set(self.method_params or {}) - {"block_size"}):
@@ -89,7 +108,8 @@ class FittedSearch(BaseEstimator):
             if method not in REDUCTIONS:
                 raise ValueError(f"method={method!r}; use None or one of {', '.join(REDUCTIONS)}.")
             if "local_k" in {field.name for field in dataclasses.fields(REDUCTIONS[method])}:
-                given = {"local_k": min(self.local_k, self.n_samples_fit_ - 1)} | given
+                local_k = inputs.count("local_k", self.local_k, 2**31 - 1)
+                given = {"local_k": min(local_k, self.n_samples_fit_ - 1)} | given
         return None if method is None else reduction(method, **given)
 
     def _neighbors(self, queries, k: int) -> Found:

@@ -6,7 +6,6 @@ k=10, λ = 0.63, the skewness of pure chance is 1.26 and its Robin Hood index 0.
 on a sphere reach the floor.
 """
 
-import math
 from typing import NamedTuple
 
 import jax
@@ -77,8 +76,7 @@ def measures(
     k = inputs.count("k", k, 2**31 - 1)
     if num_queries is not None:
         num_queries = inputs.count("num_queries", num_queries, 2**31 - 1)
-    if not inputs.is_traced(hub_size) and not (math.isfinite(hub_size) and hub_size > 0):
-        raise ValueError(f"hub_size={hub_size}; accepted are finite numbers above 0")
+    inputs.number("hub_size", hub_size, 0)
     if inputs.surely(lambda c: c.min() < 0, counts):
         raise ValueError(f"{int((counts < 0).sum())} counts are negative; pass N_k ≥ 0.")
 

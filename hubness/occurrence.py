@@ -130,16 +130,32 @@ def _codes(labels, own) -> tuple[Int[Array, " n"], Int[Array, " m"]]:
     return jnp.asarray(codes[:n], np.int32), jnp.asarray(codes[n:], np.int32)
 
 
-def checked_index(index: Given, n: int) -> Int[Array, "m k"]:
+def known_lists(function: str, index: Given, n: int) -> Int[np.ndarray, "m k"]:
+    """`checked_index` with at least one neighbour a query, on the host.
+
+    Raises:
+        ValueError: traced, without entries, or what `checked_index` refuses.
+    """
+    inputs.known(function, index)
+    lists = np.asarray(checked_index(index, n))
+    if not lists.size:
+        raise ValueError(
+            f"neighbour indices have shape {lists.shape} and no entries; accepted are lists of at "
+            "least one neighbour"
+        )
+    return lists
+
+
+def checked_index(index: Given, n: int, name: str = "neighbour indices") -> Int[Array, "m k"]:
     """Neighbour indices [m, k] into n points as int32.
 
     Raises:
         ValueError: not a matrix of integers, or outside 0..n − 1, whatever their width.
     """
-    given = inputs.read("neighbour indices", index)
+    given = inputs.read(name, index)
     if given.ndim != 2 or not jnp.issubdtype(given.dtype, jnp.integer):
         raise ValueError(
-            f"neighbour indices are {given.dtype} of shape {given.shape}; expected integers, "
+            f"{name} are {given.dtype} of shape {given.shape}; expected integers, "
             "one row a query and one column a neighbour."
         )
     n = inputs.count("n", n, 2**31, least=0)
@@ -148,7 +164,7 @@ def checked_index(index: Given, n: int) -> Int[Array, "m k"]:
             low, high = int(given.min()), int(given.max())
         if low < 0 or high >= n:
             raise ValueError(
-                f"neighbour indices run from {low} to {high} but there are n={n} points; drop rows "
+                f"{name} run from {low} to {high} but there are n={n} points; drop rows "
                 "with missing neighbours (-1), or pass the number of points searched."
             )
     return jnp.asarray(given.astype(np.int32), np.int32)

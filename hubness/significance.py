@@ -35,7 +35,8 @@ def mcnemar(
         ValueError: vectors of different length or not boolean.
     """
     inputs.known("mcnemar", right_a, right_b)
-    a, b = np.asarray(right_a), np.asarray(right_b)
+    a = np.asarray(inputs.read("right_a", right_a))
+    b = np.asarray(inputs.read("right_b", right_b))
     if a.ndim != 1 or a.shape != b.shape or a.dtype != bool or b.dtype != bool:
         raise ValueError(
             f"expected two boolean vectors, one entry an item; got {a.dtype} of shape {a.shape} "
@@ -57,11 +58,9 @@ def beta_interval(b: int, c: int, n: int, level: float = 0.95) -> tuple[float, f
     """
     n = inputs.count("n", n, 2**53, of="items")
     b, c = (inputs.count(*count, n, least=0, of="items") for count in (("b", b), ("c", c)))
-    if b + c > n or not 0 < level < 1:
-        raise ValueError(
-            f"b={b}, c={c}, n={n}, level={level}: expected 0 ≤ b, c with b + c ≤ n and a level in "
-            "(0, 1)."
-        )
+    inputs.number("level", level, 0, 1)
+    if b + c > n:
+        raise ValueError(f"b={b}, c={c}, n={n}: accepted are 0 ≤ b, c with b + c ≤ n")
     delta = (b - c) / n
     spread = n * (b + c) - (b - c) ** 2
     q = n**2 * (n + 1) * (1 + delta) * (1 - delta) / spread if spread else 0.0
@@ -87,7 +86,7 @@ def bootstrap(
     example lambda counts: measures(counts, k).robin_hood.
     """
     index = occurrence.checked_index(index, n)
-    m = index.shape[0]
+    m, num_samples = index.shape[0], inputs.count("num_samples", num_samples, 2**31 - 1)
 
     def one(key):
         drawn = jax.random.randint(key, (m,), 0, m)
@@ -130,14 +129,15 @@ def sampled_skewness(
     Raises:
         ValueError: indices that are not such, fewer than 3 queries a group, or more than M.
     """
-    inputs.known("sampled_skewness", index)
-    index = np.asarray(occurrence.checked_index(index, n))
+    index = occurrence.known_lists("sampled_skewness", index, n)
     (m, k), size = index.shape, n if population is None else population
     size = inputs.count("population", size, 2**53, of="queries")
-    if not 3 * num_groups <= m <= size or num_groups < 2 or not 0 < level < 1:
+    num_groups = inputs.count("num_groups", num_groups, 2**31 - 1, least=2)
+    inputs.number("level", level, 0, 1)
+    if not 3 * num_groups <= m <= size:
         raise ValueError(
-            f"{m} queries of {size} in {num_groups} groups at level {level}; accepted are at least "
-            "2 groups of 3 queries, at most as many queries as there are, and a level in (0, 1)."
+            f"{m} queries of {size} in {num_groups} groups; accepted are groups of at least 3 "
+            "queries, and at most as many queries as there are."
         )
     parts = np.array_split(np.random.default_rng(0).permutation(m), num_groups)
     counts = np.stack([np.bincount(index[part].ravel(), minlength=n) for part in parts])

@@ -6,6 +6,7 @@ keeps and draws is written there once. Nothing of it is imported before it is ne
 
 import os
 import pathlib
+import re
 import runpy
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -248,9 +249,17 @@ def as_texts(path: str | None) -> str | None:
 def ended(verb: Callable[[], int]) -> NoReturn:
     """Ends the process with the exit code of `verb()`; what the user can mend is one sentence."""
     from experiments.runtime.cli import guarded, keep_output_from_stopping_runs
+    from experiments.runtime.errors import UserError
+
+    def spoken() -> int:
+        try:
+            return verb()
+        except UserError as error:  # options have hyphens here, and underscores in experiments
+            named = re.sub(r"--\w+", lambda option: option.group().replace("_", "-"), str(error))
+            raise UserError(named) from error
 
     keep_output_from_stopping_runs()
-    sys.exit(guarded(verb))
+    sys.exit(guarded(spoken))
 
 
 def answer(study: "Study[Any, Any]", config: Any, *, as_json: bool, **asked: Any) -> int:

@@ -3,10 +3,7 @@
 Two steps. `array` checks what was given and keeps all its digits: what is on the host stays there
 as NumPy float32 or float64, what is on a device stays on it. `working` then takes arrays to the
 precision that kernels run in, float32 or, where JAX's x64 mode keeps it, float64; an offset and a
-scale that the caller's measure does not see are removed first, in the precision given:
-
-    x = inputs.array("x", x, 2)
-    (x,) = inputs.working(x=x, centre=True, scale=True)
+scale that the caller's measure does not see are removed first, in the precision given.
 
 Inner functions check nothing. Under tracing only rank and dtype are checked; values that are known
 although something else is traced are looked at. A refusal says what was given, what is accepted
@@ -92,16 +89,14 @@ def array(
 ) -> Checked:
     """`value` as a checked array with all of its digits.
 
-    Accepted is what `read` returns of floating-point numbers, integers or booleans. float16,
-    bfloat16, booleans and integers up to 2²⁴ become float32; other integers and extended precision
-    become float64 on the host. Arrays of JAX, other than of 32- or 64-bit integers, stay on their
+    float16, bfloat16, booleans and integers up to 2²⁴ become float32; other integers and extended
+    precision float64 on the host. Arrays of JAX, but for 32- or 64-bit integers, stay on their
     device. Traced integers become float32, or float64 in x64 mode. A caller that forms products of
     entries without scaling them gives their `degree`: 2 for squares.
 
     Raises:
-        ValueError: complex, textual, ragged, masked or sparse values, another number of dimensions
-            than `ndim`, no entries, integers beyond 2⁵³, NaN or infinity (`logarithms` may be
-            -inf), or products of that degree that would overflow or vanish.
+        ValueError: what `read` refuses, complex or textual values, not `ndim` dimensions, no entry,
+            integers beyond 2⁵³, NaN, infinity (`logarithms`: but -inf), or products out of range.
     """
     given = read(name, value)
     if not any(jnp.issubdtype(given.dtype, kind) for kind in (np.floating, np.integer, np.bool_)):
@@ -128,7 +123,6 @@ def working(*, centre: bool = False, scale: bool = False, **arrays: Checked) -> 
     `centre` subtracts from the rows of all the column means of the first, `scale` divides all by
     one power of two, so that the largest magnitude is in [½, 1). Both act in float64, where some
     array is about to become float32; otherwise they are left to the kernels (`scaled` is theirs).
-    Pass arrays with offsets or scales of their own one by one.
 
     Raises:
         ValueError: magnitudes are then above 3e38, or all below 1e-38, which float32 cannot hold.
@@ -203,17 +197,26 @@ def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "po
     return number
 
 
+def number(
+    name: str, value: object, low: float | int, high: float | int = np.inf, *, ends: bool = False
+) -> None:
+    """ValueError unless a real number in (low, high), with `ends` [low, high]; traced ones pass."""
+    given = array(name, value, 0)
+    x = None if is_traced(given) else float(given)
+    if x is not None and not (low < x < high or ends and x in (low, high)):
+        less = "≤" if ends else "<"
+        raise ValueError(f"{name}={value}; accepted are {low:g} {less} {name} {less} {high:g}")
+
+
 def labels(
     name: str, value: object, num_classes: int, ndim: int = 1, kind: str = "classes"
 ) -> Int[Array, "..."]:
     """`value` as int32 class indices, each in [0, num_classes); no range check while tracing.
 
     Raises:
-        ValueError: not integers, another number of dimensions, no entries, or a class that does
-            not exist, which JAX would clamp or read from the end.
+        ValueError: not integers, another number of dimensions, no entries, or another class.
     """
-    given = read(name, value)
-    if not jnp.issubdtype(given.dtype, np.integer):
+    if not jnp.issubdtype((given := read(name, value)).dtype, np.integer):
         raise ValueError(
             f"{name} has dtype {given.dtype}; accepted are integers below {num_classes}"
         )
@@ -231,12 +234,9 @@ def labels(
 
 def _promoted(name: str, given: Checked) -> Checked:
     """float32 or float64 with the value of every entry unchanged."""
-    dtype = given.dtype
-    if dtype in (np.float32, np.float64):
-        return given
-    if jnp.issubdtype(dtype, np.floating):
-        return given.astype(np.float64 if dtype.itemsize > 8 else np.float32)
-    if jnp.issubdtype(dtype, np.bool_) or dtype.itemsize <= 2:
+    if jnp.issubdtype(given.dtype, np.floating):
+        return given.astype(np.float64 if given.dtype.itemsize > 4 else np.float32, copy=False)
+    if jnp.issubdtype(given.dtype, np.bool_) or given.dtype.itemsize <= 2:
         return given.astype(np.float32)
     if is_traced(given):
         return given.astype(jnp.result_type(float))

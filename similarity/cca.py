@@ -34,6 +34,9 @@ def canonical_correlations(
     directions below rtol (by default ε (m + m')) of the largest, of columns brought to one size,
     count as absent and get ρ = 0. Warns when n <= m + m': then `trivial_correlations` of them are
     1 for any data.
+
+    Raises:
+        ValueError: rtol is outside [0, 1].
     """
     return correlate(*_representations(f, f2, rtol)).correlations
 
@@ -68,7 +71,8 @@ def svcca(
     Raises:
         ValueError: threshold is outside (0, 1].
     """
-    if inputs.surely(lambda share: not 0 < share <= 1, threshold):
+    inputs.number("threshold", threshold, 0, 1, ends=True)
+    if inputs.surely(lambda share: share == 0, threshold):
         raise ValueError(f"threshold={threshold}; accepted is a share of variance in (0, 1]")
     f, f2 = checks.representations(f, f2)
     warn_if_trivial(f, f2)
@@ -108,6 +112,8 @@ def trivial_correlations(n: int, m: int, m2: int) -> int:
 def _representations(
     f: ArrayLike, f2: ArrayLike, rtol: float | None
 ) -> tuple[Array, Array, Array | float]:
+    if rtol is not None:
+        inputs.number("rtol", rtol, 0, 1, ends=True)
     f, f2 = checks.representations(f, f2, columns=(True, True))
     warn_if_trivial(f, f2)
     return f, f2, rank_tolerance(f, f2) if rtol is None else rtol

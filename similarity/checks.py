@@ -189,20 +189,24 @@ def resolved(name: str, checked: inputs.Checked) -> Float[Array, "..."]:
 
 
 def whole(name: str, value: object, least: int) -> int:
-    """`value` as an int of at least `least`.
+    """`value` as an int of at least `least`, below 2³¹.
 
     Raises:
-        ValueError: it is no integer (3.0 and True are none), or below.
+        ValueError: it is no integer (3.0 and True are none), or outside.
     """
     integer = hasattr(value, "__index__") and not isinstance(value, bool | np.bool_)
-    if not integer or operator.index(value) < least:  # pyright: ignore[reportArgumentType]
-        raise ValueError(f"{name} must be at least {least} and an integer, got {name}={value!r}")
-    return operator.index(value)  # pyright: ignore[reportArgumentType]
+    number = operator.index(value) if integer else None  # pyright: ignore[reportArgumentType]
+    if number is None or not least <= number < 2**31:
+        raise ValueError(
+            f"{name} must be at least {least} and an integer, got {name}={value!r}; accepted are "
+            f"{least} to {2**31 - 1}"
+        )
+    return number
 
 
 def index_sets(name: str, value: ArrayLike, size: int, width: int | None) -> Int[Array, "s w"]:
     """`value` as (S, w) indices below `size`, the pivot first, distinct within a row."""
-    array = value if isinstance(value, jax.Array) else np.asarray(value)
+    array = inputs.read(name, value)
     wanted = "w" if width is None else str(width)
     if array.ndim != 2 or 0 in array.shape or (width is not None and array.shape[1] != width):
         raise ValueError(
@@ -220,7 +224,16 @@ def index_sets(name: str, value: ArrayLike, size: int, width: int | None) -> Int
     return jnp.asarray(array.astype(np.int32), np.int32)
 
 
+def index_set(name: str, value: ArrayLike, size: int, width: int | None) -> Int[Array, " w"]:
+    """`index_sets` of one set, a vector."""
+    given = inputs.read(name, value)
+    if given.ndim != 1:
+        raise ValueError(f"{name} has shape {given.shape}; accepted is one set, its pivot first")
+    return index_sets(name, given[None], size, width)[0]
+
+
 @jax.jit
 def _any_not_normalised(log_p: Array) -> Array:
     tolerance = 1e-2 if log_p.dtype == jnp.float32 else 1e-6
-    return ~(jnp.abs(jax.nn.logsumexp(log_p, axis=-1)) <= tolerance).all()
+    # Where the sum overflows, or is 0, its logarithm is infinite, and no less wrong.
+    return ~(jnp.abs(jnp.log(jnp.exp(log_p).sum(axis=-1))) <= tolerance).all()

@@ -76,6 +76,11 @@ def perturbed(
 
     Unembeddings of length 20 at even angles, embeddings of length about 5; step = 1 … 250.
     """
+    k = inputs.count("k", k, 2**31 - 1, of="labels")
+    if nu is None and k not in PERTURBATION_STEP:
+        raise ValueError(
+            f"the paper has no nu for k={k} labels; give nu, or k in {[*PERTURBATION_STEP]}"
+        )
     return _perturbed(key, k, step, PERTURBATION_STEP[k] if nu is None else nu, per_label)
 
 
@@ -150,7 +155,7 @@ def equal_likelihoods(key: Key[Array, ""], per_label: int = 1000) -> ThreeModels
 
 def radial_labels(x: Real[ArrayLike, "n 2"], k: int) -> Int[Array, " n"]:
     """⌊θ k/π⌋ for the angle θ ∈ [0, π] of the line through x: antipodal wedges share a label."""
-    x = inputs.array("x", x, 2)
+    x, k = inputs.array("x", x, 2), inputs.count("k", k, 2**31 - 1, of="labels")
     xp = inputs.module(x)
     upper = xp.where(x[:, 1:] < 0, -x, x)
     angle = xp.arctan2(upper[:, 1], upper[:, 0])

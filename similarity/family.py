@@ -182,7 +182,7 @@ def alignment(
     if g.shape[0] != g2.shape[0]:
         raise ValueError(f"g {g.shape} and g2 {g2.shape} must have the same number of labels")
     m = g.shape[1]
-    chosen = checks.index_sets("label_set", jnp.atleast_2d(label_set), g.shape[0], m + 1)[0]
+    chosen = checks.index_set("label_set", label_set, g.shape[0], m + 1)
     A, singular = _alignment(g, g2, chosen)
     if inputs.surely(bool, singular):
         raise ValueError(

@@ -27,11 +27,15 @@ def translate_to_cosine(
     Raises:
         ValueError: equal rows, a cosine outside [-1, 1], or |c| < 1 in one dimension.
     """
-    W = checks.translated("W", W)
-    k = W.shape[0]
+    given = inputs.array("W", W, 2)
+    k = given.shape[0]
     i, j = (inputs.count(*at, k - 1, least=0, of="labels") for at in (("i", i), ("j", j)))
     if i == j:
         raise ValueError(f"label {i} given twice; accepted are two of [0, {k}) that differ")
+    if isinstance(given, np.ndarray) and given.dtype == np.float64:
+        given = given - given[i]  # rows i and j may differ by what float32 loses beside the others
+    W = inputs.single("W", given)
+    inputs.number("cosine", cosine, -1, 1, ends=True)
     if not inputs.is_traced(cosine):
         cosine = np.asarray(cosine, W.dtype)
     moved, equal = _translated(W, i, j, cosine)
@@ -46,14 +50,12 @@ def _translated(W: Array, i: Array, j: Array, cosine: Array) -> tuple[Array, Arr
     middle, d = 0.5 * (W[i] + W[j]), W[j] - W[i]
     away = _unit_normal(d) if m > 1 else jnp.zeros_like(d)
     ratio = (1 + cosine) / jnp.where(cosine < 1, 1 - cosine, 1)
-    height = 0.5 * jnp.linalg.norm(d) * jnp.sqrt(ratio)
+    height = 0.5 * _length(d) * jnp.sqrt(ratio)
     v = jnp.where(cosine < 1, height * away - middle, 0.5 * d - W[i])
     return jnp.ldexp(W + v[None, :], power), (W[i] == W[j]).all()
 
 
 def _check_reachable(W: Array, i: int, j: int, cosine: object, equal: Array) -> None:
-    if inputs.surely(lambda c: not abs(c) <= 1, cosine):
-        raise ValueError(f"cosine={cosine}; accepted is a value in [-1, 1]")
     if W.shape[1] == 1 and inputs.surely(lambda c: abs(c) < 1, cosine):
         raise ValueError(f"cosine={cosine}: in one dimension only -1 and 1 can be reached")
     if inputs.surely(bool, equal):
@@ -62,7 +64,7 @@ def _check_reachable(W: Array, i: int, j: int, cosine: object, equal: Array) -> 
 
 def _unit_normal(d: Float[Array, " m"]) -> Float[Array, " m"]:
     """A unit vector orthogonal to d: the axis least along d, less its share of d."""
-    along = d / jnp.linalg.norm(d)
+    along = inputs.unit_rows(d[None])[0]
     axis = (jnp.arange(d.size) == jnp.argmin(jnp.abs(along))).astype(d.dtype)
     normal = axis - jnp.vdot(axis, along) * along
     return normal / jnp.linalg.norm(normal)
@@ -123,24 +125,42 @@ def audit(W: Real[ArrayLike, "k m"], b: Real[ArrayLike, " k"] | None = None) -> 
     # The mean of unit rows goes in the precision given: cosines of rows with one large offset all
     # round to 1.
     apart = inputs.single("W", unit, centre=True)
-    return _audit(W, moved, b, inputs.single("W", unit), apart)
+    fixed, distance = _differences(given) if isinstance(given, np.ndarray) else _on_device(given)
+    distance = inputs.single("distances of rows", distance)
+    return _audit(W, moved, b, inputs.single("W", unit), apart, fixed, distance)
+
+
+def _differences(W: inputs.Checked) -> tuple[Bool[ArrayLike, "k k"], inputs.Checked]:
+    """Which rows are equal, and ‖a - b‖, in the precision given: centring merges small rows."""
+    one, other = W[:, None, :], W[None, :, :]
+    return (one == other).all(axis=-1), _length(one - other)
+
+
+_on_device = jax.jit(_differences)
+
+
+def _length(x: inputs.Checked) -> inputs.Checked:
+    """Norms over the last axis, at any scale."""
+    xp, (x, power) = inputs.module(x), inputs.scaled(x, axis=-1)
+    return xp.ldexp(xp.sqrt(xp.square(x).sum(axis=-1)), power[..., 0])
 
 
 @jax.jit
-def _audit(W: Array, moved: Array, b: Array, unit: Array, apart: Array) -> Audit:
+def _audit(
+    W: Array, moved: Array, b: Array, unit: Array, apart: Array, fixed: Array, distance: Array
+) -> Audit:
     """Of rows, rows up to a translation, unit rows, and these up to a translation."""
     centred = moved - moved.mean(axis=0, keepdims=True)
     unit_centred = inputs.unit_rows(centred)
-    distance = jnp.linalg.norm(centred[:, None, :] - centred[None, :, :], axis=-1)
-    total = jnp.linalg.norm(W[:, None, :] + W[None, :, :], axis=-1)
+    total = _length(W[:, None, :] + W[None, :, :])
     differ, nearest = distance > 0, _nearest(unit, apart)
     always = lambda i, j: _always_nearest(centred, i, j)
     return Audit(
         cosine=_products(unit),
         centred_cosine=_products(unit_centred),
-        flip_distance=jnp.where(differ, 0.5 * jnp.abs(total - distance), jnp.inf),
+        flip_distance=jnp.where(fixed, jnp.inf, 0.5 * jnp.abs(total - distance)),
         row_scale=jnp.sqrt(jnp.square(centred).sum(axis=1).mean()),
-        fixed=~differ,
+        fixed=fixed,
         distance=distance,
         boundary=jnp.where(differ, (b[None, :] - b[:, None]) / jnp.where(differ, distance, 1), 0),
         nearest=nearest,

@@ -81,13 +81,14 @@ def llv_distance(
     input is chosen while another is there.
 
     Raises:
-        ValueError: k < 3 or neither key nor sets.
+        ValueError: k < 3, neither key nor sets, or a weight that is negative or not finite.
     """
     f, g, f2, g2 = checks.pair(f, g, f2, g2)
     sets = _input_sets(f.shape[0], f.shape[1] + 1, key, input_sets, num_sets)
     for name, value, accepted in (("reduce", reduce, "sum"), ("terms", terms, "mean")):
         if value not in ("max", accepted):
             raise ValueError(f"{name}={value!r}; accepted are 'max' and {accepted!r}")
+    inputs.number("weight", weight, 0, ends=True)
     _need_labels(g.shape[0])
     return _llv_distance(f, g, f2, g2, sets, weight, reduce, terms)
 

@@ -180,6 +180,8 @@ def find(
         ValueError: an unknown invariance, or an unknown thing to compare.
     """
     known = AFFINE | DIRECTION | GAUGE
+    if isinstance(invariant_to, str):
+        raise ValueError(f"invariant_to={invariant_to!r}; accepted is a set, {{{invariant_to!r}}}")
     if not set(invariant_to) <= known:
         raise ValueError(f"invariant_to={set(invariant_to)}; accepted are {sorted(known)}")
     if compares not in (None, *get_args(Compared)):

@@ -68,5 +68,5 @@ def left_basis(
 ) -> tuple[Float[Array, "n q"], Float[Array, " q"]]:
     """Left singular vectors and values of x, zero where a value is below rtol of the first."""
     u, s, _ = jnp.linalg.svd(x, full_matrices=False)
-    s = jnp.where(s > rtol * s[0], s, 0)
+    s = jnp.where(s >= rtol * s[0], s, 0)
     return jnp.where((s > 0)[None, :], u, 0), s

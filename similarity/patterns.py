@@ -39,11 +39,85 @@ def minors(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Float[Array,
     for W and W B with B invertible, up to the scaling.
 
     Raises:
-        ValueError: W has more than 10⁶ minors.
+        ValueError: W has more than 10⁶ minors, or rtol is outside [0, 1].
     """
-    double = _in_double(W)
-    eps = float(np.finfo(np.result_type(np.asarray(W).dtype, np.float32)).eps)
-    W = double
+    return _minors(_in_double(W), _epsilon(W), rtol)
+
+
+def chirotope(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Int[Array, " sets"]:
+    """Signs of `minors` of the rows at unit length, the first non-zero one positive.
+
+    Equal chirotopes give equal sets of sign patterns of W x: what independent sigmoids can
+    predict. It is settled by the cosines of the rows, so their lengths, however unequal, do not
+    matter.
+    """
+    signs = _minors(inputs.unit_rows(_in_double(W)), _epsilon(W), rtol)
+    return jnp.sign(signs).astype(jnp.int32)
+
+
+def braid_chirotope(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Int[Array, " sets"]:
+    """`chirotope` of all pairwise differences of rows: it settles the rankings of a softmax.
+
+    The cosines of the differences settle it; those of the rows do not.
+    """
+    W, _ = inputs.scaled(_in_double(W))
+    pairs, largest = braid(W.shape[0]), np.abs(W).max(axis=1)
+    d = pairs @ W
+    # At unit length, what is rounding of the two rows would count as a direction.
+    rounding = 8 * np.finfo(d.dtype).eps * np.max(np.abs(pairs) * largest, axis=1)
+    d = np.where((np.abs(d).max(axis=1) > rounding)[:, None], d, 0)
+    return chirotope(d, rtol)
+
+
+def sign_patterns(
+    key: Key[Array, ""], W: Real[ArrayLike, "k m"], num: int
+) -> Int[Array, "patterns k"]:
+    """The distinct sign vectors of W x met over `num` Gaussian x: a subset of all there are."""
+    inputs.known("sign_patterns", key, W)
+    W, num = checks.resolved("W", inputs.array("W", W, 2)), checks.whole("num", num, 1)
+    return jnp.unique(jnp.sign(_at_random_inputs(key, W, num)).astype(jnp.int32), axis=0)
+
+
+def rank_patterns(
+    key: Key[Array, ""], W: Real[ArrayLike, "k m"], num: int
+) -> Int[Array, "patterns k"]:
+    """The distinct ascending orders of labels by W x met over `num` Gaussian x."""
+    inputs.known("rank_patterns", key, W)
+    W, num = checks.translated("W", W), checks.whole("num", num, 1)
+    return jnp.unique(jnp.argsort(_at_random_inputs(key, W, num), axis=1), axis=0)
+
+
+def rank_patterns_2d(W: Real[ArrayLike, "k 2"]) -> Int[Array, "patterns k"]:
+    """Every ascending order of labels by W x over the plane, exactly: one for each cell.
+
+    Orders change where x is orthogonal to a difference of rows; one x is taken between each two
+    such directions. Equal rows keep their index order.
+    """
+    W, _ = inputs.scaled(_in_double(W))
+    if W.shape[1] != 2:
+        raise ValueError(f"W has shape {W.shape}; accepted is (k, 2): use rank_patterns")
+    pairs = braid(W.shape[0])
+    d = pairs @ W
+    some = d[d.any(axis=1)]
+    normals = np.arctan2(some[:, 0], -some[:, 1])
+    turns = np.unique(np.round(np.concatenate([normals, normals + np.pi]) % (2 * np.pi), 12))
+    if not turns.size:  # all rows are equal
+        return jnp.arange(W.shape[0])[None]
+    middle = 0.5 * (turns + np.append(turns[1:], turns[0] + 2 * np.pi))
+    # By the signs of differences: beside an offset, the values themselves would round.
+    above = (d @ np.stack([np.cos(middle), np.sin(middle)]) > 0).T
+    place = np.where(above, 1, 0) @ (pairs > 0) + np.where(above, 0, 1) @ (pairs < 0)
+    return jnp.asarray(np.unique(np.argsort(place, axis=1), axis=0))
+
+
+def top_pairs_2d(W: Real[ArrayLike, "k 2"]) -> Int[Array, "pairs 2"]:
+    """The pairs of labels, ascending, that are the two most likely for some input of the plane."""
+    return jnp.unique(jnp.sort(rank_patterns_2d(W)[:, -2:], axis=1), axis=0)
+
+
+def _minors(W: np.ndarray, eps: float, rtol: float | None) -> Float[Array, " sets"]:
+    if rtol is not None:
+        inputs.number("rtol", rtol, 0, 1, ends=True)
     u, s, _ = np.linalg.svd(W, full_matrices=False)
     rank = int((s > s[0] * max(W.shape) * eps).sum()) if s[0] > 0 else 0
     count = math.comb(W.shape[0], rank)
@@ -54,73 +128,18 @@ def minors(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Float[Array,
         )
     basis = u[:, :rank]
     length = np.linalg.norm(basis, axis=1, keepdims=True)
-    rtol = 64 * eps if rtol is None else rtol
-    basis = np.where(length > rtol, basis / np.where(length > rtol, length, 1), 0)
+    some = length > 64 * eps
+    basis = np.where(some, basis / np.where(some, length, 1), 0)
     flat = itertools.chain.from_iterable(itertools.combinations(range(W.shape[0]), rank))
     rows = np.fromiter(flat, np.int64, count * rank).reshape(count, rank)
     values = np.linalg.det(basis[rows])
-    values = np.where(np.abs(values) > rtol, values, 0)
+    values = np.where(np.abs(values) > (64 * eps if rtol is None else rtol), values, 0)
     return jnp.asarray(values * (np.sign(values[np.flatnonzero(values)[:1]]).sum() or 1))
 
 
-def chirotope(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Int[Array, " sets"]:
-    """Signs of `minors`, the first non-zero one positive.
-
-    Equal chirotopes give equal sets of sign patterns of W x: what independent sigmoids can
-    predict. It is settled by the cosines of the rows.
-    """
-    return jnp.sign(minors(W, rtol)).astype(jnp.int32)
-
-
-def braid_chirotope(W: Real[ArrayLike, "k m"], rtol: float | None = None) -> Int[Array, " sets"]:
-    """`chirotope` of all pairwise differences of rows: it settles the rankings of a softmax.
-
-    The cosines of the differences settle it; those of the rows do not.
-    """
-    W = _in_double(W)
-    return chirotope(braid(W.shape[0]) @ W, rtol)
-
-
-def sign_patterns(
-    key: Key[Array, ""], W: Real[ArrayLike, "k m"], num: int
-) -> Int[Array, "patterns k"]:
-    """The distinct sign vectors of W x met over `num` Gaussian x: a subset of all there are."""
-    inputs.known("sign_patterns", key, W)
-    W = checks.resolved("W", inputs.array("W", W, 2))
-    return jnp.unique(jnp.sign(_at_random_inputs(key, W, num)).astype(jnp.int32), axis=0)
-
-
-def rank_patterns(
-    key: Key[Array, ""], W: Real[ArrayLike, "k m"], num: int
-) -> Int[Array, "patterns k"]:
-    """The distinct ascending orders of labels by W x met over `num` Gaussian x."""
-    inputs.known("rank_patterns", key, W)
-    W = checks.translated("W", W)
-    return jnp.unique(jnp.argsort(_at_random_inputs(key, W, num), axis=1), axis=0)
-
-
-def rank_patterns_2d(W: Real[ArrayLike, "k 2"]) -> Int[Array, "patterns k"]:
-    """Every ascending order of labels by W x over the plane, exactly: one for each cell.
-
-    Orders change where x is orthogonal to a difference of rows; one x is taken between each two
-    such directions. Equal rows keep their index order.
-    """
-    W = _in_double(W)
-    W = W - W[:1]  # no order sees an offset, which would round
-    if W.shape[1] != 2:
-        raise ValueError(f"W has shape {W.shape}; accepted is (k, 2): use rank_patterns")
-    d = braid(W.shape[0]) @ W
-    d = d[np.linalg.norm(d, axis=1) > 0]
-    normals = np.arctan2(d[:, 0], -d[:, 1])
-    turns = np.unique(np.round(np.concatenate([normals, normals + np.pi]) % (2 * np.pi), 12))
-    middle = 0.5 * (turns + np.append(turns[1:], turns[0] + 2 * np.pi))
-    x = np.stack([np.cos(middle), np.sin(middle)])
-    return jnp.asarray(np.unique(np.argsort((W @ x).T, axis=1, kind="stable"), axis=0))
-
-
-def top_pairs_2d(W: Real[ArrayLike, "k 2"]) -> Int[Array, "pairs 2"]:
-    """The pairs of labels, ascending, that are the two most likely for some input of the plane."""
-    return jnp.unique(jnp.sort(rank_patterns_2d(W)[:, -2:], axis=1), axis=0)
+def _epsilon(W: ArrayLike) -> float:
+    """The rounding of the dtype given, at least that of float32 for integers of few digits."""
+    return float(np.finfo(np.result_type(np.asarray(W).dtype, np.float32)).eps)
 
 
 def _in_double(W: ArrayLike) -> Float[np.ndarray, "k m"]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Int, Key
 
+from repgeo import inputs
 from similarity import checks
 
 # Beyond this many sets, enumeration asks the caller for a sample instead.
@@ -30,7 +31,7 @@ def all_label_sets(k: int, m: int) -> Int[Array, "s w"]:
 def sample_label_sets(key: Key[Array, ""], k: int, m: int, num: int) -> Int[Array, "num w"]:
     """`num` independent draws of a uniform pivot and a uniform set of m of the others."""
     _need(k, m + 1, "a pivot and m others")
-    return _sampled_sets(key, k, m, num)
+    return _sampled_sets(key, k, m, checks.whole("num_sets", num, 1))
 
 
 def label_sets_of(
@@ -44,6 +45,12 @@ def label_sets_of(
 ) -> Int[Array, "s w"]:
     """Sets with the given pivot and without the label left out: all C(k-2, m), or a sample."""
     _need(k, m + 2, "a pivot, the label left out and m others")
+    pivot, leave_out = (
+        inputs.labels(*label, k, ndim=0, kind="labels")
+        for label in (("pivot", pivot), ("leave_out", leave_out))
+    )
+    if inputs.surely(lambda one, other: one == other, pivot, leave_out):
+        raise ValueError(f"pivot and leave_out are both {pivot}; accepted are two that differ")
     if key is None or num is None:
         others = _combinations(k - 2, m, pivots=1)
     else:
@@ -57,7 +64,7 @@ def sample_subsets(key: Key[Array, ""], n: int, size: int, num: int) -> Int[Arra
     O(size²) work and O(size) memory for each, whatever n.
     """
     _need(n, size, "the elements of one set")
-    return _floyd(key, n, size, num)
+    return _floyd(key, n, size, checks.whole("num_sets", num, 1))
 
 
 def chosen_label_sets(

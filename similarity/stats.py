@@ -65,7 +65,7 @@ class PairStats(NamedTuple):
         """Statistics with a batch added; rows whose mask is False are left out.
 
         Raises:
-            ValueError: a shape disagrees with `init` or entries are not finite.
+            ValueError: a shape disagrees with `init`, entries are not finite, or no boolean mask.
         """
         f, f2 = (checks.resolved("f", x) for x in checks.same_inputs(f, f2, least=1))
         log_z, log_z2 = checks.floating("log_z", log_z, 1), checks.floating("log_z2", log_z2, 1)
@@ -75,11 +75,25 @@ class PairStats(NamedTuple):
                 f"f {f.shape}, log_z {log_z.shape}, f2 {f2.shape}, log_z2 {log_z2.shape} given; "
                 f"accepted are (n, {m}), (n,), (n, {m2}), (n,)"
             )
-        mask = np.ones(n, bool) if mask is None else mask
+        mask = np.ones(n, bool) if mask is None else inputs.read("mask", mask)
+        if mask.shape != (n,) or mask.dtype != bool:
+            raise ValueError(
+                f"mask is {mask.dtype} of shape {mask.shape}; accepted are {n} booleans, one a row"
+            )
         return _update(self, f, log_z, f2, log_z2, mask)
 
     def merge(self, other: "PairStats") -> "PairStats":
-        """Statistics of the inputs of both, in any order."""
+        """Statistics of the inputs of both, in any order.
+
+        Raises:
+            ValueError: they are of models of other dimensions.
+        """
+        widths = [(s.mean.shape[-1] - 1, s.mean2.shape[-1] - 1) for s in (self, other)]
+        if widths[0] != widths[1]:
+            raise ValueError(
+                f"statistics of models of dimensions {widths[0]} and {widths[1]} given; accepted "
+                "are those of equal dimensions"
+            )
         return _merge(self, other)
 
     def gather(self, axis_name: str) -> "PairStats":

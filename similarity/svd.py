@@ -6,8 +6,10 @@ so it is applied to Lᵀf and Nᵀg, the coordinates that p itself determines.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Key, Real
 
+from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST, displaced
 from similarity.moments import centred_rows, residual_after_rotation
@@ -58,7 +60,7 @@ def max_d_svd(
     Raises:
         ValueError: k < m + 2, or more than 100,000 sets and no key.
     """
-    f, g, f2, g2 = checks.pair(f, g, f2, g2)
+    heads, (f, g, f2, g2) = (g, g2), checks.pair(f, g, f2, g2)
     k, m = g.shape
     if label_sets is None:
         if (key is None) != (num_sets is None):
@@ -66,6 +68,7 @@ def max_d_svd(
         sets = label_sets_of(k, m, pivot, leave_out, key=key, num=num_sets)
     else:
         sets = checks.index_sets("label_sets", label_sets, k, None)
+    g, g2 = (_about(*x, sets[0, 0]) for x in zip(heads, (g, g2), strict=True))
     return _max_d_svd(f, g, f2, g2, sets)
 
 
@@ -86,9 +89,9 @@ def d_svd_of_label_sets(
     rows, rows2 = centred_rows(f, f2)
 
     def one(label_set: Array) -> Array:
-        z = jnp.matmul(rows, displaced(g, label_set), precision=HIGHEST)
-        w = jnp.matmul(rows2, displaced(g2, label_set), precision=HIGHEST)
-        return _of_centred(z, w)
+        z = _coordinates(rows, displaced(g, label_set))
+        w = _coordinates(rows2, displaced(g2, label_set))
+        return _of_centred(*z, *w)
 
     return jax.lax.map(one, label_sets, batch_size=_SETS_TOGETHER)
 
@@ -105,35 +108,46 @@ def d_svd_labels(
     The dissimilarity of unembeddings, in [0, 1]. Invariant to the gauge group of either model. At
     most 2·t2² for the input set of `llv_distance`.
     """
-    f, g, f2, g2 = checks.pair(f, g, f2, g2)
-    chosen = checks.index_sets("input_set", jnp.atleast_2d(input_set), f.shape[0], None)[0]
-    return _d_svd_labels(f, g, f2, g2, chosen)
-
-
-@jax.jit
-def _d_svd_labels(f: Array, g: Array, f2: Array, g2: Array, input_set: Array) -> Array:
-    z = jnp.matmul(g, displaced(f, input_set), precision=HIGHEST)
-    w = jnp.matmul(g2, displaced(f2, input_set), precision=HIGHEST)
-    return _of_centred(*centred_rows(z, w))
+    given, (f, g, f2, g2) = (f, f2), checks.pair(f, g, f2, g2)
+    chosen = checks.index_set("input_set", input_set, f.shape[0], None)
+    f, f2 = (_about(*x, chosen[0]) for x in zip(given, (f, f2), strict=True))
+    return _max_d_svd(g, f, g2, f2, chosen[None])
 
 
 @jax.jit
 def d_svd_of_columns(z: Float[Array, "n s"], w: Float[Array, "n s2"]) -> Float[Array, ""]:
     """`d_svd` of checked coordinates."""
-    return _of_centred(*centred_rows(z, w, columns=(True, True)))
+    z, w = centred_rows(z, w, columns=(True, True))
+    largest = lambda x: jnp.linalg.norm(x, axis=0, keepdims=True).max()
+    return _of_centred(z, largest(z), w, largest(w))
 
 
-def _of_centred(z: Array, w: Array) -> Array:
+def _about(given: ArrayLike, x: Array, pivot: Array) -> Array:
+    """x, which is `given`, less its row `pivot`, in the precision given: float32 merges rows."""
+    exact = inputs.array("x", given)
+    if not isinstance(exact, np.ndarray) or exact.dtype != np.float64 or inputs.is_traced(pivot):
+        return x
+    return jnp.asarray((exact - exact[int(pivot)]).astype(x.dtype), x.dtype)
+
+
+def _coordinates(rows: Array, L: Array) -> tuple[Array, Array]:
+    """The coordinates of centred rows by unit columns of L, and the size of the terms of each."""
+    L = inputs.unit_rows(L.T).T  # of any length: labels may lie at any distance from each other
+    terms = jnp.linalg.norm(rows, axis=0, keepdims=True) @ jnp.abs(L)
+    return jnp.matmul(rows, L, precision=HIGHEST), terms
+
+
+def _of_centred(z: Array, terms: Array, w: Array, terms2: Array) -> Array:
     """½‖ẑ - ŵQ‖² plus half the share of columns that do not vary, of unit-length columns."""
-    z, still = _unit_columns(z)
-    w, still2 = _unit_columns(w)
+    z, still = _unit_columns(z, terms)
+    w, still2 = _unit_columns(w, terms2)
     rotated = residual_after_rotation(z, w)
     return jnp.minimum(0.5 * (rotated + still + still2), 1)
 
 
-def _unit_columns(x: Array) -> tuple[Array, Array]:
-    """Columns of length s^-½, or zero where there is no variation; the share of those."""
+def _unit_columns(x: Array, terms: Array) -> tuple[Array, Array]:
+    """Columns of length s^-½, or zero where they are the rounding of their terms; their share."""
     length = jnp.linalg.norm(x, axis=0, keepdims=True)
-    live = length > 8 * jnp.finfo(x.dtype).eps * length.max()
+    live = length > 8 * jnp.finfo(x.dtype).eps * terms
     unit = x / (jnp.where(live, length, 1) * x.shape[1] ** 0.5)
     return jnp.where(live, unit, 0), (~live).sum() / x.shape[1]

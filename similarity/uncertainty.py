@@ -249,8 +249,9 @@ def _at(x: Array, rows: Array) -> Array:
 
 def _resolve(measure: str | Statistic, closest: float | None) -> tuple[Statistic, float]:
     if not isinstance(measure, str):
-        if closest is None or not math.isfinite(closest):
-            raise ValueError(f"give closest, the value for equal arguments: 1 or 0, not {closest}")
+        if closest is None:
+            raise ValueError("give closest, the value for equal arguments: 1 or 0, not None")
+        inputs.number("closest", closest, -np.inf)
         return measure, closest
     known = [m.name for m in MEASURES.values() if m.compares == "representations"]
     if measure not in known:
@@ -272,8 +273,7 @@ def _number(measure: Statistic, *rows: Array) -> Array:
 
 def _check_draws(num: int, level: float) -> None:
     checks.whole("num", num, 2)
-    if inputs.surely(lambda level: not 0 < level < 1, level):
-        raise ValueError(f"level={level}; accepted is 0 < level < 1")
+    inputs.number("level", level, 0, 1)
 
 
 def _deviation(draws: Array) -> Array:

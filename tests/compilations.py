@@ -21,6 +21,11 @@ def _listen(event: str, duration: float, **_) -> None:
         _durations.append(duration)
 
 
+def number() -> int:
+    """How many programs were compiled, or read from the cache, since the running test began."""
+    return len(_durations)
+
+
 def pytest_configure(config):
     jax.monitoring.register_event_duration_secs_listener(_listen)
 

@@ -2,11 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from ml_collections import ConfigDict
 
 from experiments.runtime.cli import split_arg
+from experiments.runtime.ranges import (
+    AboveZero,
+    Between,
+    Count,
+    NotNegative,
+    Path,
+    Positive,
+    Seed,
+    Several,
+    Share,
+)
 from experiments.runtime.settings import as_flags
 
 
@@ -15,9 +26,9 @@ class Radial:
     """Wedges of the plane."""
 
     name: Literal["radial"] = "radial"
-    num_train: int = 20_000
-    num_test: int = 2_000
-    seed: int = 0
+    num_train: Positive = 20_000
+    num_test: Positive = 2_000
+    seed: Seed = 0
     smoke: bool = False
 
 
@@ -26,7 +37,7 @@ class Cifar10:
     """CIFAR-10 from the TFDS folder `path`, or random images of its form with `smoke`."""
 
     name: Literal["cifar10"] = "cifar10"
-    path: str = ""
+    path: Path = ""
     smoke: bool = False
 
 
@@ -34,26 +45,26 @@ class Cifar10:
 class Model:
     """The classifiers: f by `embedding`, g an MLP of width `g_width`, or of f's where that is 0."""
 
-    embedding: str
-    dim: int = 2
-    depth: int = 3
-    g_width: int = 0
-    f_length: float = 0.0  # lengths to which f or g are scaled; 0 leaves them free
-    g_length: float = 0.0
+    embedding: Literal["mlp", "resnet18"]
+    dim: Positive = 2
+    depth: Count = 3
+    g_width: Count = 0
+    f_length: NotNegative = 0.0  # lengths to which f or g are scaled; 0 leaves them free
+    g_length: NotNegative = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
     """How each width is trained."""
 
-    num_steps: int
-    batch_size: int
-    num_seeds: int
-    learning_rate: float = 1e-4
-    together: int = 0  # seeds computed at once; 0: one on CPU, all elsewhere
-    log_every: int = 8
-    eval_every: int = 32
-    save_every: int = 16
+    num_steps: Positive
+    batch_size: Positive
+    num_seeds: Annotated[int, Between(2)]  # distances are between seeds
+    learning_rate: AboveZero = 1e-4
+    together: Count = 0  # seeds computed at once; 0: one on CPU, all elsewhere
+    log_every: Count = 8
+    eval_every: Count = 32
+    save_every: Count = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,29 +74,30 @@ class Eval:
     Models below `min_accuracy` are left out, and a width with fewer than `min_models` as a whole.
     """
 
-    num_sets: int = 200
-    min_accuracy: float = 0.9
-    min_models: int = 5
-    num_inputs: int = 2_000
+    num_sets: Positive = 200
+    min_accuracy: Share = 0.9
+    min_models: Positive = 5
+    num_inputs: Positive = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Constructed:
     """The constructed models of the bound figure and of the KL table."""
 
-    labels: tuple[int, ...] = (4, 5, 6, 10, 18)
-    perturbations: int = 250
-    num_sets: int = 300
-    per_label: int = 500
+    # Those that `similarity.constructions` knows a size of perturbations for.
+    labels: Annotated[tuple[Literal[4, 5, 6, 10, 18], ...], Several()] = (4, 5, 6, 10, 18)
+    perturbations: Positive = 250
+    num_sets: Positive = 300
+    per_label: Positive = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """A run: every number of labels in every width."""
 
-    seed: int = 0
-    labels: tuple[int, ...] = ()
-    widths: tuple[int, ...]
+    seed: Seed = 0
+    labels: Annotated[tuple[Positive, ...], Several()] = ()
+    widths: Annotated[tuple[Positive, ...], Several()]
     data: Radial | Cifar10
     model: Model
     train: Train

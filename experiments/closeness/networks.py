@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 import distill
 from experiments.closeness.config import Model
-from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.errors import UserError
 
 
 def _fan_in_uniform(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
@@ -84,8 +84,6 @@ EMBEDDINGS: dict[str, Callable[[Model, int], nn.Module]] = {
 
 def make_model(spec: Model, width: int, num_labels: int, *, images: bool) -> TwoSided:
     """The classifier of a config's `model` at one width. Unknown names are a `UserError`."""
-    if spec.embedding not in EMBEDDINGS:
-        raise nearest(spec.embedding, EMBEDDINGS, "model.embedding")
     if num_labels < spec.dim + 2:
         raise UserError(
             f"{num_labels} labels and model.dim={spec.dim}: d_LLV leaves one label out and "

@@ -17,7 +17,6 @@ from experiments.closeness.pairs import all_pairs
 from experiments.closeness.task import Task, make_task
 from experiments.closeness.training import Training, train_seeds
 from experiments.runtime import settings, study
-from experiments.runtime.errors import UserError
 from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 
@@ -34,12 +33,6 @@ class Prepared(study.Prepared[Config]):
 
 def prepare(config: Config) -> Prepared:
     """Data, networks and plans of every cell. Raises `UserError` for values that cannot be."""
-    train = config.train
-    if train.num_seeds < 2:
-        raise UserError("train.num_seeds must be at least 2: distances are between seeds")
-    settings.check_positive(config, "train.num_steps", "train.batch_size")
-    if not train.learning_rate > 0:
-        raise UserError(f"train.learning_rate is {train.learning_rate}; it must be positive")
     tasks = tuple(make_task(config.data, k) for k in config.labels)
     trainings = {
         f"k{task.num_labels}_w{width}": _training(config, task, width)

@@ -1,6 +1,12 @@
 """What a comparison is asked for."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from experiments.runtime.ranges import Between, Positive, Seed, Several, Text
+
+Reference = Annotated[str, Text("a file or folder", needed=True)]
+LEAST_DRAWS = 20  # of which one in twenty can be
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,11 +17,11 @@ class Config:
       every: all measures and bounds of two entries, beyond those that a comparison is told by.
     """
 
-    models: tuple[str, ...]
-    measures: str = "mcca,cka"
-    draws: int = 200
-    sets: int = 200
-    seed: int = 0
+    models: Annotated[tuple[Reference, ...], Several(0, repeated=True)]
+    measures: Annotated[str, Text("measures, separated by commas", needed=True)] = "mcca,cka"
+    draws: Annotated[int, Between(LEAST_DRAWS, besides=0)] = 200  # 0: none
+    sets: Positive = 200
+    seed: Seed = 0
     stacked: bool = False
-    texts: str | None = None
+    texts: Annotated[str, Text("text:FILE or ag_news:FILE")] | None = None
     every: bool = True

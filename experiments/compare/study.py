@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from experiments.compare import models_on_texts, tables
-from experiments.compare.config import Config
+from experiments.compare.config import LEAST_DRAWS, Config
 from experiments.compare.entries import Entry, align, read_entries, shared_labels
 from experiments.compare.measures import (
     FIRST,
@@ -37,7 +37,6 @@ from experiments.runtime.workspace import Workspace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LEAST_DRAWS = 20
 # A matrix has many pairs: each gets this part of the draws.
 OF_MATRIX = 10
 _NOT_INPUTS = ("models", "measures", "every")
@@ -64,13 +63,6 @@ def prepare(config: Config) -> Prepared:
     for name in config.measures.split(","):
         if name not in MEASURES:
             raise nearest(name, MEASURES, "measure")
-    if config.draws and config.draws < LEAST_DRAWS:
-        raise UserError(
-            f"--draws={config.draws}; accepted: 0 for none, or {LEAST_DRAWS} or more, of "
-            "which one in twenty can be"
-        )
-    if config.sets < 1:
-        raise UserError(f"--sets={config.sets}; accepted: 1 or more")
     key = jax.random.key(config.seed)
     options = Options(key, num_input_sets=config.sets, draws=config.draws)
     made, notes, digests = _made(config)
@@ -191,4 +183,5 @@ STUDY = Study(
     run=run,
     figures=draw,
     reporting=tables,
+    key="--",
 )

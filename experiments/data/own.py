@@ -29,7 +29,6 @@ def own_images(wanted: Wanted) -> Source:
       UserError: there is nothing there, or something that is none of these; or options that do not
         fit it.
     """
-    wanted.check()
     path = pathlib.Path(wanted.path)
     if not wanted.path or not path.exists():
         raise UserError(f"data.path={wanted.path!r}: there is nothing there; accepted: {ACCEPTED}")

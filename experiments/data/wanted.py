@@ -1,10 +1,9 @@
 """What a config says of its data: where they are, what is made of an image, which are tested on."""
 
 import dataclasses
+from typing import Annotated, Literal
 
-from experiments.runtime.errors import UserError, nearest
-
-CROPS = ("centre", "none", "stretch")
+from experiments.runtime.ranges import Between, Count, Path, Real, Seed, Text, Words
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,34 +25,13 @@ class Wanted:
       smoke: a few random images of the same form where data are absent.
     """
 
-    name: str
-    path: str = ""
-    size: int = 28
+    name: Annotated[str, Text("a data set's name", needed=True)]
+    path: Path = ""
+    size: Count = 28
     smoke: bool = False
-    crop: str = "centre"
-    channels: int = 0
-    levels: int = 0
-    split: str = ""
-    test_share: float = 0.1
-    split_seed: int = 0
-
-    def check(self) -> None:
-        """Raises `UserError` for a value that own images cannot have."""
-        if self.crop not in CROPS:
-            raise nearest(self.crop, CROPS, "data.crop")
-        if self.channels not in (0, 1, 3):
-            raise UserError(f"data.channels is {self.channels}; accepted: 0, 1, 3")
-        if self.size < 0:
-            raise UserError(f"data.size is {self.size}; accepted: 0 for as they are, or a side")
-        if self.levels and not 2 <= self.levels <= 65_536:
-            raise UserError(f"data.levels is {self.levels}; accepted: 2 to 65,536")
-        if not 0 < self.test_share < 1:
-            raise UserError(f"data.test_share is {self.test_share}; accepted: between 0 and 1")
-        kind, _, value = self.split.partition(":")
-        if kind not in ("", "seeded", "file", "column") or (kind in ("file", "column")) != bool(
-            value
-        ):
-            raise UserError(
-                f"data.split is {self.split!r}; accepted: seeded, file:FILE, column:NAME, or "
-                "nothing"
-            )
+    crop: Literal["centre", "none", "stretch"] = "centre"
+    channels: Literal[0, 1, 3] = 0
+    levels: Annotated[int, Between(2, 65_536, "[]", besides=0)] = 0
+    split: Annotated[str, Words(("", "seeded", "file:FILE", "column:NAME"))] = ""
+    test_share: Annotated[float, Real(0, 1, "()")] = 0.1
+    split_seed: Seed = 0

@@ -114,7 +114,7 @@ def verdict(tried: list[tuple[Mapping[str, Any], Report]]) -> str:
 
 
 def main(topology: str | None) -> None:
-    config = settings.read(Config, cli.config())
+    config = settings.read(Config, cli.config(), "config.")
     config.check()
     name = topology or DEFAULT
     print(f"{config.model.name}, batch {config.train.batch_size}, on {name}")

@@ -1,9 +1,8 @@
 """The keys of a DiffEnc config, at their published values, its variants and its smoke form."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from ml_collections import ConfigDict
 
@@ -12,12 +11,26 @@ from experiments.data.wanted import Wanted
 from experiments.runtime.cli import split_arg
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.loop import Schedule
-from experiments.runtime.optimizers import check_training
-from experiments.runtime.settings import as_flags, check_positive
+from experiments.runtime.ranges import (
+    Between,
+    Count,
+    Dropout,
+    Finite,
+    NotNegative,
+    Positive,
+    Seed,
+    Several,
+    Share,
+    Text,
+    Words,
+)
+from experiments.runtime.settings import as_flags
 
 Options = Mapping[str, Any]
 
 PUBLISHED_RANGE = (-13.3, 5.0)
+Word = Annotated[str, Text("a word that `diffenc.build` knows", needed=True)]
+Width = Annotated[int, Between(2)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,33 +38,33 @@ class ModelOptions:
     """Options of `diffenc.build`; those left None follow from the model's name and the data."""
 
     learn_endpoints: bool | None = None
-    interior: str | None = None
-    parametrisation: str | None = None
-    encoder: str | None = None
-    counterterm: str | None = None
-    volatility: str | None = None
-    depth: int | None = None
-    step_variance: str | None = None
-    width: int | None = None
-    num_layers: int | None = None
-    encoder_width: int | None = None
-    encoder_layers: int | None = None
-    dropout: float | None = None
-    fourier: tuple[int, ...] | None = None
-    dtype: str | None = None
+    interior: Word | None = None
+    parametrisation: Word | None = None
+    encoder: Word | None = None
+    counterterm: Word | None = None
+    volatility: Word | None = None
+    depth: Positive | None = None
+    step_variance: Word | None = None
+    width: Width | None = None
+    num_layers: Count | None = None
+    encoder_width: Width | None = None
+    encoder_layers: Positive | None = None
+    dropout: Dropout | None = None
+    fourier: Annotated[tuple[Annotated[int, Between(-64, 65)], ...], Several(0)] | None = None
+    dtype: Word | None = None
     remat: bool | None = None
-    group_channels: int | None = None
-    gamma_min: float = PUBLISHED_RANGE[0]
-    gamma_max: float = PUBLISHED_RANGE[1]
-    schedule: str = "fixed"
+    group_channels: Literal[1, 2] | None = None
+    gamma_min: Finite = PUBLISHED_RANGE[0]
+    gamma_max: Finite = PUBLISHED_RANGE[1]
+    schedule: Word = "fixed"
     conditional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A name of `diffenc.NAMES`, and what is other than it says."""
+    """A model, and what is other than its name says."""
 
-    name: str
+    name: Annotated[str, Words(diffenc.NAMES)]
     options: ModelOptions = ModelOptions()
 
 
@@ -59,20 +72,20 @@ class Model:
 class Train:
     """How a model is trained, as published."""
 
-    batch_size: int = 128
-    num_steps: int = 2_000_000
-    learning_rate: float = 2e-4
-    warmup_steps: int = 100
-    decay: str = "constant"  # or cosine
-    weight_decay: float = 0.01
-    grad_clip: float = 0.0  # a global norm; 0 leaves gradients as they are
-    ema_decay: float = 0.9999
-    accumulate: int = 1
-    sharding: str = "replicated"  # or "fsdp"
-    log_every: int = 500
-    eval_every: int = 20_000
-    save_every: int = 2_000
-    keep: int = 3
+    batch_size: Positive = 128
+    num_steps: Count = 2_000_000
+    learning_rate: NotNegative = 2e-4
+    warmup_steps: Count = 100
+    decay: Literal["constant", "cosine"] = "constant"
+    weight_decay: NotNegative = 0.01
+    grad_clip: NotNegative = 0.0  # a global norm; 0 leaves gradients as they are
+    ema_decay: Share = 0.9999
+    accumulate: Positive = 1
+    sharding: Literal["replicated", "fsdp"] = "replicated"
+    log_every: Count = 500
+    eval_every: Count = 20_000
+    save_every: Count = 2_000
+    keep: Positive = 3
 
     @property
     def schedule(self) -> Schedule:
@@ -86,27 +99,27 @@ class Eval:
     `volatility` "optimal" adds the bound at u* of training images.
     """
 
-    seed: int = 0
-    batch_size: int = 128
-    times_per_image_in_training: int = 2
-    times_per_image: int = 32
-    volatility: str | None = None
+    seed: Seed = 0
+    batch_size: Positive = 128
+    times_per_image_in_training: Positive = 2
+    times_per_image: Positive = 32
+    volatility: Literal["optimal"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """How many samples are drawn, and how."""
 
-    seed: int = 0
-    num: int = 64
-    num_steps: int = 1000
+    seed: Seed = 0
+    num: Positive = 64
+    num_steps: Positive = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """A run: one model on one data set, with the published hyper-parameters."""
 
-    seed: int = 0
+    seed: Seed = 0
     data: Wanted
     model: Model
     train: Train = Train()
@@ -114,13 +127,9 @@ class Config:
     sample: Sample = Sample()
 
     def check(self) -> None:
-        """Raises `UserError` for a number that no run can have."""
-        check_training(self.train)
-        times = ("times_per_image", "times_per_image_in_training")
-        check_positive(self, *(f"eval.{name}" for name in ("batch_size", *times)))
-        check_positive(self, "sample.num", "sample.num_steps")
+        """Raises `UserError` for a noise range that is none."""
         low, high = self.model.options.gamma_min, self.model.options.gamma_max
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        if low >= high:
             raise UserError(
                 f"model.options.gamma_min and gamma_max are {low} and {high}; accepted: two finite "
                 "numbers, the first the smaller one"

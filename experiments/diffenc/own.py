@@ -14,6 +14,7 @@ from experiments.diffenc.config import PUBLISHED_RANGE, Config, Sample, Train, d
 from experiments.diffenc.evaluate import evaluate
 from experiments.diffenc.sample import sample
 from experiments.diffenc.train import STUDY
+from experiments.runtime import settings
 from experiments.runtime.errors import UserError
 from experiments.runtime.study import Record, Request, attempted
 
@@ -22,6 +23,10 @@ SIZE = 16  # to which images are resized unless said otherwise; minutes on two c
 FLAGS = {
     "--config.data.": "--",
     "--config.train.": "--",
+    "config.data.": "data.",
+    "config.train.": "train.",
+    "config.sample.num": "--num-samples",
+    "config.seed": "--seed",
     "data.path": "--data",
     "data.test_share": "--test-share",
     "train.batch_size": "--batch-size",
@@ -60,7 +65,7 @@ def own_config(
       UserError: for an unknown model, or values that own images cannot have.
     """
     with _flags_named():
-        data.check()
+        data = settings.read(Wanted, settings.plain(data), "data.")
     # The decoder's noise is that of the published end point, in units of a bin.
     levels = data.levels or 256
     low = PUBLISHED_RANGE[0] if levels == 256 else -2 * math.log(HALF_BIN_IN_STDS * levels)

@@ -73,10 +73,8 @@ def make_optimizer(train: Train) -> optax.GradientTransformation:
     peak, warm = train.learning_rate, train.warmup_steps
     if train.decay == "constant":
         tail = optax.constant_schedule(peak)
-    elif train.decay == "cosine":
-        tail = optax.cosine_decay_schedule(peak, max(1, train.num_steps - warm))
     else:
-        raise UserError(f"train.decay is {train.decay!r}; accepted: 'constant', 'cosine'")
+        tail = optax.cosine_decay_schedule(peak, max(1, train.num_steps - warm))
     rate = optax.join_schedules([optax.linear_schedule(0.0, peak, warm), tail], [warm])
     return adamw(
         rate,

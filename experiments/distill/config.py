@@ -1,11 +1,25 @@
 """The keys of a distillation config, and its smoke form."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from ml_collections import ConfigDict
 
 from experiments.runtime.cli import split_arg
+from experiments.runtime.ranges import (
+    Count,
+    Dropout,
+    NotNegative,
+    Path,
+    Positive,
+    Real,
+    Seed,
+    Several,
+    Share,
+    Text,
+    Unused,
+    Words,
+)
 from experiments.runtime.settings import as_flags
 
 OBJECTIVES = ("kl", "l1", "l2")
@@ -16,11 +30,11 @@ class Spiral:
     """28 spiral arms of seven labels; `split` hides radii from students."""
 
     name: Literal["spiral"] = "spiral"
-    path: str = ""
+    path: Annotated[str, Unused("", "the arms of spirals are drawn, not read")] = ""
     smoke: bool = False
-    seed: int = 0
-    per_arm: int = 1000
-    split: str = "standard"  # or interpolation, extrapolation
+    seed: Seed = 0
+    per_arm: Positive = 1000
+    split: Literal["standard", "interpolation", "extrapolation"] = "standard"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +42,10 @@ class Attributes:
     """Images of `source` with one of five attributes; `size` is that of fashion_mnist."""
 
     name: Literal["attributes"] = "attributes"
-    path: str = ""
+    path: Path = ""
     smoke: bool = False
-    source: str = "digits"
-    size: int = 14
+    source: Annotated[str, Text("a data set's name", needed=True)] = "digits"
+    size: Positive = 14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +53,7 @@ class Cifar100:
     """CIFAR-100 from the TFDS folder `path`."""
 
     name: Literal["cifar100"] = "cifar100"
-    path: str = ""
+    path: Path = ""
     smoke: bool = False
 
 
@@ -48,7 +62,7 @@ class Sub:
     """SUB: `path` is an .npz file with `features` [n, d], `label` [n] and `attribute` [n]."""
 
     name: Literal["sub"] = "sub"
-    path: str = ""
+    path: Path = ""
     smoke: bool = False
 
 
@@ -59,11 +73,11 @@ Data = Spiral | Attributes | Cifar100 | Sub
 class Network:
     """A classifier: its embedding, and how its head starts."""
 
-    embedding: str
-    dim: int
-    widths: tuple[int, ...] = (512,)
-    dropout: float = 0.1
-    head: str = "xavier"  # or fan_in
+    embedding: Literal["mlp", "resnet18", "resnet50"]
+    dim: Positive
+    widths: Annotated[tuple[Positive, ...], Several(0, repeated=True)] = (512,)
+    dropout: Dropout = 0.1
+    head: Literal["xavier", "fan_in"] = "xavier"
     tiny: bool = False
 
 
@@ -79,19 +93,19 @@ class Models:
 class Training:
     """How teachers or students are trained; Adam, as published."""
 
-    num: int = 5
-    epochs: int
-    learning_rate: float
-    batch_size: int
-    gamma: float = 0.995
-    held_epochs: int
+    num: Positive = 5
+    epochs: Positive
+    learning_rate: NotNegative
+    batch_size: Positive
+    gamma: Annotated[float, Real(0, 1, "(]")] = 0.995
+    held_epochs: Count
 
 
 @dataclass(frozen=True, kw_only=True)
 class Teachers(Training):
     """`run` is the --workdir of a run whose teachers to use instead of training some."""
 
-    run: str = ""
+    run: Path = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,42 +116,42 @@ class Students(Training):
     with loss.label_weight=1 this is finetuning on labels.
     """
 
-    start_from: str = ""
+    start_from: Path = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
     """Options of the objectives."""
 
-    temperature: float = 1.0
+    temperature: Annotated[float, Real(1e-6, 1000, "[]")] = 1.0
     centre: bool = False
-    label_weight: float = 0.0
+    label_weight: Share = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Eval:
     """When measures are taken, and over how many label sets; 0 for all."""
 
-    every: int = 10
-    num_sets: int = 0
-    seed: int = 0
+    every: Positive = 10
+    num_sets: Count = 0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """A run: teachers, and students by each objective."""
 
-    seed: int = 0
-    objectives: tuple[str, ...] = OBJECTIVES
+    seed: Seed = 0
+    objectives: Annotated[tuple[Annotated[str, Words(OBJECTIVES)], ...], Several()] = OBJECTIVES
     data: Data
     model: Models
     teacher: Teachers
     student: Students
     loss: Loss = Loss()
     eval: Eval = Eval()
-    log_every: int = 10
-    save_every: int = 50
-    together: int = 0  # models computed at once; 0: one on CPU, all elsewhere
+    log_every: Count = 10
+    save_every: Count = 50
+    together: Count = 0  # models computed at once; 0: one on CPU, all elsewhere
 
 
 def distill_config(arg: str, config: Config) -> ConfigDict:

@@ -7,7 +7,7 @@ import jax
 
 import distill
 from experiments.distill.config import Network
-from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.errors import UserError
 
 HEADS = {
     "xavier": nn.initializers.xavier_uniform(),
@@ -47,15 +47,9 @@ class FlatInput(nn.Module):
 def make_classifier(spec: Network, num_labels: int, num_concepts: int = 0) -> nn.Module:
     """The classifier of a config's `model.teacher` or `model.student`.
 
-    With concepts it has a second head. Unknown names, and a dimension that leaves the label
-    unembeddings without general position (k < m + 1), are one `UserError`.
+    With concepts it has a second head. A dimension that leaves the label unembeddings without
+    general position (k < m + 1) is a `UserError`.
     """
-    for value, table, what in (
-        (spec.embedding, EMBEDDINGS, "embedding"),
-        (spec.head, HEADS, "head"),
-    ):
-        if value not in table:
-            raise nearest(value, table, what)
     if num_labels < spec.dim + 1:
         raise UserError(
             f"{num_labels} labels cannot determine a representation of {spec.dim} dimensions: "

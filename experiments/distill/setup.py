@@ -8,7 +8,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import distill
@@ -19,7 +18,7 @@ from experiments.distill.population import ExampleLoss, Members, Plan, members
 from experiments.distill.task import Task, check_task
 from experiments.distill.tasks import make_task
 from experiments.runtime import settings
-from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.errors import UserError
 from experiments.runtime.files import plain, read_json
 from experiments.runtime.manifest import CONFIG, MANIFEST, flatten
 from similarity.sets import all_label_sets, sample_label_sets
@@ -47,7 +46,6 @@ def make_setup(config: Config) -> Setup:
       UserError: for a name that is unknown, data that lack a label or concept where one is
         needed, or models that do not fit the labels.
     """
-    _check_positive(config)
     task = make_task(config.data)
     check_task(task)
     num_labels = len(task.label_names)
@@ -78,14 +76,7 @@ def make_objective(name: str, loss: Loss) -> ExampleLoss:
         "l1": functools.partial(distill.l1_logit_loss, centre=loss.centre),
         "l2": functools.partial(distill.l2_logit_loss, centre=loss.centre),
     }
-    if name not in table:
-        raise nearest(name, table, "objective")
-    try:
-        mixed = distill.with_label_loss(table[name], loss.label_weight)
-        # Options are checked when a loss is traced; better here than after the teachers' training.
-        jax.eval_shape(mixed, jnp.zeros(2), jnp.zeros(2), jnp.zeros((), int))
-    except ValueError as error:
-        raise UserError(f"config.loss: {error}") from error
+    mixed = distill.with_label_loss(table[name], loss.label_weight)
     return lambda outputs, example: mixed(outputs[1], example["teacher_logits"], example["label"])
 
 
@@ -167,17 +158,6 @@ def _check_same_models(
     if differing:
         raise UserError(
             f"the {role}s in {run} are not those of this config: {'; '.join(differing)}"
-        )
-
-
-def _check_positive(config: Config) -> None:
-    for role, plan in (("teacher", config.teacher), ("student", config.student)):
-        if not 0 <= plan.learning_rate < float("inf"):
-            raise UserError(
-                f"{role}.learning_rate is {plan.learning_rate}; it must be finite and not negative"
-            )
-        settings.check_positive(
-            config, "eval.every", *(f"{role}.{key}" for key in ("num", "epochs", "batch_size"))
         )
 
 

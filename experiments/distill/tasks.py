@@ -6,10 +6,10 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from experiments.data.sources import load
+from experiments.data.sources import find, load
 from experiments.distill.config import Attributes, Cifar100, Data, Spiral, Sub
 from experiments.distill.task import SPLIT_SEED, Examples, Task, stratified_split
-from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.errors import UserError
 from similarity.constructions import spiral
 
 # Radii of the spirals' splits: what a student does not see, as (least, greatest).
@@ -43,8 +43,6 @@ def spiral_task(data: Spiral) -> Task:
 def _hidden(radius: np.ndarray, split: str) -> np.ndarray | None:
     if split == "standard":
         return None
-    if split not in UNSEEN:
-        raise nearest(split, ["standard", *UNSEEN], "data.split")
     low, high = UNSEEN[split]
     between = (radius > low) & (radius < high)
     return between if split == "interpolation" else ~between
@@ -84,7 +82,10 @@ def attributes_task(data: Attributes) -> Task:
     Every image appears once with each attribute, and all its forms fall into the same split.
     Teachers learn both heads; students see the logits of the label alone.
     """
-    source = load(data.source, path=data.path, size=data.size, smoke=data.smoke)
+    found = find(data.source)
+    found.check(data.source, {"size": data.size}, {"size": Attributes.size})
+    size = {"size": data.size} if "size" in found.options else {}
+    source = load(data.source, path=data.path, smoke=data.smoke, **size)
     parts = [split.take(np.arange(split.size)) for split in (source.train, source.test)]
     codes, label = (np.concatenate([p[name] for p in parts]) for name in ("codes", "label"))
     train, _, test = stratified_split(label, SUB_SHARES, SPLIT_SEED)

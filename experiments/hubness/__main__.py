@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.hubness import verdict
-from experiments.hubness.config import Embeddings
 from experiments.hubness.study import JUDGEMENT, STUDY, judge, prepare_judgement
 from experiments.runtime import cli, study
 from experiments.runtime.errors import UserError
@@ -51,13 +50,9 @@ def main(
         return study.command(STUDY, STUDY.read(cli.config()), **publishing)
     if cli.has_config():
         raise UserError("--embeddings=FILE needs no config")
-    config = Embeddings(
-        embeddings=embeddings,
-        labels=labels,
-        metric=metric or "cosine",
-        max_queries=20_000 if max_queries is None else max_queries,
-        reductions=reductions,
-    )
+    given = {"embeddings": embeddings, "labels": labels, "metric": metric}
+    given |= {"max_queries": max_queries, "reductions": reductions}
+    config = JUDGEMENT.read({name: value for name, value in given.items() if value is not None})
     if cli.has_workdir():
         return study.command(JUDGEMENT, config, **publishing)
     if any(publishing.values()):

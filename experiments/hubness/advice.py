@@ -82,7 +82,7 @@ def check(x: np.ndarray, labels: np.ndarray | None, metric: str, max_queries: in
             "needed"
         )
     if max_queries < least():
-        raise UserError(f"max_queries is {max_queries}; accepted: {least()} or more")
+        raise UserError(f"--max_queries={max_queries}; accepted is an integer ≥ {least()}")
     zero = np.flatnonzero(~x.any(axis=1))
     if metric == "cosine" and len(zero):
         raise UserError(

@@ -1,12 +1,22 @@
 """The keys of a hubness config."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 from ml_collections import ConfigDict
 
-from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.ranges import Between, Path, Positive, Seed, Several, Text, Words
 from experiments.runtime.settings import as_flags
 
+Texts = Annotated[
+    str,
+    Words(
+        (
+            *("", "ag_news:FILE", "newsgroups", "newsgroups:FOLDER", "text:FILE"),
+            *("yahoo:FILE", "yahoo_small:FILE"),
+        )
+    ),
+]
 SPACES = ("minilm", "static", "lsa", "model:FOLDER", "file:FILE")
 REDUCTIONS = (
     "csls",
@@ -28,6 +38,7 @@ REDUCTIONS = (
 )
 FEATURES = ("unit", "f-norm", "f-norm-inductive", "f-uniform", "centre", "centre-weighted", "z")
 FEATURES += ("whiten",)
+Method = Annotated[str, Text("a method as `methods.parse` reads it", needed=True)]
 
 
 def combinations() -> tuple[str, ...]:
@@ -51,14 +62,14 @@ class Config:
     """
 
     smoke: bool = False
-    space: str
-    space_seed: int = 0
-    texts: str = ""
-    train_texts: str = ""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    metric: str = "euclidean"  # or cosine
-    local_k: int = 10
-    methods: tuple[str, ...] = combinations()
+    space: Annotated[str, Words(SPACES)]
+    space_seed: Seed = 0
+    texts: Texts = ""
+    train_texts: Texts = ""
+    seeds: Annotated[tuple[Seed, ...], Several()] = (0, 1, 2)
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+    local_k: Positive = 10
+    methods: Annotated[tuple[Method, ...], Several()] = combinations()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +81,10 @@ class Embeddings:
       reductions: whether they are tried on more rows than that, where each takes minutes.
     """
 
-    embeddings: str
-    labels: str | None = None
-    metric: str = "cosine"
-    max_queries: int = 20_000
+    embeddings: Annotated[str, Text("a file of embeddings", needed=True)]
+    labels: Path | None = None
+    metric: Annotated[str, Text("cosine or euclidean", needed=True)] = "cosine"
+    max_queries: Annotated[int, Between(22)] = 20_000  # neighbourhoods of 10, and as many beside
     reductions: bool = False
 
 
@@ -81,19 +92,8 @@ def hubness_config(arg: str, *, texts: str = "", train_texts: str = "") -> Confi
     """The config of one data set; `arg` is a space, ":smoke" after it a run on a synthetic one."""
     smoke = arg == "smoke" or arg.endswith(":smoke")
     space = arg.removesuffix("smoke").removesuffix(":") if smoke else arg
-    config = Config(space=_checked(space or "minilm"), texts=texts, train_texts=train_texts)
+    config = Config(space=space or "minilm", texts=texts, train_texts=train_texts)
     if smoke:
         few = ("f-norm", "nicdm", "csls", "mp_gauss", "f-norm+mp_gauss@skhubness-0.30")
         config = replace(config, smoke=True, seeds=(0, 1), methods=few)
     return as_flags(config)
-
-
-def _checked(space: str) -> str:
-    """The name of an embedding. Raises `UserError` for another word."""
-    kind, _, value = space.partition(":")
-    known = [s for s in SPACES if s.partition(":")[0] == kind]
-    if not known:
-        raise nearest(space, SPACES, "embedding")
-    if (":" in known[0]) != bool(value):
-        raise UserError(f"embedding {space!r} should be written {known[0]!r}")
-    return space

@@ -16,7 +16,7 @@ from experiments.hubness.methods import Method, all_methods
 from experiments.models.sentence import spaces
 from experiments.runtime import row_progress as progress
 from experiments.runtime import study
-from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.errors import UserError
 from experiments.runtime.files import digest_of
 from experiments.runtime.settings import plain
 from experiments.runtime.store import Part
@@ -48,13 +48,6 @@ class Prepared(study.Prepared[Config]):
 
 def prepare(config: Config) -> Prepared:
     """Texts, space, splits and methods. Raises `UserError` for what is missing or unknown."""
-    if config.metric not in ("euclidean", "cosine"):
-        raise nearest(config.metric, ("euclidean", "cosine"), "metric")
-    if config.local_k < 1 or not config.seeds:
-        raise UserError(
-            f"local_k is {config.local_k} and seeds are {config.seeds}: at least 1 and one "
-            "seed are needed"
-        )
     methods = all_methods(config.methods)
     texts, embed, splits, digests = _read(config)
     allowed, left_out = possible(methods, splits)
@@ -261,4 +254,12 @@ def draw_judgement(record: Record, prepared: Judged, space: Workspace) -> "dict[
     return {"occurrence": occurrence({name: part[f"counts_{name}"] for name in names})}
 
 
-JUDGEMENT = Study("hubness", Embeddings, prepare_judgement, run_judgement, draw_judgement, verdict)
+JUDGEMENT = Study(
+    "hubness",
+    Embeddings,
+    prepare_judgement,
+    run_judgement,
+    draw_judgement,
+    verdict,
+    key="--",
+)

@@ -1,6 +1,9 @@
 """The keys of a label-cosine config."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from experiments.runtime.ranges import Between, Path, Positive, Real, Seed, Several
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,13 +15,15 @@ class Config:
       matrix, bias: FILE or FILE:NAME; rows beyond `max_labels` are sampled.
     """
 
-    seed: int = 0
-    cosines: tuple[float, ...] = (-1.0, -0.5, 0.0, 0.5, 0.95)
-    num_inputs: int = 50_000
-    cases: tuple[tuple[int, int], ...] = tuple(
+    seed: Seed = 0
+    cosines: Annotated[tuple[Annotated[float, Real(-1, 1, "[]")], ...], Several()] = (
+        *(-1.0, -0.5, 0.0, 0.5, 0.95),
+    )
+    num_inputs: Positive = 50_000
+    cases: Annotated[tuple[tuple[Annotated[int, Between(3)], Positive], ...], Several()] = tuple(
         (k, m) for k in (3, 5, 10) for m in (2, 3, 4) if (k, m) != (10, 4)
     )
-    seeds: int = 10
-    matrix: str = ""
-    bias: str = ""
-    max_labels: int = 2_000
+    seeds: Positive = 10
+    matrix: Path = ""
+    bias: Path = ""
+    max_labels: Annotated[int, Between(3)] = 2_000

@@ -10,6 +10,7 @@ from experiments.label_cosine import examples, tables
 from experiments.label_cosine.audit import read_matrix, summarise
 from experiments.label_cosine.config import Config
 from experiments.runtime import study
+from experiments.runtime.errors import UserError
 from experiments.runtime.files import digest_of
 from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
@@ -28,6 +29,8 @@ class Prepared(study.Prepared[Config]):
 def prepare(config: Config) -> Prepared:
     """Reads the matrix, where there is one."""
     if not config.matrix:
+        if config.bias:
+            raise UserError(f"config.bias={config.bias!r} is that of a matrix; give config.matrix")
         return Prepared(config=config)
     return prepare_audit(config)
 
@@ -95,4 +98,4 @@ STUDY = Study(
     figures=draw,
     reporting=tables,
 )
-AUDIT = Study("audit", Config, prepare_audit, run_audit, draw_audit, tables)
+AUDIT = Study("audit", Config, prepare_audit, run_audit, draw_audit, tables, key="--")

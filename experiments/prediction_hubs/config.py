@@ -1,17 +1,25 @@
 """The keys of a prediction-hub config and their values in the article's code."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 from ml_collections import ConfigDict
 
+import hubness
+from experiments.prediction_hubs.neighbourhoods import COMPARISONS, DISTANCES
 from experiments.runtime.cli import split_arg
 from experiments.runtime.errors import UserError
+from experiments.runtime.ranges import NotNegative, Path, Positive, Seed, Several, Text, Words
 from experiments.runtime.settings import as_flags
 
 # The article's contexts: files of Cheng et al. 2025, one line `context TAB next word`.
 CORPORA = ",".join(
     f"next_words:{name}_sane_ds.txt=50000" for name in ("bookcorpus", "pile10k", "wikitext")
 )
+Comparison = Annotated[str, Words(tuple(COMPARISONS))]
+Distance = Annotated[str, Words(tuple(DISTANCES))]
+Reduction = Annotated[str, Words(tuple(hubness.REDUCTIONS))]
+Said = Annotated[str, Text("a word of the record")]
 PUBLISHED, SECOND_HAND, MISSING = "published", "reported second-hand", "missing"
 
 
@@ -35,26 +43,26 @@ class Model:
       revisions: of an `hf:` model, separated by commas, in training order; "" is its main one.
     """
 
-    spec: str
-    dtype: str = "float32"
-    revisions: str = ""
+    spec: Annotated[str, Text("a model as `lm.load` reads it", needed=True)]
+    dtype: Annotated[str, Words(("float32", "bfloat16", "float16"))] = "float32"
+    revisions: Annotated[str, Text("revisions, separated by commas")] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """How contexts are cut from a corpus; `at_most`: fewer where it has fewer."""
 
-    length: int = 20
+    length: Positive = 20
     special_tokens: bool = False
     at_most: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hubs:
-    """Which points are hubs: those of `value` or more by `rule` (absolute, relative, quantile)."""
+    """Which points are hubs: those of `value` or more by `rule`."""
 
-    rule: str = "absolute"
-    value: float = 100.0
+    rule: Literal["absolute", "relative", "quantile"] = "absolute"
+    value: NotNegative = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,23 +77,23 @@ class Config:
       expected: (what, value, source) with source PUBLISHED, SECOND_HAND or MISSING.
     """
 
-    seed: int = 0
+    seed: Seed = 0
     smoke: bool = False
     model: Model
-    corpora: str = CORPORA
+    corpora: Annotated[str, Text("CORPUS=NUMBER_OF_CONTEXTS,…", needed=True)] = CORPORA
     window: Window = Window()
-    batch_size: int = 64
-    k: int = 10
+    batch_size: Positive = 64
+    k: Positive = 10
     self_included: bool = False
-    comparisons: tuple[str, ...] = ("ct", "cc", "tt")
-    distances: tuple[str, ...] = ("dot", "euclidean", "cosine")
+    comparisons: Annotated[tuple[Comparison, ...], Several()] = ("ct", "cc", "tt")
+    distances: Annotated[tuple[Distance, ...], Several()] = ("dot", "euclidean", "cosine")
     hubs: Hubs = Hubs()
-    training_counts: str = ""
-    reductions: tuple[str, ...] = ("csls", "nicdm", "mp_gauss")
-    bootstrap: int = 1000
-    num_top: int = 20
-    max_queries: int = 1000
-    expected: tuple[tuple[str, str, str], ...] = ()
+    training_counts: Path = ""
+    reductions: Annotated[tuple[Reduction, ...], Several(0)] = ("csls", "nicdm", "mp_gauss")
+    bootstrap: Positive = 1000
+    num_top: Positive = 20
+    max_queries: Positive = 1000
+    expected: Annotated[tuple[tuple[Said, Said, Said], ...], Several(0)] = ()
 
 
 def prediction_hubs_config(arg: str, config: Config) -> ConfigDict:

@@ -1,30 +1,27 @@
 """Who is whose neighbour in every model of a config, and what follows from it."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-import hubness
 from experiments.data.texts import corpora
 from experiments.prediction_hubs import analysis, distances, tables
 from experiments.prediction_hubs.config import Config
 from experiments.prediction_hubs.figures import figures
 from experiments.prediction_hubs.models import Loaded, load
 from experiments.prediction_hubs.neighbourhoods import (
-    COMPARISONS,
-    DISTANCES,
     Neighbourhood,
     Sample,
     Space,
     search,
 )
 from experiments.runtime import study
-from experiments.runtime.errors import nearest
+from experiments.runtime.errors import UserError
 from experiments.runtime.files import digest_of
-from experiments.runtime.settings import check_positive, plain
+from experiments.runtime.settings import plain
 from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 
@@ -46,7 +43,8 @@ class Prepared(study.Prepared[Config]):
 
 def prepare(config: Config) -> Prepared:
     """Model, contexts and counts. Raises `UserError` for what is missing or unknown."""
-    _check(config)
+    if config.hubs.rule == "quantile" and config.hubs.value > 1:
+        raise UserError(f"config.hubs.value={config.hubs.value}; of rule 'quantile' at most 1")
     revisions = tuple(config.model.revisions.split(","))
     first = load(config, revisions[0])
     training, omitted = None, 0
@@ -61,19 +59,6 @@ def prepare(config: Config) -> Prepared:
         training=training,
         omitted=omitted,
     )
-
-
-def _check(config: Config) -> None:
-    known: Sequence[tuple[str, Collection[str]]] = (
-        ("comparisons", COMPARISONS),
-        ("distances", DISTANCES),
-        ("reductions", hubness.REDUCTIONS),
-    )
-    for key, accepted in known:
-        for word in getattr(config, key):
-            if word not in accepted:
-                raise nearest(word, accepted, f"word in {key}")
-    check_positive(config, "k", "batch_size", "max_queries")
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:

@@ -29,11 +29,6 @@ class Schedule:
     eval_every: int
     save_every: int
 
-    def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            if value < 0:
-                raise UserError(f"{name} is {value}; accepted: 0 or more")
-
 
 def is_due(step: int, every: int) -> bool:
     """Whether something done each `every` steps is done after `step`; 0 means never."""

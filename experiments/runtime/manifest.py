@@ -77,12 +77,12 @@ def check_config(
     return changes
 
 
-def check_study(workdir: pathlib.Path, name: str) -> None:
-    """Raises `UserError` where the run in `workdir` is one of another study."""
+def check_study(workdir: pathlib.Path, study: str | None) -> None:
+    """Raises `UserError` where the run in `workdir` is of another study, whatever may change."""
     path = workdir / MANIFEST
-    before = read_json(path).get("study", name) if path.exists() else name
-    if before != name:
-        raise UserError(f"{workdir} holds a run of {before}, not of {name}; use another --workdir")
+    before = read_json(path).get("study", study) if path.exists() else study
+    if study and before != study:
+        raise UserError(f"{workdir} holds a run of {before}, not of {study}; use another --workdir")
 
 
 def check_data(workdir: pathlib.Path, digests: Mapping[str, str]) -> None:
@@ -100,7 +100,7 @@ def check_data(workdir: pathlib.Path, digests: Mapping[str, str]) -> None:
 def environment() -> dict[str, Any]:
     """Command, day (UTC), commit, versions and devices of this process."""
     return {
-        "command": " ".join([*_program(), *sys.argv[1:]]),
+        "command": shlex.join([*_program(), *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": _commit(),
         "python": platform.python_version(),

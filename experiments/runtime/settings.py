@@ -3,13 +3,23 @@
 import dataclasses
 import types
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from experiments.runtime.errors import UserError, nearest
-from experiments.runtime.manifest import flatten
+from experiments.runtime.ranges import Words
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,24 +31,31 @@ def read(kind: type[Config], given: Mapping[str, Any], where: str = "") -> Confi
     """The config of class `kind` with the values of `given`; a key it lacks has its default.
 
     Args:
-      where: the dotted name of `given` with a dot behind it, for messages.
+      where: what messages say before a key.
 
     Raises:
-      UserError: a key is unknown or missing, or a value is of another type.
+      UserError: a key is unknown or missing, or a value is of another type or out of the range
+        that its field states.
     """
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     for name in given.keys() - hints.keys():
         raise nearest(where + name, [where + known for known in hints], "key")
     for field in dataclasses.fields(kind):
         required = field.default is field.default_factory is dataclasses.MISSING
         if required and field.name not in given:
-            raise UserError(f"the config has no {where}{field.name}")
+            raise UserError(f"{where}{field.name} is missing from the config")
     return kind(**{n: _value(hints[n], value, where + n) for n, value in given.items()})
 
 
-def _value(kind: Any, value: Any, where: str) -> Any:
+def _value(kind: Any, value: Any, where: str, accepted: object = None) -> Any:
     """`value` as a field of this kind holds it: JSON has no tuples, and writes 1 for 1.0."""
     origin, members = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        base, stated = members
+        value = _value(base, value, where, stated)
+        if value not in stated:
+            raise stated.refusal(where, value)
+        return value
     if origin in (Union, types.UnionType):
         return _value(_member(members, value, where), value, where)
     if isinstance(value, Mapping) and isinstance(kind, type) and dataclasses.is_dataclass(kind):
@@ -46,15 +63,17 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if origin is tuple and isinstance(value, list | tuple):
         kinds = members[:1] * len(value) if members[-1] is ... else members
         if len(kinds) == len(value):
-            return tuple(_value(k, v, where) for k, v in zip(kinds, value, strict=True))
-    elif origin is Literal and value in members:
-        return value
+            each = enumerate(zip(kinds, value, strict=True))
+            return tuple(_value(k, v, f"{where}[{i}]") for i, (k, v) in each)
+    elif origin is Literal:
+        if value in members and type(value) in map(type, members):
+            return value
+        raise Words(tuple(map(str, members))).refusal(where, value)
     elif kind is float and type(value) is int:
         return float(value)
     elif origin is None and isinstance(value, kind) and (kind is bool or type(value) is not bool):
         return value
-    accepted = ", ".join(map(repr, members)) if origin is Literal else _name(kind)
-    raise UserError(f"{where} is {value!r}; accepted: {accepted}")
+    raise UserError(f"{where}={value!r}; accepted is {accepted or _name(kind)}")
 
 
 def _member(members: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -65,7 +84,7 @@ def _member(members: tuple[Any, ...], value: Any, where: str) -> Any:
     if isinstance(value, Mapping) and len(some) > 1:
         named = {kind.name: kind for kind in some}
         if value.get("name") not in named:
-            raise nearest(str(value.get("name")), named, where)
+            raise nearest(str(value.get("name")), named, f"{where}.name")
         return named[value["name"]]
     return some[0]
 
@@ -84,7 +103,8 @@ def as_flags(config: "DataclassInstance") -> ConfigDict:
             return as_flags(value)
         if value is None:  # the type of what may be given in its place
             kind = next(k for k in get_args(hints[name]) if k is not types.NoneType)
-            return placeholder(get_origin(kind) or kind)
+            origin = get_origin(kind) or kind
+            return placeholder(type(get_args(kind)[0]) if origin is Literal else origin)
         return value
 
     return ConfigDict({f.name: entry(f.name) for f in dataclasses.fields(config)}).lock()
@@ -93,11 +113,3 @@ def as_flags(config: "DataclassInstance") -> ConfigDict:
 def plain(config: "DataclassInstance") -> dict[str, Any]:
     """A config as a nested mapping: what config.json holds."""
     return dataclasses.asdict(config)
-
-
-def check_positive(config: "DataclassInstance", *keys: str) -> None:
-    """Raises `UserError` where the number of a dotted key is below 1."""
-    values = flatten(plain(config))
-    for key in keys:
-        if values[key] < 1:
-            raise UserError(f"{key} is {values[key]}; at least 1 is needed")

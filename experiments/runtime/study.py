@@ -64,6 +64,7 @@ class Study(NamedTuple, Generic[Config, Ready]):
       fixed: config keys that no resumed run may change, and why.
       trains: whether it writes metrics as it goes, for --track.
       no_weights: why --init_from means nothing; "" where it does.
+      key: what messages say before a key of the config: how its flags begin.
     """
 
     name: str
@@ -76,10 +77,11 @@ class Study(NamedTuple, Generic[Config, Ready]):
     fixed: Mapping[str, str] = {}
     trains: bool = False
     no_weights: str = "it trains nothing"
+    key: str = "config."
 
     def read(self, given: Mapping[str, Any]) -> Config:
-        """The config with these values. Raises `UserError` for a wrong key or type."""
-        return settings.read(self.settings, given)
+        """The config with these values. Raises `UserError` for what its fields do not accept."""
+        return settings.read(self.settings, given, self.key)
 
 
 class Request(NamedTuple):
@@ -113,7 +115,8 @@ def run(
     """
     stop = StopSignal() if stop is None else stop  # a signal that has not come is false
     _check_request(study, request)
-    prepared, plain = study.prepare(config), settings.plain(config)
+    plain = settings.plain(config)
+    prepared = study.prepare(study.read(plain))
     source = request.init_from
     borrowed = source and weights.read(source, next(iter(prepared.layouts.values()))())
     origin = {"init_from": {"run": str(source), "step": borrowed.step}} if borrowed else {}
@@ -164,10 +167,10 @@ def _check_request(study: Study[Any, Any], request: Request) -> None:
         raise UserError(f"--init_from: not for {study.name}: {study.no_weights}")
     if request.record:
         files.check_file(request.record, "--record", ".json")
-        if request.record.name in (manifest.CONFIG, manifest.MANIFEST):
+        if request.workdir.resolve() in request.record.resolve().parents:
             raise UserError(
-                f"--record={request.record}: a run keeps its own {request.record.name}; give "
-                "another name"
+                f"--record={request.record} lies in the run's own folder, which holds its record "
+                f"as {RECORD}; give a place outside {request.workdir}"
             )
 
 

@@ -212,7 +212,7 @@ def opened(
 
 def _claim(path, config, allowed, fixed, digests, facts, layouts) -> str:
     """Checks that the run may be this one, and writes what it is; returns its name for trackers."""
-    manifest.check_study(path, facts.get("study", ""))
+    manifest.check_study(path, facts.get("study"))
     changes = manifest.check_config(path, config, allowed, fixed)
     manifest.check_data(path, digests)
     for folder, abstract in layouts.items() if changes else ():

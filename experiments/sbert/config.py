@@ -1,24 +1,27 @@
 """The keys of a Sentence-BERT config, and its smoke form."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 from experiments.runtime.loop import Schedule
+from experiments.runtime.ranges import Count, NotNegative, Path, Positive, Seed, Share, Words
+from experiments.sbert.objectives import LOSSES, NORMALISATIONS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """Names in `objectives.LOSSES` and `objectives.NORMALISATIONS`."""
+    """What is compared of two sentences, and how embeddings are normalised before."""
 
-    loss: str
-    normalisation: str
+    loss: Annotated[str, Words(tuple(LOSSES))]
+    normalisation: Annotated[str, Words(tuple(NORMALISATIONS))]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """The folder of the encoder to start from; "" is all-MiniLM-L6-v2 from its package."""
 
-    folder: str = ""
-    max_length: int = 256
+    folder: Path = ""
+    max_length: Positive = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +31,9 @@ class Data:
     `ag_news` is AG News' test file, of which the first `max_texts` texts are taken; "" skips it.
     """
 
-    folder: str = ""
-    ag_news: str = ""
-    max_texts: int = 3000
+    folder: Path = ""
+    ag_news: Path = ""
+    max_texts: Positive = 3000
     smoke: bool = False
 
 
@@ -38,17 +41,17 @@ class Data:
 class Train:
     """How the encoder is trained."""
 
-    batch_size: int = 16
-    num_steps: int = 1440  # 4 epochs of 5,749 pairs
-    learning_rate: float = 2e-5
-    warmup_fraction: float = 0.1
-    weight_decay: float = 0.01
-    grad_clip: float = 1.0
-    sharding: str = "replicated"  # or "fsdp"
-    log_every: int = 20
-    eval_every: int = 360
-    save_every: int = 120
-    keep: int = 2
+    batch_size: Positive = 16
+    num_steps: Count = 1440  # 4 epochs of 5,749 pairs
+    learning_rate: NotNegative = 2e-5
+    warmup_fraction: Share = 0.1
+    weight_decay: NotNegative = 0.01
+    grad_clip: NotNegative = 1.0
+    sharding: Literal["replicated", "fsdp"] = "replicated"
+    log_every: Count = 20
+    eval_every: Count = 360
+    save_every: Count = 120
+    keep: Positive = 2
 
     @property
     def schedule(self) -> Schedule:
@@ -59,7 +62,7 @@ class Train:
 class Config:
     """A run: one loss and normalisation on the STS benchmark."""
 
-    seed: int = 0
+    seed: Seed = 0
     objective: Objective
     model: Model = Model()
     data: Data = Data()

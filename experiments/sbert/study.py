@@ -27,7 +27,7 @@ from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Loop
 from experiments.runtime.mesh import make_mesh
 from experiments.runtime.metrics import read_metrics
-from experiments.runtime.optimizers import adamw, check_training
+from experiments.runtime.optimizers import adamw
 from experiments.runtime.progress import Progress
 from experiments.runtime.settings import plain
 from experiments.runtime.state import StateFactory, TrainState
@@ -66,7 +66,6 @@ def prepare(config: Config) -> Prepared:
     plan, where = config.train, config.data
     mesh = make_mesh()
     check_batch_size(plan.batch_size, mesh)
-    check_training(plan)
     # A smoke run's synthetic model: the encoders saved later copy its tokenizer from there.
     folder = pathlib.Path(tempfile.mkdtemp())
     model, splits = _read(config, folder)

@@ -1,7 +1,6 @@
 """What a reduction is, and the search it is asked to do."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -235,5 +234,4 @@ def check_counts(**values: Any) -> None:
 def check_positive(**values: float) -> None:
     """ValueError for hyperparameters that are not finite and above 0."""
     for name, value in values.items():
-        if not inputs.is_traced(value) and not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name}={value}; accepted are finite numbers above 0.")
+        inputs.number(name, value, 0)

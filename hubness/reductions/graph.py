@@ -13,6 +13,8 @@ from hubness.search.checked import Given
 from hubness.search.knn import Neighbors
 from repgeo import inputs
 
+_DISTANCES = "pass distances: 1 − cos for metric='cosine', −q·x for metric='dot'"
+_MOST_LISTS = 0.9  # of lists: so many do not fall by chance, where there are more than a few
 SLACK = 1e-5  # of the largest distance: below zero by less is rounding of the library's products
 
 
@@ -34,12 +36,12 @@ def read(neighbors: Given, metric: str, n: int | None = None) -> Lists:
             cannot have, or similarities in place of distances.
     """
     sparse = hasattr(neighbors, "tocsr")
-    distance, index = _of_sparse(neighbors.tocsr()) if sparse else _of_pair(neighbors)
-    if sparse and n is None and neighbors.shape[0] != neighbors.shape[1]:
+    if sparse and n is None and neighbors.shape != neighbors.shape[:1] * 2:
         raise ValueError(
             f"the graph has shape {neighbors.shape}; accepted are square graphs, row i the "
             "neighbours of point i"
         )
+    distance, index = _of_sparse(neighbors.tocoo()) if sparse else _of_pair(neighbors)
     rows, points = np.arange(len(index))[:, None], len(index) if n is None else n
     low, high = index.min(), index.max()
     if low < -1 or high >= points:
@@ -48,8 +50,10 @@ def read(neighbors: Given, metric: str, n: int | None = None) -> Lists:
             f"accepted are 0 to {points - 1}, and -1 where a neighbour is missing"
         )
     keep = (index >= 0) & ((index != rows) | (n is not None))
+    if sparse and n is None:
+        _check_own(distance, keep, index == rows)
     distance = np.where(keep, distance, 0)
-    _check_distances(distance, keep, metric, ordered=not sparse)
+    _check_distances(distance, index, keep, metric)
     distance = distance if metric == "dot" else np.maximum(distance, 0)
     return _sorted(distance, index, keep)
 
@@ -78,12 +82,14 @@ def _of_pair(pair) -> tuple[np.ndarray, np.ndarray]:
             f"distances have shape {distance.shape} and indices {index.shape}; accepted are two "
             "matrices of one shape, one row a point and one column a neighbour"
         )
-    if index.dtype == np.uint64 and index.max() >= 2**63:
-        index = np.where(index >= 2**63, -1, index.astype(np.int64))  # -1 of hnswlib
-    return _floating(distance), index.astype(np.int64)
+    index, most = index.astype(np.int64), np.iinfo(index.dtype).max
+    if most in (2**32 - 1, 2**64 - 1):  # -1 of hnswlib and others, unsigned
+        index = np.where(index == np.asarray(most, np.uint64).astype(np.int64), -1, index)
+    return _floating(distance), index
 
 
 def _of_sparse(graph) -> tuple[np.ndarray, np.ndarray]:
+    """Lists in the order stored; entries that are stored twice stay two."""
     n = graph.shape[0]
     if graph.nnz == 0:
         raise ValueError("the graph has no entries; store the neighbours of each point")
@@ -92,12 +98,12 @@ def _of_sparse(graph) -> tuple[np.ndarray, np.ndarray]:
             "every entry of the graph is 1, which says who is near but not how near; build it "
             "with mode='distance'"
         )
-    counts = np.diff(graph.indptr)
+    order = np.argsort(graph.row, kind="stable")
+    row, counts = graph.row[order], np.bincount(graph.row, minlength=n)
     shape = n, int(counts.max())
-    row = np.repeat(np.arange(n), counts)
-    column = np.arange(graph.nnz) - np.repeat(graph.indptr[:-1], counts)
+    column = np.arange(row.size) - np.repeat(np.cumsum(counts) - counts, counts)
     distance, index = np.zeros(shape, _floating(graph.data).dtype), np.full(shape, -1)
-    distance[row, column], index[row, column] = graph.data, graph.indices
+    distance[row, column], index[row, column] = graph.data[order], graph.col[order]
     return distance, index
 
 
@@ -106,25 +112,42 @@ def _floating(distance: np.ndarray) -> np.ndarray:
     return distance.astype(np.float64 if wide else np.float32)
 
 
-def _check_distances(distance, keep, metric, *, ordered: bool) -> None:
+def _check_distances(distance, index, keep, metric) -> None:
     if not np.isfinite(distance).all():
         row = int(np.argmin(np.isfinite(distance).all(axis=1)))
         raise ValueError(
             f"row {row} stores a neighbour at a distance that is not finite; give it the index -1"
         )
-    if ordered and distance.shape[1] > 1:
-        steps = np.where(keep[:, 1:] & keep[:, :-1], np.diff(distance, axis=1), 0)
-        if (steps <= 0).all() and (steps < 0).any():
-            raise ValueError(
-                "values fall along every list, so they are similarities; pass distances: "
-                "1 − cos for metric='cosine', −q·x for metric='dot'"
-            )
+    _check_order(distance, index, keep)
     low, high = distance.min(), distance.max()
     limit = 2.0 if metric == "cosine" else np.inf
     if metric != "dot" and (low < -SLACK * max(high, -low, 0) * 10 or high > limit + SLACK):
         raise ValueError(
             f"distances run from {low:.3g} to {high:.3g}, which {metric} ones do not; pass the "
             "metric that they are of"
+        )
+
+
+def _check_order(distance, index, keep) -> None:
+    """ValueError for lists in falling order, of those that are in no order of the indices."""
+    both = keep[:, 1:] & keep[:, :-1]
+    steps = np.where(both, np.diff(distance, axis=1), 0)
+    told = (both & (np.diff(index, axis=1) < 0)).any(axis=1) & steps.any(axis=1)
+    falling = told & (steps <= 0).all(axis=1)
+    if told.any() and falling.sum() >= _MOST_LISTS * told.sum():
+        every = "every list" if falling.all() else f"{falling.sum()} of {len(falling)} lists"
+        raise ValueError(f"values fall along {every}, so they are similarities; {_DISTANCES}")
+
+
+def _check_own(distance, keep, own) -> None:
+    """ValueError where every point is stored beside its neighbours, and farther than these."""
+    others = keep.sum(axis=1)
+    mean = np.where(keep, distance, 0).sum(axis=1) / np.maximum(others, 1)
+    value = np.where(own, distance, 0).sum(axis=1) / np.maximum(own.sum(axis=1), 1)
+    if (own.any(axis=1) & (others > 0) & (value > mean)).all():
+        raise ValueError(
+            "every point is stored farther from itself than its neighbours are, so the values are "
+            f"similarities; {_DISTANCES}"
         )
 
 

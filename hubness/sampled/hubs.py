@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hubness.occurrence import checked_index
+from hubness.occurrence import known_lists
 from hubness.search.checked import Given
 from repgeo import inputs
 
@@ -50,15 +50,13 @@ def hubs(
     Raises:
         ValueError: more queries than the population, or a level outside (0, 1).
     """
-    inputs.known("hubs", index)
-    index = np.asarray(checked_index(index, n))
+    index = known_lists("hubs", index, n)
     m, k = index.shape
     total = n if population is None else inputs.count("population", population, 2**53)
-    if m > total or not 0 < level < 1:
-        raise ValueError(
-            f"{m} sampled queries of {total}, level={level}; accepted are up to all queries, and a "
-            "level between 0 and 1"
-        )
+    inputs.number("hub_size", hub_size, 0)
+    inputs.number("level", level, 0, 1)
+    if m > total:
+        raise ValueError(f"{m} sampled queries of {total}; accepted are up to all queries")
     from scipy import stats  # takes longer to import than all the rest of hubness
 
     threshold = max(1, int(np.ceil(hub_size * k * total / n)))

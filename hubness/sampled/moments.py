@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import special
 
-from hubness.occurrence import checked_index
+from hubness.occurrence import known_lists
 from hubness.search.checked import Given
 from repgeo import inputs
 
@@ -57,15 +57,12 @@ def moments(index: Given, n: int, *, population: int | None = None, level: float
     Raises:
         ValueError: fewer than 3 queries, more than the population, or a level outside (0, 1).
     """
-    inputs.known("moments", index)
-    index = np.asarray(checked_index(index, n))
+    index = known_lists("moments", index, n)
     m, k = index.shape
     total = n if population is None else inputs.count("population", population, 2**53)
-    if not 3 <= m <= total or not 0 < level < 1:
-        raise ValueError(
-            f"{m} sampled queries of {total}, level={level}; accepted are 3 queries up to all, and "
-            "a level between 0 and 1"
-        )
+    inputs.number("level", level, 0, 1)
+    if not 3 <= m <= total:
+        raise ValueError(f"{m} sampled queries of {total}; accepted are 3 queries up to all")
     counts = np.bincount(index.reshape(-1), minlength=n).astype(float)
     factorial = np.array([np.sum(counts * (counts - 1)), _third(counts)])
     mean = k * total / n

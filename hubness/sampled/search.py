@@ -97,7 +97,7 @@ def reduced_knn(
     checked.metric(metric, accepted=method.metrics)
     checked.block_size(block_size)
     if form is None:
-        raise ValueError(refusal(method, *points.shape))
+        raise ValueError(refusal(method, *np.shape(points)))
     surveyed = survey(points, metric, part_rows)
     q, own = _asked(surveyed, rows)
     k = inputs.count("k", k, len(surveyed) - 1)
@@ -145,7 +145,7 @@ def _queries(queries: Given, points: Points, metric: str) -> Array:
 
 def _asked(points: Points, rows: Given) -> tuple[Array, Int[np.ndarray, " m"]]:
     """The points that ask, and their numbers."""
-    n, index = len(points), np.asarray(rows)
+    n, index = len(points), np.asarray(inputs.read("rows", rows))
     if index.ndim != 1 or index.dtype.kind not in "iu" or len(index) == 0:
         raise ValueError(
             f"rows is {index.dtype} of shape {index.shape}; accepted is a vector of the numbers of "

@@ -18,7 +18,8 @@ from repgeo import inputs
 class DistanceMoments(NamedTuple):
     """Moments of d^power over all pairs, and of d within each query.
 
-    relative_variance is Var[d^power] / E[d^power]², contrast (d_max − d_min) / d_min of each query.
+    relative_variance is Var[d^power] / E[d^power]², contrast (d_max − d_min) / d_min of each query:
+    0 where all are at one distance, else infinite where a point is at distance 0.
     """
 
     mean: Float[Array, ""]
@@ -38,13 +39,21 @@ def distance_moments(
     """Moments of all distances between queries and points, self left out without queries.
 
     Raises:
-        ValueError: power ≤ 0, metric dot (not a distance), or rows that `knn` refuses.
+        ValueError: power ≤ 0 or so large that d^power overflows, no pair of points, metric dot
+            (not a distance), or rows that `knn` refuses.
     """
-    if power <= 0:
-        raise ValueError(f"power={power}; concentration is defined for powers above 0.")
+    inputs.number("power", power, 0)
     points, asked = _checked(points, queries, metric)
+    if queries is None and len(points) < 2:
+        raise ValueError("one point has no distance to another; give at least 2, or queries")
     run = lambda points, asked: _moments(points, asked, metric, power, queries is None)
-    return checked.precisely(run, points, asked)
+    found = checked.precisely(run, points, asked)
+    if inputs.surely(lambda v: ~jnp.isfinite(v), found.relative_variance):
+        raise ValueError(
+            f"power={power} takes distances out of the range of numbers; give a smaller power, or "
+            "rescale the points"
+        )
+    return found
 
 
 def _checked(points: Given, queries: Given, metric: str) -> tuple[Checked, Checked]:
@@ -74,7 +83,8 @@ def _moments(points, queries, metric, power, exclude_self):
     total = mean.mean()
     variance = (squares.sum() / count[0] + jnp.sum((mean - total) ** 2)) / len(count)
     ratio = variance / jnp.where(total == 0, 1, total**2)
-    return DistanceMoments(total, variance, low, high, ratio, (high - low) / low)
+    contrast = jnp.where(high > low, (high - low) / low, 0)
+    return DistanceMoments(total, variance, low, high, ratio, contrast)
 
 
 def distance_histogram(
@@ -121,10 +131,12 @@ def probability_relative_variance(
     ‖p_x − u‖₂. It is at most `probability_variance_bound(V)` whatever the model does: about 2e-5
     at V = 50,000, so it must not be compared with ratios of other distances.
     """
+    vocabulary = inputs.count("vocabulary", vocabulary, 2**31 - 1, least=2, of="tokens")
     distance = inputs.single("l2_uniform", inputs.array("l2_uniform", l2_uniform, degree=2))
     return jnp.square(distance).mean() / (vocabulary * (1 - 1 / vocabulary) ** 2)
 
 
 def probability_variance_bound(vocabulary: int) -> float:
-    """1 / (V − 1), the ratio of one-hot predictions."""
+    """1 / (V − 1), the ratio of one-hot predictions, for V ≥ 2."""
+    vocabulary = inputs.count("vocabulary", vocabulary, 2**31 - 1, least=2, of="tokens")
     return 1 / (vocabulary - 1)

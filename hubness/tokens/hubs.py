@@ -20,8 +20,8 @@ def token_counts(ids: Given, vocabulary: int) -> Int[Array, " v"]:
     Raises:
         ValueError: ids outside 0..vocabulary − 1.
     """
-    ids = ids if isinstance(ids, jax.Array) else np.asanyarray(ids)  # masks are refused
-    ids = checked_index(ids.reshape(1, -1), vocabulary)
+    ids = inputs.read("token ids", ids)
+    ids = checked_index(ids.reshape(1, -1), vocabulary, "token ids")
     return jnp.zeros(vocabulary, jnp.int32).at[ids].add(1)
 
 
@@ -32,13 +32,9 @@ def hub_mask(counts: Given, rule: str, value: float) -> Bool[Array, " n"]:
     N ≥ value · N̄; quantile: N above the value-quantile of N. An absolute threshold is not
     comparable across vocabularies or numbers of contexts.
     """
-    if rule not in ("absolute", "relative", "quantile") or (
-        rule == "quantile" and not 0 <= value <= 1
-    ):
-        raise ValueError(
-            f"rule={rule!r} with value={value}; use 'absolute', 'relative', or 'quantile' with a "
-            "value in [0, 1]."
-        )
+    if rule not in ("absolute", "relative", "quantile"):
+        raise ValueError(f"rule={rule!r}; use 'absolute', 'relative', or 'quantile'.")
+    inputs.number("value", value, 0, 1 if rule == "quantile" else np.inf, ends=True)
 
     def mask(counts):
         if rule == "quantile":
@@ -49,7 +45,8 @@ def hub_mask(counts: Given, rule: str, value: float) -> Bool[Array, " n"]:
 
 
 def skewness_bound(n: int) -> float:
-    """(n − 2)/√(n − 1), the skewness of n counts of which one takes all."""
+    """(n − 2)/√(n − 1), the skewness of n ≥ 2 counts of which one takes all."""
+    n = inputs.count("n", n, 2**53, least=2, of="counts")
     return (n - 2) / (n - 1) ** 0.5
 
 
@@ -78,6 +75,8 @@ def spearman_interval(
     Resamples in which x or y is constant are left out; (NaN, NaN) if all are.
     """
     x, y = _selected(x, y, where)
+    inputs.number("level", level, 0, 1)
+    num_samples = inputs.count("num_samples", num_samples, 2**31 - 1)
     samples = np.asarray(_resampled(x, y, key, num_samples))
     defined = samples[np.isfinite(samples)]
     if not len(defined):
@@ -88,8 +87,8 @@ def spearman_interval(
 
 def _selected(x, y, where):
     inputs.known("spearman", x, y, where)
-    x, y = np.asarray(x), np.asarray(y)
-    keep = np.ones(x.shape, bool) if where is None else np.asarray(where)
+    x, y = (np.asarray(inputs.read(name, a)) for name, a in (("x", x), ("y", y)))
+    keep = np.ones(x.shape, bool) if where is None else np.asarray(inputs.read("where", where))
     if x.ndim != 1 or not x.shape == y.shape == keep.shape or keep.dtype != bool:
         raise ValueError(
             f"x has shape {x.shape}, y {y.shape} and where {keep.dtype} of shape {keep.shape}; "
@@ -152,11 +151,12 @@ def hub_accuracy(
     Raises:
         ValueError: hubs are not booleans, one a token, or tokens that are none of them.
     """
-    known = hubs if isinstance(hubs, jax.Array) else np.asarray(hubs)
-    if known.dtype != bool or known.ndim != 1 or np.shape(predicted) != np.shape(true):
+    known, predicted = inputs.read("hubs", hubs), inputs.read("predicted", predicted)
+    true = inputs.read("true", true)
+    if known.dtype != bool or known.ndim != 1 or predicted.shape != true.shape:
         raise ValueError(
             f"hubs are {known.dtype} of shape {known.shape}, predicted tokens of shape "
-            f"{np.shape(predicted)} and true ones of {np.shape(true)}; accepted are booleans, one "
+            f"{predicted.shape} and true ones of {true.shape}; accepted are booleans, one "
             "a token (hub_mask), and two vectors of one length"
         )
     chosen = inputs.labels("predicted", predicted, len(known), kind="tokens")
@@ -167,7 +167,9 @@ def hub_accuracy(
 
 def _answers(true: Given, vocabulary: int) -> Int[Array, " n"]:
     """Tokens as int32, -1 where there is none."""
-    given = true if isinstance(true, jax.Array) else np.asanyarray(true)
+    given = inputs.read("true", true)
+    if not jnp.issubdtype(given.dtype, jnp.signedinteger):  # of others JAX wraps -1: it is 255
+        return inputs.labels("true", given, vocabulary, kind="tokens")
     known = inputs.labels("true", given * (given != -1), vocabulary, kind="tokens")
     return jnp.where(jnp.asarray(given == -1), -1, known)
 

@@ -146,3 +146,9 @@ def test_traced_temperatures_and_weights_are_taken():
     weighed = lambda w: distill.with_label_loss(distill.l2_logit_loss, w)(s, t, 1)
     for weight in (0.0, 0.4):
         np.testing.assert_allclose(jax.jit(weighed)(weight), weighed(weight), rtol=1e-6)
+
+
+def test_lists_may_hold_a_lost_label(unchecked):
+    assert distill.kl_loss([0.0, -np.inf], [1.0, -np.inf]) == 0
+    with pytest.raises(ValueError, match="rows have equal length"):
+        distill.kl_loss([[0.0], [1.0, 2.0]], [0.0, 1.0])

@@ -85,8 +85,30 @@ def test_bad_input_is_one_clear_error(change, message):
     unchecked = getattr(distill.fit_linear_probe, "__wrapped__", distill.fit_linear_probe)
     with pytest.raises(ValueError, match=message):
         unchecked(*change(*digits()), 10)
-    with pytest.raises(ValueError, match="inverse_penalty > 0"):
+    with pytest.raises(ValueError, match="0 < inverse_penalty"):
         distill.fit_linear_probe(*digits(), 10, inverse_penalty=0.0)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"tolerance": np.nan}, "tolerance is nan"),
+        ({"tolerance": -1.0}, "0 ≤ tolerance"),
+        ({"max_iterations": 0}, "max_iterations must be at least 1"),
+        ({"inverse_penalty": "a"}, "inverse_penalty has dtype"),
+        ({"inverse_penalty": [1.0, 2.0]}, "inverse_penalty has shape"),
+    ],
+)
+def test_options_without_meaning_are_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        distill.fit_linear_probe([[0.0], [1.0]], [0, 1], 2, **options)
+
+
+def test_features_of_another_width_are_an_error(unchecked):
+    probe = distill.LinearProbe(*np.zeros((2, 2, 3)), *np.zeros((2, 3)), 0.0, 1, True)
+    with pytest.raises(ValueError, match=r"\(2, 4\); accepted is \(n, 3\)"):
+        probe.logits(np.zeros((2, 4)))
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -1,6 +1,7 @@
 """Scores against scikit-learn, and binned calibration against a loop."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -91,3 +92,23 @@ def test_bad_input_is_one_clear_error(predictions):
         distill.ece(np.array([0.1, 0.9]), np.array([0, 7]))
     with pytest.raises(ValueError, match="num_bins must be at least 1"):
         distill.ece(probs[:, 0], labels, num_bins=0)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_bins_are_those_of_the_digits_given():
+    """By hand: both in (.3, .4], gap |½ - .325|; float32 takes .3 + 1e-9 for .3."""
+    given = np.array([0.3 + 1e-9, 0.35])
+    np.testing.assert_allclose(distill.ece(given, [1, 0], num_bins=10), 0.175, rtol=1e-6)
+    both = distill.classwise_ece(np.stack([given, 1 - given], axis=1), [0, 1], num_bins=10)
+    np.testing.assert_allclose(both, 0.175, rtol=1e-6)
+    np.testing.assert_allclose(distill.ece(jnp.array([0.25, 0.5]), [1, 0], num_bins=1), 0.125)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_counts_too_large_and_ragged_rows_are_errors():
+    with pytest.raises(ValueError, match="accepted are 1 to 2147483647"):
+        distill.ece([0.5], [1], num_bins=2**31)
+    with pytest.raises(ValueError, match="accepted are 1 to 2147483647"):
+        distill.macro_f1([0], [0], num_classes=2**40)
+    with pytest.raises(ValueError, match="rows have equal length"):
+        distill.accuracy([[0], [1, 2]], [0, 1])

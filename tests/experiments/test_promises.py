@@ -52,10 +52,8 @@ def test_a_refused_command_takes_no_folder(toy, tmp_path):
     for folder in (tmp_path / "file", tmp_path / "file" / "below", pathlib.Path("gs://bucket/run")):
         with pytest.raises(UserError, match="--workdir="):
             run(toy, folder)
-    with pytest.raises(UserError, match="--record=.*nothing can lie below"):
-        run(toy, tmp_path / "run", record=tmp_path / "file" / "record.json")
-    for name in ("config.json", "x.npy"):
-        with pytest.raises(UserError, match="--record=.*; give"):
+    for name in ("run/config.json", "x.npy", "file/record.json"):
+        with pytest.raises(UserError, match="--record=.*(; give|nothing can lie below)"):
             run(toy, tmp_path / "run", record=tmp_path / name)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
@@ -87,6 +85,8 @@ def test_the_manifest_says_what_the_run_is_and_other_data_are_refused(toy, tmp_p
     before = tree(tmp_path)
     with pytest.raises(UserError, match=f"other data.*{digest}.*{'0' * 64}"):
         run(toy._replace(study=toy.study._replace(prepare=other)), tmp_path)
+    with pytest.raises(UserError, match="holds a run of .*, not of another"):
+        run(toy._replace(study=toy.study._replace(name="another")), tmp_path)
     assert tree(tmp_path) == before
 
 
@@ -201,8 +201,7 @@ def test_changes_are_refused_or_allowed_by_name(toy, undisturbed, tmp_path):
             run(toy, tmp_path / "run", toy.altered(toy.fixed), allowed=tuple(toy.fixed))
     assert tree(tmp_path) == before
     run(toy, tmp_path / "run", changed, allowed=tuple(toy.change))
-    stored = files.read_json(tmp_path / "run" / "config.json")
-    assert stored == files.plain(changed)
+    assert files.read_json(tmp_path / "run" / "config.json") == files.plain(changed)
 
 
 def test_a_record_makes_its_folder_and_is_strict_json(toy, undisturbed, tmp_path, monkeypatch):

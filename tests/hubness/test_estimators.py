@@ -168,15 +168,53 @@ def test_classifier_refuses_to_invert_what_is_no_distance(x, method):
         (Hubness(method=CSLS(), method_params={"local_k": 2}), r"write CSLS\(local_k=…\)"),
         (Hubness(method_params={"beta": 2}), "method=None takes no options"),
         (HubnessKNNClassifier(method=None, method_params={"two_domain": True}), "holds two_domain"),
+        (Hubness(2, metric="precomputed"), "takes distances of at least 0"),
         (Hubness(2, metric="precomputed", method="csls"), "'precomputed' takes no method"),
         (HubnessReducedKNNTransformer(mode="graph"), "use 'distance' or 'connectivity'"),
         (HubnessKNNClassifier(weights="1/d"), "use 'uniform', 'rank' or 'distance'"),
+        (HubnessKNNClassifier(local_k="3"), "local_k='3' is no integer"),
+        (Hubness(method="csls", method_params=["two_domain"]), "a dict of options by name"),
+        (HubnessReducedKNNTransformer(n_neighbors="5"), "n_neighbors='5' is no integer"),
         (Hubness(n_neighbors=240), "n_neighbors|k=240 is impossible"),
     ],
 )
 def test_bad_parameters_are_one_clear_error(x, model, message):
     with pytest.raises(ValueError, match=message):
         model.fit(x, LABELS)
+
+
+@pytest.mark.parametrize(
+    "model, change",
+    [
+        (Hubness(5), {"n_neighbors": 3}),
+        (Hubness(5), {"metric": "cosine"}),
+        (Hubness(5), {"hub_size": 3.0}),
+        (Hubness(5, method=CSLS(5)), {"method__local_k": 3}),
+        (HubnessReducedKNNTransformer(n_neighbors=5), {"mode": "connectivity"}),
+        (HubnessReducedKNNTransformer(n_neighbors=5), {"n_neighbors": 3}),
+    ],
+)
+def test_lists_of_fit_are_not_read_by_other_parameters(x, model, change):
+    """Setting them back serves, and the measure that `score` takes is no such parameter."""
+    model = clone(model).fit(x[:40])
+    before, ask = model.get_params(), getattr(model, "measures", None) or model.transform
+    model.set_params(**change)
+    with pytest.raises(ValueError, match="was set after fit"):
+        ask(x[:3])
+    model.set_params(**before)
+    ask(x[:3])
+    if isinstance(model, Hubness):
+        assert model.set_params(measure="gini").score() == -model.report_.gini
+
+
+def test_a_classifier_asks_by_the_parameters_as_they_are(x):
+    model = HubnessKNNClassifier(5, method=None).fit(x[:40], LABELS[:40]).set_params(n_neighbors=3)
+    want = HubnessKNNClassifier(3, method=None).fit(x[:40], LABELS[:40])
+    np.testing.assert_array_equal(model.predict_proba(x[40:]), want.predict_proba(x[40:]))
+    with pytest.raises(ValueError, match="use 'uniform', 'rank' or 'distance'"):
+        model.set_params(weights="foo").predict(x[:3])
+    with pytest.raises(ValueError, match="Use weights='rank' or 'uniform'"):
+        model.set_params(weights="distance", method="mp_gauss").predict(x[:3])
 
 
 def test_two_domain_queries_are_measured_as_they_are(x):

@@ -104,6 +104,16 @@ def test_centres_come_from_the_reference(x, q):
     np.testing.assert_allclose(np.asarray(features.centre_weighted(q, x, 2.0)), want, atol=1e-5)
 
 
+def test_centres_of_a_high_power_are_the_most_popular_point(x):
+    """γ = 300 overflows powers of sums of similarities."""
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    sums = (unit @ unit.T).sum(1)
+    weight = np.where(sums > 0, sums / sums.max(), 0.0) ** 300
+    want = x - weight @ x / weight.sum()
+    got = features.centre_weighted(x, gamma=300.0)
+    np.testing.assert_allclose(np.asarray(got), want, atol=1e-4)
+
+
 def test_whitening_gives_the_identity_covariance_and_is_symmetric(x):
     """ZCA: covariance I, and the map is the symmetric root, so Cov(x, white) is symmetric."""
     white = np.asarray(features.whiten(x))
@@ -125,6 +135,10 @@ def test_whitening_drops_directions_without_variance(x):
         (lambda x: features.f_norm(x), "pass either key"),
         (lambda x: features.f_norm(x, KEY, draws=x), "pass either key"),
         (lambda x: features.f_norm(x, draws=x[:5]), "expected the shape of x"),
+        (lambda x: features.centre_weighted(x, gamma=np.nan), "gamma is nan"),
+        (lambda x: features.centre_weighted(x, gamma=-1.0), "gamma=-1.0; accepted"),
+        (lambda x: features.zscore_rows(x, eps=-1.0), "eps=-1.0; accepted"),
+        (lambda x: features.zscore_rows(x, eps=np.nan), "eps is nan"),
         (lambda x: features.centre(x, x[:, :3]), "reference of shape .* differ in width"),
         (
             lambda x: features.rank_normal_apply(features.rank_normal_fit(x), x[:, :3]),

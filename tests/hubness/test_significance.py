@@ -55,12 +55,23 @@ def test_bootstrap_spread_is_that_of_new_queries():
     assert abs(np.std(np.asarray(samples)) / fresh - 1) < 0.25
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     "call, message",
     [
         (lambda: significance.mcnemar(np.ones(3, bool), np.ones(4, bool)), "two boolean vectors"),
         (lambda: significance.mcnemar(np.ones(3), np.ones(3)), "predictions == labels"),
         (lambda: significance.beta_interval(5, 6, 10), "b \\+ c ≤ n"),
+        (lambda: significance.beta_interval(1, 1, 10, "a"), "level has dtype"),
+        (
+            lambda: significance.mcnemar(np.ma.masked_array([True], [True]), np.ones(1, bool)),
+            "right_a is a masked array",
+        ),
+        (
+            lambda: significance.sampled_skewness(INDEX, 20, num_groups=2.5),
+            "num_groups=2.5 is no integer",
+        ),
+        (lambda: significance.sampled_skewness(INDEX[:, :0], 20), "no entries"),
     ],
 )
 def test_bad_input_is_one_clear_error(call, message):

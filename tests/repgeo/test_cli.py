@@ -80,11 +80,14 @@ def test_an_audit_is_the_library_s_and_leaves_its_page_alone(folder, tmp_path):
         (["tokens", "{}/none", "{}/labels.txt"], "unknown model"),
         (["tokens", "smollm2", "{}/none.txt"], "there is no text"),
         (["audit", "{}/labels.npz"], "there is no file"),
-        (["audit", "{}/x.npy", "--max-labels=0"], "max_labels is 0; accepted: 3 or more"),
-        (["audit", "{}/x.npy", "--max-labels=-1"], "max_labels is -1; accepted"),
+        (["audit", "{}/x.npy", "--max-labels=0"], "--max-labels=0; accepted is an integer ≥ 3"),
+        (["audit", "{}/x.npy", "--max-labels=-1"], "--max-labels=-1; accepted is"),
         (["audit", "{}/x.npy", "--page={}/x.npy"], "x.npy is no .html file; give a name that"),
         (["audit", "{}/x.npy", "--page={}"], "is a folder; give a .html file"),
-        (["hubness", "{}/x.npy", "--max-queries=0"], "max_queries is 0; accepted: 22 or more"),
+        (
+            ["hubness", "{}/x.npy", "--max-queries=0"],
+            "--max-queries=0; accepted is an integer ≥ 22",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_sentence(folder, words, message):

@@ -115,6 +115,26 @@ def test_svcca_of_everything_is_mcca_and_a_bad_threshold_is_an_error(x64, pair):
         S.svcca(*pair, threshold=0.0)
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda f, f2: S.mcca(f, f2, rtol=np.nan), "rtol is nan"),
+        (lambda f, f2: S.mcca(f, f2, rtol=2.0), "rtol=2.0; accepted"),
+        (lambda f, f2: S.canonical_correlations(f, f2, rtol=-1.0), "rtol=-1.0; accepted"),
+        (lambda f, f2: S.svcca(f, f2, threshold="a"), "threshold has dtype <U1"),
+        (lambda f, f2: S.svcca(f, f2, threshold=np.nan), "threshold is nan"),
+    ],
+)
+def test_bad_options_are_one_clear_error(pair, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(*pair)
+
+
+def test_the_largest_direction_is_never_below_the_tolerance(x64, pair):
+    np.testing.assert_allclose(S.mcca(pair[0], pair[0], rtol=1.0), 1, atol=1e-12)
+
+
 def pwcca_by_numpy(f, f2):
     f, f2 = centred(f), centred(f2)
     q = np.linalg.qr(f)[0]

@@ -140,3 +140,12 @@ def test_row_lengths_change_rankings_at_equal_cosines(x64):
     np.testing.assert_allclose(gauge.cosines(even), gauge.cosines(short), atol=1e-15)
     ever = [set(np.asarray(patterns.rank_patterns_2d(W))[:, -1]) for W in (even, short)]
     assert 2 in ever[0] and 2 not in ever[1]
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_of_labels_that_cannot_be_are_errors(key):
+    for k in (0, 2.5):
+        with pytest.raises(ValueError, match=f"k={k} .*accepted"):
+            constructions.radial_labels([[1.0, 2.0]], k)
+    with pytest.raises(ValueError, match="no nu for k=7 labels; give nu"):
+        constructions.perturbed(key, 7, 1)

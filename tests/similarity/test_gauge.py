@@ -1,3 +1,4 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,7 +21,7 @@ def test_unreachable_cosines_are_errors():
     W = np.float32([[1, 2], [1, 2], [0, 1]])
     with pytest.raises(ValueError, match="rows 0 and 1 are equal"):
         gauge.translate_to_cosine(W, 0, 1, 0.5)
-    with pytest.raises(ValueError, match=r"in \[-1, 1\]"):
+    with pytest.raises(ValueError, match="-1 ≤ cosine ≤ 1"):
         gauge.translate_to_cosine(W, 0, 2, 1.5)
     with pytest.raises(ValueError, match="two of"):
         gauge.translate_to_cosine(W, 2, 2, 0.5)
@@ -39,6 +40,19 @@ def test_collinear_translations_give_minus_one_or_one(x64):
     for t in (-2.0, -0.5, -0.1, 0.5, 3.0):
         W = np.stack([a, b]) - a + t * (b - a)
         np.testing.assert_allclose(gauge.cosines(W)[0, 1], np.sign(t * (1 + t)), atol=1e-12)
+
+
+@pytest.mark.parametrize("read", [np.float32, np.float64, jnp.float32])
+def test_small_rows_beside_large_ones_differ(read):
+    """By hand: 1e-10 is lost beside 1 in float32, but not from 0."""
+    W = read([[0, 0], [1e-10, 0], [0, 1e-10], [1, 1]])
+    audit = gauge.audit(W)
+    np.testing.assert_array_equal(audit.fixed, np.eye(4, dtype=bool))
+    np.testing.assert_allclose(audit.distance[0, :3], [0, 1e-10, 1e-10], rtol=1e-6)
+    np.testing.assert_allclose(audit.flip_distance[0, 1:], 0, atol=1e-16)
+    np.testing.assert_allclose(
+        gauge.cosines(gauge.translate_to_cosine(W * 1e-15, 1, 2, 0.5))[1, 2], 0.5, atol=1e-6
+    )
 
 
 class TestAudit:

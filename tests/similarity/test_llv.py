@@ -97,6 +97,21 @@ class TestErrors:
         with pytest.raises(ValueError, match=match):
             S.llv_distance(*models, input_sets=sets)
 
+    @pytest.mark.parametrize(
+        "options, match",
+        [
+            (dict(weight=-1e9), "weight=-1"),
+            (dict(weight=np.nan), "weight is nan"),
+            (
+                dict(input_sets=None, key=jax.random.key(0), num_sets=0),
+                "num_sets must be at least 1",
+            ),
+        ],
+    )
+    def test_bad_numbers(self, models, options, match, unchecked):
+        with pytest.raises(ValueError, match=match):
+            S.llv_distance(*models, **{"input_sets": SETS, **options})
+
     def test_unknown_option(self, models, unchecked):
         with pytest.raises(ValueError, match="reduce='mean'; accepted are 'max' and 'sum'"):
             S.llv_distance(*models, input_sets=SETS, reduce="mean")

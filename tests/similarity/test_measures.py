@@ -149,3 +149,8 @@ def test_an_unknown_map_is_an_error(unchecked):
         S.find(invariant_to={"everything"})
     with pytest.raises(ValueError, match="compares='model'; accepted are distributions, repr"):
         S.find(compares="model")
+
+
+def test_one_name_is_no_set_of_maps(unchecked):
+    with pytest.raises(ValueError, match="invariant_to='gauge'; accepted is a set, {'gauge'}"):
+        S.find(invariant_to="gauge")

@@ -33,6 +33,23 @@ def test_chirotope_ignores_row_lengths_and_invertible_maps(x64):
     np.testing.assert_array_equal(patterns.braid_chirotope(W @ B + 7), patterns.braid_chirotope(W))
 
 
+@pytest.mark.parametrize("lengths", [[1, 1e-20, 1, 1, 1e10], [1e-170] * 5])
+def test_chirotope_ignores_row_lengths_however_unequal(x64, lengths):
+    W = np.random.default_rng(3).normal(size=(5, 3))
+    scaled = W * np.array(lengths)[:, None]
+    np.testing.assert_array_equal(patterns.chirotope(scaled), patterns.chirotope(W))
+
+
+def test_equal_rows_and_the_scale_do_not_matter_to_braids(x64):
+    """Rows 0 and 3 differ by one rounding, which is no direction."""
+    W = np.random.default_rng(4).normal(size=(4, 2))
+    equal, rounded = W.copy(), W.copy()
+    equal[3], rounded[3] = W[0], np.nextafter(W[0], 9)
+    want = patterns.braid_chirotope(equal)
+    for same in (rounded, 1e300 * equal, 1e-300 * equal):
+        np.testing.assert_array_equal(patterns.braid_chirotope(same), want)
+
+
 def test_zero_minors_and_lacking_rank(x64):
     W = np.array([[1.0, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1]])
     assert patterns.chirotope(W)[0] == 0  # rows 0, 1 and 2 are dependent
@@ -94,3 +111,45 @@ ON_THE_HOST = {
 def test_work_on_the_host_is_refused_under_jit(function):
     with pytest.raises(ValueError, match="works on the host .*: call it outside jit"):
         jax.jit(ON_THE_HOST[function])(np.eye(4, 2, dtype=np.float32))
+
+
+def test_plane_patterns_of_equal_rows_are_their_index_order(x64):
+    np.testing.assert_array_equal(patterns.rank_patterns_2d(np.ones((3, 2))), [[0, 1, 2]])
+    W = np.array([[0.0, 1], [1, 0], [0, 1]])
+    assert rows(patterns.rank_patterns_2d(W)) == {(0, 2, 1), (1, 0, 2)}
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e-300, 1e300])
+def test_plane_patterns_do_not_depend_on_the_scale(x64, scale):
+    W = np.random.default_rng(2).normal(size=(5, 2))
+    want = patterns.rank_patterns_2d(W)
+    np.testing.assert_array_equal(patterns.rank_patterns_2d(scale * W), want)
+
+
+def test_plane_patterns_of_short_rows_beside_a_long_one(x64):
+    """Two of the three differences are one direction to all digits: 4 cells in place of 6."""
+    W = np.array([[1e20, 1e20], [1.0, 0], [0, 1]])
+    assert len(rows(patterns.rank_patterns_2d(W))) == 4
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda W: patterns.minors(W, np.nan), "rtol is nan"),
+        (lambda W: patterns.chirotope(W, -1.0), "rtol=-1.0"),
+        (lambda W: patterns.sign_patterns(jax.random.key(0), W, 0), "num must be at least 1"),
+        (lambda W: patterns.rank_patterns(jax.random.key(0), W, 2.5), "num must be at least 1"),
+    ],
+)
+def test_bad_options_are_one_clear_error(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(np.eye(4, 2))
+
+
+def test_a_coarse_tolerance_leaves_the_minors_above_it(x64):
+    W = np.random.default_rng(5).normal(size=(7, 2))
+    fine = np.asarray(patterns.minors(W))
+    want = np.where(np.abs(fine) > 0.5, fine, 0)
+    want = want * np.sign(want[np.flatnonzero(want)[0]])
+    np.testing.assert_array_equal(patterns.minors(W, 0.5), want)

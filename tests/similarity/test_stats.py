@@ -133,3 +133,22 @@ def test_a_batch_of_other_dimensions_is_an_error(models):
     with pytest.raises(ValueError, match=r"accepted are \(n, 2\), \(n,\), \(n, 3\), \(n,\)"):
         zeros = np.zeros(400)
         PairStats.init(2, 3).update(models.f, zeros, models.f2, zeros)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "mask", [[True], [0, 1, 1, 1, 1, 1], np.full(6, 0.5), np.ones((6, 1), bool)]
+)
+def test_a_mask_that_is_not_one_boolean_a_row_is_an_error(mask):
+    f, log_z = np.ones((6, 2)), np.ones(6)
+    with pytest.raises(ValueError, match="accepted are 6 booleans, one a row"):
+        PairStats.init(2, 2).update(f, log_z, f, log_z, mask=mask)
+    with pytest.raises(ValueError, match="masked array"):
+        PairStats.init(2, 2).update(
+            f, log_z, f, log_z, mask=np.ma.masked_array([True] * 6, [1] * 6)
+        )
+
+
+def test_statistics_of_other_dimensions_do_not_merge():
+    with pytest.raises(ValueError, match=r"dimensions \(2, 2\) and \(2, 3\)"):
+        PairStats.init(2, 2).merge(PairStats.init(2, 3))

@@ -98,3 +98,37 @@ def test_errors(models):
         S.d_svd(models.f, models.f[:5])
     with pytest.raises(ValueError, match="at least 2 inputs; got 1"):
         S.d_svd(models.f[:1], models.f[:1])
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_equal_models_are_equal_where_two_labels_nearly_meet(models, dtype):
+    """Labels 0 and 2 lie 1e-9 apart, and so do inputs 0 and 1. Measured 1e-13."""
+    f, g = (np.array(x, dtype) for x in models[:2])
+    g[2] = (g[0] - g[0]) + 1e-9 * g[2]
+    g[0], f[0], f[1] = 0, 0, 1e-9 * f[1]
+    assert S.max_d_svd(f, g, f, g, 0, 1) < 1e-6
+    assert S.d_svd_labels(f, g, f, g, [0, 1, 5, 9]) < 1e-6
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_labels_that_do_not_exist_are_refused(models):
+    for pivot, out, message in (
+        (99, 1, "pivot: labels must lie in 0..6; got 99"),
+        (0, -1, "leave_out: labels must lie"),
+        (1.7, 0, "pivot has dtype"),
+        (3, 3, "both 3; accepted are two that differ"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            S.max_d_svd(*models, pivot, out)
+    wrong = (
+        (np.array([2**32, 1, 2]), "outside"),
+        (np.ma.masked_array([0, 1, 2], [0, 1, 0]), "masked"),
+        ([[0, 1, 2]], "accepted is one set"),
+    )
+    for given, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            S.d_svd_labels(*models, given)
+        with pytest.raises(ValueError, match=message):
+            S.alignment(models.g[:, :2], models.g[:, :2], given)
+    assert S.d_svd_labels(*models, [0, 1, 2, 3]) == S.d_svd_labels(*models, np.arange(4))

@@ -149,8 +149,12 @@ def test_what_cannot_be_calibrated_is_refused(models):
         calibrated("kl", key, f, f2)
     with pytest.raises(ValueError, match="give closest"):
         calibrated(S.cka, key, f, f2)
-    with pytest.raises(ValueError, match="give closest, .* not nan"):
+    with pytest.raises(ValueError, match="closest is nan"):
         calibrated(S.cka, key, f, f2, closest=math.nan)
+    with pytest.raises(ValueError, match="closest has dtype"):
+        calibrated(S.cka, key, f, f2, closest="1")
+    with pytest.raises(ValueError, match="level has dtype"):
+        calibrated("cka", key, f, f2, level="a")
     with pytest.raises(ValueError, match=r"closest=1.0 beside 'procrustes', whose own is 0.0"):
         calibrated("procrustes", key, f, f2, closest=1.0)
     with pytest.raises(ValueError, match="offset hides their spread"):
@@ -182,6 +186,8 @@ def test_what_is_no_measure_of_layers_is_refused(models):
 def test_errors(models):
     with pytest.raises(ValueError, match="same inputs"):
         interval(S.mcca, jax.random.key(0), models.f, models.f2[:5])
+    with pytest.raises(ValueError, match="level has dtype"):
+        interval(S.mcca, jax.random.key(0), models.f, models.f2, level="a")
     with pytest.raises(ValueError, match="level=1.5"):
         interval(S.mcca, jax.random.key(0), models.f, models.f2, level=1.5)
     with pytest.raises(ValueError, match=r"num must be at least 2 and an integer, got num=19\.0"):

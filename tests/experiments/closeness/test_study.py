@@ -89,7 +89,7 @@ class TestErrors:
             closeness(get_config("radial", "k4:smoke"), radial[0])
 
     def test_one_seed(self, tmp_path):
-        with pytest.raises(UserError, match="num_seeds must be at least 2"):
+        with pytest.raises(UserError, match="num_seeds=1; accepted is an integer ≥ 2"):
             closeness(get_config("radial", "k4:smoke", **{"train.num_seeds": 1}), tmp_path)
 
     def test_unknown_arguments(self):

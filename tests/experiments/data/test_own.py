@@ -10,6 +10,7 @@ from experiments import data
 from experiments.data import pictures
 from experiments.data.splits import seeded
 from experiments.runtime.errors import UserError
+from experiments.runtime.settings import read
 
 
 def write(path, array, **options):
@@ -42,7 +43,7 @@ def whole(source):
 
 def load(path, **wanted):
     given = {"name": "images", "path": str(path), "size": 0, "test_share": 0.4} | wanted
-    return data.read(data.Wanted(**given))
+    return data.read(read(data.Wanted, given, "data."))
 
 
 def same(codes, images):
@@ -188,10 +189,15 @@ def test_a_seeded_split_takes_a_share_of_each_class():
         ("x.npz", {"mask": np.zeros(3)}, {}, "holds mask; codes are called"),
         ("x.txt", "text", {}, "is none of: a folder"),
         ("set", {}, {"crop": "center"}, "Did you mean 'centre'"),
-        ("set", {}, {"split": "column"}, "data.split is 'column'"),
-        ("set", {}, {"test_share": 1.0}, "between 0 and 1"),
-        ("set", {}, {"channels": 4}, "accepted: 0, 1, 3"),
-        ("set", {}, {"levels": 1}, "accepted: 2 to 65,536"),
+        (
+            "set",
+            {},
+            {"split": "column"},
+            "split='column'; accepted is nothing or seeded",
+        ),
+        ("set", {}, {"test_share": 1.0}, r"accepted is a finite number in \(0, 1\)"),
+        ("set", {}, {"channels": 4}, "accepted is 0 or 1 or 3"),
+        ("set", {}, {"levels": 1}, r"accepted is 0, or an integer in \[2, 65536\]"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(tmp_path, name, content, wanted, message):

@@ -129,7 +129,7 @@ def test_images_and_labels_that_do_not_fit_are_one_clear_error(
 @pytest.mark.parametrize("name", ["digits", "swirl"])
 def test_a_path_for_data_that_have_none_is_refused(name):
     """Case R19: it was accepted, and the digits were used."""
-    with pytest.raises(UserError, match=f"{name} comes with the project"):
+    with pytest.raises(UserError, match=f"means nothing for {name}: leave it out"):
         data.load(name, path="/x/mine.npz")
 
 

@@ -128,11 +128,12 @@ def test_a_run_of_an_earlier_version_lacks_a_key_and_has_no_digests(run, tmp_pat
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"eval.batch_size": 0}, "eval.batch_size is 0"),
-        ({"model.options.gamma_min": float("nan")}, "two finite numbers"),
-        ({"train.ema_decay": 1.5}, "train.ema_decay is 1.5"),
-        ({"sample.num": 0}, "sample.num is 0"),
-        ({"data.path": "/x"}, "digits comes with the project"),
+        ({"eval.batch_size": 0}, "eval.batch_size=0; accepted is an integer ≥ 1"),
+        ({"model.options.gamma_min": float("nan")}, "gamma_min=nan; accepted is a finite number"),
+        ({"model.options.gamma_min": 6.0}, "two finite numbers"),
+        ({"train.ema_decay": 1.5}, "train.ema_decay=1.5"),
+        ({"sample.num": 0}, "sample.num=0"),
+        ({"data.path": "/x"}, "data.path='/x' means nothing for digits"),
     ],
 )
 def test_values_are_checked_before_the_folder_is_taken(tmp_path, change, message):

@@ -110,6 +110,45 @@ def test_both_orders_and_sparse_graphs_are_read(x, lists):
     graph = neighbors.KNeighborsTransformer(n_neighbors=C).fit_transform(x[:120].astype(float))
     same(reduce_graph(graph, "nicdm", K), want, rtol=1e-5)
     same(reduce_graph(sparse.coo_array(graph), CSLS(), K), reduce_graph(lists, "csls", K), 1e-5)
+    once = sparse.coo_array(graph)
+    at = np.tile(once.row, 2), np.tile(once.col, 2)
+    twice = sparse.coo_array((np.tile(once.data, 2), at), shape=graph.shape)  # tocsr would add both
+    same(reduce_graph(twice, CSLS(), K), reduce_graph(lists, "csls", K), 1e-5)
+
+
+def test_entries_stored_twice_are_one(lists):
+    """The nearest counts, as it does in a pair; scipy would add them."""
+    distance, index = lists
+    rows = np.repeat(np.arange(120), C)
+    once = distance.ravel(), (rows, index.ravel())
+    twice = np.tile(once[0], 2), tuple(np.tile(side, 2) for side in once[1])
+    graph = sparse.coo_array(twice, shape=(120, 120))
+    same(reduce_graph(graph, "csls", K), reduce_graph(lists, "csls", K))
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
+def test_unsigned_indices_of_missing_neighbours(lists, dtype):
+    """hnswlib and others write -1 as the largest number."""
+    distance, index = lists[0], lists[1].copy()
+    index[:, 12:] = -1
+    same(
+        reduce_graph((distance, index.astype(dtype)), "nicdm", K),
+        reduce_graph((distance, index), "nicdm", K),
+    )
+
+
+def similarities(lists):
+    """1/d as a sparse graph in the order of the lists."""
+    starts = np.arange(0, 121 * C, C)
+    return sparse.csr_array((1 / lists[0].ravel(), lists[1].ravel(), starts), shape=(120, 120))
+
+
+def test_values_in_the_order_of_the_indices_may_fall():
+    """Three points on a line, by number: the first list falls from 3 to 2, the last too."""
+    distance = np.array([[0.0, 3, 2], [3, 0, 1], [2, 1, 0]])
+    index = np.broadcast_to(np.arange(3), (3, 3))
+    found = reduce_graph((distance, index), CSLS(1), 1)
+    np.testing.assert_array_equal(np.asarray(found.index)[:, 0], [2, 2, 1])
 
 
 def test_the_shortest_list_is_the_default(lists):
@@ -156,6 +195,17 @@ def edited(lists, *, distance=None, index=None):
         (lambda g: edited(g, distance=((3, 4), np.nan)), {}, "row 3 .* not finite"),
         (lambda g: edited(g, distance=((3, 0), -1)), {}, "which euclidean ones do not"),
         (lambda g: (1 - g[0] / 9, g[1]), dict(metric="cosine"), "similarities; pass distances"),
+        (
+            lambda g: (np.vstack([g[0][:1], 1 / g[0][1:]]), g[1]),
+            {},
+            "fall along 119 of 120 lists, so they are similarities",
+        ),
+        (similarities, {}, "every list, so they are similarities"),
+        (
+            lambda g: (similarities(g) + 99 * sparse.eye_array(120)).sorted_indices(),
+            {},
+            "every point is stored farther from itself",
+        ),
         (lambda g: (np.ma.masked_greater(g[0], 2), g[1]), {}, "first of neighbors is a masked"),
         (lambda g: (g[0], [[1], [0, 2]]), {}, "second of neighbors .* rows have equal length"),
         (lambda g: (g[0] * np.float64(1e300), g[1]), {}, "whose squares float64 does not hold"),

@@ -94,11 +94,21 @@ def test_an_interval_is_clopper_and_pearsons():
     assert stats.hypergeom.cdf(12, 400, high, m) >= 0.05 > stats.hypergeom.cdf(12, 400, high + 1, m)
 
 
-@pytest.mark.parametrize("given", [{"level": 1.0}, {"population": 2}])
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("hub_size", [-1, np.nan, "2"])
+def test_impossible_hub_sizes_are_refused(lists, hub_size):
+    with pytest.raises(ValueError, match="hub_size.*accepted"):
+        sampled.hubs(lists[:5], N, hub_size=hub_size)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("given", [{"level": 1.0}, {"level": "a"}, {"population": 2}])
 def test_impossible_samples_are_refused(lists, given):
     for estimate in (sampled.moments, sampled.hubs):
         with pytest.raises(ValueError, match="accepted are"):
             estimate(lists[:5], N, **given)
+        with pytest.raises(ValueError, match="no entries; accepted are"):
+            estimate(lists[:5, :0], N)
 
 
 def test_lists_that_hardly_share_a_point_leave_the_skewness_unknown():

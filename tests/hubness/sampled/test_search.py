@@ -83,6 +83,8 @@ def test_a_sampled_reduction_is_near_the_full_one():
 def test_what_needs_every_neighbourhood_is_refused_with_its_cost(x):
     with pytest.raises(ValueError, match=r"CSLS needs .* 1\.4e\+06 FLOPs, about 1 seconds"):
         sampled.reduced_knn(x, K, "csls", np.arange(9))
+    with pytest.raises(ValueError, match="CSLS needs"):
+        sampled.reduced_knn(x.tolist(), K, "csls", np.arange(9))
     big = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (10**6, 384), (0, 0))
     with pytest.raises(ValueError, match=r"7\.7e\+14 FLOPs, about 2 hours"):
         sampled.reduced_knn(big, K, "nicdm", np.arange(9))
@@ -97,6 +99,7 @@ def test_what_needs_every_neighbourhood_is_refused_with_its_cost(x):
         (lambda x: (x, {"rows": [1, 1, 2]}), "different numbers"),
         (lambda x: (x, {"rows": [[1]]}), "a vector of the numbers"),
         (lambda x: (x, {"rows": None}), "either rows"),
+        (lambda x: (x, {"rows": np.ma.masked_array([1, 2], [0, 1])}), "rows is a masked array"),
         (lambda x: (x, {"metric": "cosin"}), "not known"),
         (lambda x: (x * (np.arange(len(x)) != 123)[:, None], {"metric": "cosine"}), "row 123 is"),
     ],

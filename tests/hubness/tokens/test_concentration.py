@@ -66,10 +66,18 @@ def test_one_hot_predictions_reach_the_bound():
     np.testing.assert_allclose(got, tokens.probability_variance_bound(700), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda x: tokens.distance_moments(x, power=0.0), "powers above 0"),
+        (lambda x: tokens.distance_moments(x, power=0.0), "0 < power"),
+        (lambda x: tokens.distance_moments(x, power=np.nan), "power is nan"),
+        (lambda x: tokens.distance_moments(1e3 * x, power=60.0), "smaller power"),
+        (lambda x: tokens.distance_moments(x[:1]), "at least 2, or queries"),
+        (lambda x: tokens.probability_relative_variance([0.1], 1), "vocabulary=1 must be at least"),
+        (lambda x: tokens.probability_relative_variance([0.1], 0), "vocabulary=0 must be at least"),
+        (lambda x: tokens.probability_variance_bound(1), "vocabulary=1 must be at least 2"),
+        (lambda x: tokens.skewness_bound(1), "n=1 must be at least 2"),
         (lambda x: tokens.distance_moments(x, metric="dot"), "metric 'dot' is not known here"),
         (lambda x: tokens.distance_histogram(x, np.array([2.0, 1.0])), "one rising vector"),
     ],
@@ -77,3 +85,11 @@ def test_one_hot_predictions_reach_the_bound():
 def test_bad_requests_are_one_clear_error(x, call, message):
     with pytest.raises(ValueError, match=message):
         call(x)
+
+
+def test_contrast_of_duplicates():
+    """By hand: 0 where all distances are equal, infinite where only the least is 0."""
+    equal = tokens.distance_moments(np.zeros((3, 2))).contrast
+    np.testing.assert_array_equal(np.asarray(equal), 0)
+    some = tokens.distance_moments([[0.0], [0.0], [1.0]]).contrast
+    np.testing.assert_array_equal(np.asarray(some), [np.inf, np.inf, 0])

@@ -1,6 +1,7 @@
 """Hub rules, frequencies and accuracies; oracles: SciPy, loops, exact identities."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,22 +14,29 @@ R = np.random.default_rng(0)
 COUNTS, FREQUENCY = R.poisson(5, 300), R.poisson(4, 300)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_token_counts_are_bincounts():
     ids = R.integers(0, 50, (7, 20))
     want = np.bincount(ids.ravel(), minlength=60)
     np.testing.assert_array_equal(np.asarray(tokens.token_counts(ids, 60)), want)
     with pytest.raises(ValueError, match="there are n=40"):
         tokens.token_counts(ids, 40)
+    for bad, message in (([True], "token ids are bool"), ([[1], [1, 2]], "token ids is no array")):
+        with pytest.raises(ValueError, match=message):
+            tokens.token_counts(bad, 40)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_hub_rules():
     mask = lambda *a: np.asarray(tokens.hub_mask(COUNTS, *a))
     np.testing.assert_array_equal(mask("absolute", 8.0), COUNTS >= 8)
     np.testing.assert_array_equal(mask("relative", 1.5), 1.5 * COUNTS.mean() <= COUNTS)
     np.testing.assert_array_equal(mask("quantile", 0.9), np.quantile(COUNTS, 0.9) < COUNTS)
-    for bad in (("top", 3.0), ("quantile", 3.0)):
-        with pytest.raises(ValueError, match="use 'absolute', 'relative', or 'quantile'"):
-            mask(*bad)
+    with pytest.raises(ValueError, match="use 'absolute', 'relative', or 'quantile'"):
+        mask("top", 3.0)
+    for rule, bad in (("quantile", 3.0), ("absolute", np.nan), ("relative", "1")):
+        with pytest.raises(ValueError, match="value.*accepted"):
+            mask(rule, bad)
 
 
 def test_one_hub_reaches_the_bound_of_skewness():
@@ -87,6 +95,8 @@ def test_spearman_interval_covers_as_often_as_it_says():
         ((np.ones(3), np.ones(4)), "vectors of one length"),
         ((np.ones(3), np.ones(3), np.zeros(3, bool)), "0 points are left"),
         ((np.array([1, np.nan]), np.ones(2)), "NaN or inf"),
+        ((np.ma.masked_array([1.0, 2, 3], [0, 0, 1]), np.ones(3)), "x is a masked array"),
+        ((np.ones(2), np.ones(2), np.ma.masked_array([True, True], [0, 1])), "where is a masked"),
     ],
 )
 def test_bad_vectors_are_one_clear_error(args, message):
@@ -103,6 +113,20 @@ def test_accuracy_is_the_mean_of_hubs_and_others():
     weighted = (got.n_hub * got.hub + (400 - got.n_hub) * got.non_hub) / 400
     np.testing.assert_allclose(float(got.all), float(weighted), rtol=1e-6)
     assert np.isnan(float(tokens.hub_accuracy(predicted, true, np.zeros(50, bool)).hub))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_only_minus_one_is_no_token():
+    """255 of uint8 and 2³² − 1 of uint32 are tokens, though JAX takes them for its −1."""
+    true = np.array([255, 1], np.uint8)
+    for uint in (true, jnp.asarray(true)):
+        assert float(tokens.neighbour_hit([[255, 2], [1, 3]], uint)) == 1.0
+        with pytest.raises(ValueError, match="tokens must lie in 0..1; got 1..255"):
+            tokens.hub_accuracy([0, 1], uint, [True, False])
+    with pytest.raises(ValueError, match="true: tokens must lie"):
+        tokens.neighbour_hit([[1], [1]], jnp.array([2**32 - 1, 1], jnp.uint32))
+    with pytest.raises(ValueError, match="hubs is a masked array"):
+        tokens.hub_accuracy([0, 1], [0, 1], np.ma.masked_array([True, False], [1, 0]))
 
 
 def test_hits_and_purity():
