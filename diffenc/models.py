@@ -8,7 +8,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Key
 
@@ -268,7 +267,7 @@ class Diffusion:
 
         def denoiser(z: Array, gamma: Array) -> Array:
             index = jnp.zeros_like(gamma) if classes is None else classes
-            return _apply(score, weights, z, gamma, index, k_score)
+            return components.apply(score, weights, z, gamma, index, k_score)
 
         return Process(
             encoder=self._encoder(params, k_encoder),
@@ -288,17 +287,6 @@ class Diffusion:
         def y(x: Array, gamma: Array, classes: Array | None) -> Array:
             gamma = jnp.broadcast_to(gamma, (len(x),))
             index = jnp.zeros_like(gamma) if classes is None else classes
-            return _apply(network, weights, x, gamma, index, key)
+            return components.apply(network, weights, x, gamma, index, key)
 
         return self.encoder.encoder(y)
-
-
-def _apply(
-    net: nn.Module, params: Params, x: Array, gamma: Array, classes: Array, key: Array | None
-) -> Array:
-    """The network's output; dropout is on exactly with a key."""
-    rngs = {} if key is None else {"dropout": key}
-    try:
-        return jnp.asarray(net.apply({"params": params}, x, gamma, classes, rngs=rngs))
-    except (ScopeParamNotFoundError, ScopeParamShapeError) as error:
-        raise ValueError(f"params are of another model: {error}; build it as it was") from error

@@ -48,12 +48,8 @@ def sigma(gamma: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
 
 
 def step_fraction(gamma_s: Float[ArrayLike, "*b"], gamma_t: Float[ArrayLike, "*b"]) -> Array:
-    """c_ts = 1 − SNR_t / SNR_s = −expm1(γ_s − γ_t), in [0, 1).
-
-    Raises:
-        ValueError: a γ_s above its γ_t, where they are known.
-    """
-    return -jnp.expm1(_back(wide(gamma_s), wide(gamma_t)))
+    """c_ts = 1 − SNR_t / SNR_s = −expm1(γ_s − γ_t), in (0, 1) for γ_s < γ_t."""
+    return -jnp.expm1(wide(gamma_s) - wide(gamma_t))
 
 
 def _back(gamma_s: Array, gamma_t: Array) -> Array:
@@ -132,7 +128,7 @@ def transition_variance(
         ValueError: a γ_s above its γ_t, or a negative mixing, where they are known.
     """
     if mixing is None:
-        return jax.nn.sigmoid(wide(gamma_s)) * step_fraction(gamma_s, gamma_t)
+        return jax.nn.sigmoid(wide(gamma_s)) * -jnp.expm1(_back(wide(gamma_s), wide(gamma_t)))
     known = wide(mixing)
     if inputs.surely(lambda u: (u < 0).any(), known):
         raise ValueError("mixing must be at least 0: the volatility's integral over a step down")

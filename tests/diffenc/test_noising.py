@@ -61,7 +61,6 @@ def test_parametrisations_convert_into_one_another(double, tolerance):
         (lambda x: noising.alpha(float("nan")), "nan, NaN or infinite"),
         (lambda x: noising.transition_variance(1.0, 0.0), "a step goes down"),
         (lambda x: noising.transition_variance(0.0, 1.0, -1.0), "mixing must be at least 0"),
-        (lambda x: noising.step_fraction(1.0, 0.0), "a step goes down"),
         (lambda x: noising.posterior_mean(x, x, x, 1.0, 0.0), "a step goes down"),
         (lambda x: noising.generative_mean(x, x, 1.0, 0.0), "a step goes down"),
     ],

@@ -190,9 +190,8 @@ def test_a_bound_model_knows_the_shape_of_an_example():
         path.shift(process, X[:, :1], EPS[:, :1], 0.0)
 
 
-# From the last of three levels down to the first in one step costs 2.
 PRICES = np.where(np.tri(3, k=-1), 1.0, np.inf)
-PRICES[2, 0] = 2.0
+PRICES[2, 0] = 2.0  # from the last of three levels down to the first in one step
 
 
 @pytest.mark.parametrize(
