@@ -4,7 +4,7 @@ Shapes and types are checked always, values where they are concrete (`repgeo.inp
 """
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -29,6 +29,52 @@ def sizes(shape: Sequence[int], levels: int) -> tuple[tuple[int, ...], int]:
             f"shape={shape!r} and levels={levels!r} must be whole numbers, as shape=(32, 32, 3) "
             "and levels=256"
         ) from error
+
+
+def grey_levels(levels: int) -> int:
+    """The number of grey levels as an int; a traced one as it is.
+
+    Raises:
+        ValueError: no whole number, below 1, or so many that their bins are narrower than the
+            precision of floating-point numbers in (−1, 1).
+    """
+    if inputs.is_traced(levels):
+        return levels
+    (number,), most = counts(levels=levels), _most_levels()
+    if number > most:
+        raise ValueError(
+            f"levels={number}; accepted are up to {most}, whose bins {jnp.result_type(float)} "
+            "tells apart: merge grey levels, or enable JAX's x64 mode"
+        )
+    return number
+
+
+def _most_levels() -> int:
+    # A quarter of 2^24, the steps of float32 in (1, 2), through which scaled codes go; codes are
+    # of int32.
+    return 2**22 if jnp.result_type(float) == np.float32 else 2**31 - 1
+
+
+def example(shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape of an example. Raises ValueError where it is no tuple of positive integers."""
+    sizes = integers("shape", shape)
+    if min(sizes, default=1) < 1:
+        raise ValueError(f"shape={sizes} must be whole numbers of at least 1, as shape=(32, 32, 3)")
+    return sizes
+
+
+def alike(**arrays: ArrayLike) -> None:
+    """ValueError unless all have one shape: NumPy would repeat the rows of a smaller one."""
+    shapes = {name: np.shape(array) for name, array in arrays.items()}
+    if len(set(shapes.values())) > 1:
+        given = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"shapes differ: {given}; one shape is needed for all of them")
+
+
+def key(given: object) -> None:
+    """ValueError unless it is a random key of JAX."""
+    if not isinstance(given, jax.Array):
+        raise ValueError(f"key={given!r}; accepted is a random key, as jax.random.key(0)")
 
 
 def same_batch(shape: tuple[int, ...], **arrays: ArrayLike) -> None:
@@ -85,6 +131,10 @@ def part(params: dict[str, Any], name: str, init: Callable[..., Any] | None = No
     Raises:
         ValueError: there are none, or some of those that `init` makes are missing.
     """
+    if not isinstance(params, Mapping):
+        raise ValueError(
+            f"params is {type(params).__name__}; accepted are those that the model's init returns"
+        )
     wanted = None if init is None else jax.eval_shape(lambda: init(jax.random.key(0)))
     if wanted == {}:
         return wanted
@@ -173,9 +223,11 @@ def codes(name: str, values: ArrayLike, levels: int) -> Array:
 
 
 def class_scalars(
-    conditioning: ArrayLike | None, num: int, num_classes: int | None
+    conditioning: ArrayLike | None, num: int | None, num_classes: int | None
 ) -> Array | None:
     """The networks' scalar input [num], the raw class index; None for unconditional models.
+
+    Any number of classes is taken where `num` is None.
 
     Raises:
         ValueError: the model and the conditioning do not belong together.
@@ -188,8 +240,10 @@ def class_scalars(
         raise ValueError(
             f"the model has num_classes={num_classes}: pass conditioning, one class each"
         )
-    if np.shape(conditioning) != (num,):
-        raise ValueError(f"conditioning has shape {np.shape(conditioning)}; expected ({num},)")
+    shape = np.shape(conditioning)
+    if len(shape) != 1 or num not in (None, shape[0]):
+        wanted = "one class for each example" if num is None else f"({num},)"
+        raise ValueError(f"conditioning has shape {shape}; expected {wanted}")
     return codes("conditioning", conditioning, num_classes).astype(jnp.result_type(float))
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 from jaxtyping import Array, Key
 
 from diffenc import checks
@@ -77,3 +78,23 @@ def _forms(options: Options) -> dict[str, Form]:
 def _ends(options: Options) -> tuple[float, float]:
     assert options.gamma_min is not None  # `presets.resolve` has filled it in
     return options.gamma_min, options.gamma_max
+
+
+def apply(
+    net: nn.Module,
+    params: dict[str, Any],
+    x: Array,
+    gamma: Array,
+    classes: Array,
+    key: Array | None,
+) -> Array:
+    """The network's output; dropout is on exactly with a key.
+
+    Raises:
+        ValueError: the parameters are of a network of another shape.
+    """
+    rngs = {} if key is None else {"dropout": key}
+    try:
+        return jnp.asarray(net.apply({"params": params}, x, gamma, classes, rngs=rngs))
+    except (ScopeParamNotFoundError, ScopeParamShapeError) as error:
+        raise ValueError(f"params are of another model: {error}; build it as it was") from error

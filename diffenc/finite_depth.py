@@ -31,14 +31,24 @@ def variance_penalty(log_ratio: Float[Array, "*t"], dimensions: int) -> Float[Ar
     return 0.5 * dimensions * (jnp.expm1(log_ratio) - log_ratio)
 
 
-def optimal_log_ratio(cost: Float[Array, "*t"], dimensions: int) -> Float[Array, "*t"]:
-    """ln w* = −ln(1 + 2 ℓ / D), of the expected cost ℓ of a step in nats per example."""
-    return -jnp.log1p(2 * cost / dimensions)
+def optimal_log_ratio(cost: Float[ArrayLike, "*t"], dimensions: int) -> Float[Array, "*t"]:
+    """ln w* = −ln(1 + 2 ℓ / D), of the expected cost ℓ of a step in nats per example.
+
+    Raises:
+        ValueError: costs that are NaN or negative, or no number of dimensions.
+    """
+    (dimensions,) = checks.counts(dimensions=dimensions)
+    return -jnp.log1p(2 * process_checks.costs("cost", cost) / dimensions)
 
 
-def optimal_cost(cost: Float[Array, "*t"], dimensions: int) -> Float[Array, "*t"]:
-    """(D/2) ln(1 + 2 ℓ / D) ≤ ℓ, in nats: a step's KL at its optimal variance."""
-    return 0.5 * dimensions * jnp.log1p(2 * cost / dimensions)
+def optimal_cost(cost: Float[ArrayLike, "*t"], dimensions: int) -> Float[Array, "*t"]:
+    """(D/2) ln(1 + 2 ℓ / D) ≤ ℓ, in nats: a step's KL at its optimal variance.
+
+    Raises:
+        ValueError: costs that are NaN or negative, or no number of dimensions.
+    """
+    (dimensions,) = checks.counts(dimensions=dimensions)
+    return 0.5 * dimensions * jnp.log1p(2 * process_checks.costs("cost", cost) / dimensions)
 
 
 def mean_difference(

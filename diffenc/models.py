@@ -119,8 +119,7 @@ class Diffusion:
 
         With conditioning it is that of these examples. Deterministic without `dropout_key`.
         """
-        num = 0 if conditioning is None else len(jnp.asarray(conditioning))
-        return self._process(params, self._classes(conditioning, num), dropout_key)
+        return self._process(params, self._classes(conditioning, None), dropout_key)
 
     def elbo_terms(
         self,
@@ -229,6 +228,7 @@ class Diffusion:
         conditioning: Integer[ArrayLike, " b"] | None = None,
     ) -> Int[Array, "num *shape"]:
         """Codes of `num` draws, in `num_steps` equal steps of time."""
+        checks.key(key)
         num, num_steps = checks.counts(num=num, num_steps=num_steps)
         process = self._process(params, self._classes(conditioning, num))
         z = sampling.ancestral_sample(
@@ -252,7 +252,7 @@ class Diffusion:
         return jnp.asarray(self.schedule.gamma(params, t))
 
     def _classes(
-        self, conditioning: Integer[ArrayLike, " b"] | None, num: int
+        self, conditioning: Integer[ArrayLike, " b"] | None, num: int | None
     ) -> Float[Array, " b"] | None:
         return checks.class_scalars(conditioning, num, self.options.num_classes)
 
@@ -267,7 +267,7 @@ class Diffusion:
 
         def denoiser(z: Array, gamma: Array) -> Array:
             index = jnp.zeros_like(gamma) if classes is None else classes
-            return _apply(score, weights, z, gamma, index, k_score)
+            return components.apply(score, weights, z, gamma, index, k_score)
 
         return Process(
             encoder=self._encoder(params, k_encoder),
@@ -287,14 +287,6 @@ class Diffusion:
         def y(x: Array, gamma: Array, classes: Array | None) -> Array:
             gamma = jnp.broadcast_to(gamma, (len(x),))
             index = jnp.zeros_like(gamma) if classes is None else classes
-            return _apply(network, weights, x, gamma, index, key)
+            return components.apply(network, weights, x, gamma, index, key)
 
         return self.encoder.encoder(y)
-
-
-def _apply(
-    net: nn.Module, params: Params, x: Array, gamma: Array, classes: Array, key: Array | None
-) -> Array:
-    """The network's output; dropout is on exactly with a key."""
-    rngs = {} if key is None else {"dropout": key}
-    return jnp.asarray(net.apply({"params": params}, x, gamma, classes, rngs=rngs))

@@ -6,12 +6,15 @@ https://arxiv.org/abs/2107.00630; the transitions under an encoder from Nielsen 
 (DiffEnc), https://arxiv.org/abs/2310.19789.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from diffenc import checks
 from repgeo import inputs
 
 # One level for the whole batch, or one for each example.
@@ -27,7 +30,7 @@ def wide(x: ArrayLike) -> Array:
     Raises:
         ValueError: others that are no finite real numbers.
     """
-    if isinstance(x, int | float) and not isinstance(x, bool | np.generic):
+    if isinstance(x, int | float) and not isinstance(x, bool | np.generic) and math.isfinite(x):
         return jnp.asarray(float(x))  # weak: it takes the type of what it meets
     if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.floating):
         return x.astype(jnp.promote_types(x.dtype, jnp.float32))
@@ -49,9 +52,25 @@ def step_fraction(gamma_s: Float[ArrayLike, "*b"], gamma_t: Float[ArrayLike, "*b
     return -jnp.expm1(wide(gamma_s) - wide(gamma_t))
 
 
+def _back(gamma_s: Array, gamma_t: Array) -> Array:
+    """γ_s − γ_t; ValueError where it is known to be positive."""
+    if inputs.surely(lambda s, t: (np.asarray(s) > np.asarray(t)).any(), gamma_s, gamma_t):
+        raise ValueError("a step goes down from gamma_t to gamma_s: no gamma_s may be the higher")
+    return gamma_s - gamma_t
+
+
 def per_example(level: Level, like: Batch) -> Array:
-    """The level shaped to multiply a batch: a scalar as it is, [b] as [b, 1, ..., 1]."""
+    """The level shaped to multiply a batch: a scalar as it is, [b] as [b, 1, ..., 1].
+
+    Raises:
+        ValueError: another number of levels than one, or one for each example.
+    """
     level = wide(level)
+    if level.shape not in ((), (1,), np.shape(like)[:1]):
+        raise ValueError(
+            f"gamma has shape {level.shape}; expected one level, or one per example: "
+            f"{np.shape(like)[:1]}"
+        )
     return level if level.ndim == 0 else level.reshape(level.shape + (1,) * (np.ndim(like) - 1))
 
 
@@ -62,30 +81,35 @@ def _scales(gamma: Level, like: Batch) -> tuple[Array, Array]:
 
 def diffuse(x_t: Batch, gamma: Level, eps: Batch) -> Float[Array, "b *shape"]:
     """z_t = α_t x_t + σ_t ε."""
+    checks.alike(x_t=x_t, eps=eps)
     a, s = _scales(gamma, x_t)
     return a * wide(x_t) + s * wide(eps)
 
 
 def velocity(x_t: Batch, eps: Batch, gamma: Level) -> Float[Array, "b *shape"]:
     """v_t = α_t ε − σ_t x_t (Salimans and Ho 2022, https://arxiv.org/abs/2202.00512)."""
+    checks.alike(x_t=x_t, eps=eps)
     a, s = _scales(gamma, x_t)
     return a * wide(eps) - s * wide(x_t)
 
 
 def x_from_v(z: Batch, v: Batch, gamma: Level) -> Float[Array, "b *shape"]:
     """x = α z − σ v."""
+    checks.alike(z=z, v=v)
     a, s = _scales(gamma, z)
     return a * wide(z) - s * wide(v)
 
 
 def x_from_eps(z: Batch, eps: Batch, gamma: Level) -> Float[Array, "b *shape"]:
     """x = (z − σ ε) / α."""
+    checks.alike(z=z, eps=eps)
     a, s = _scales(gamma, z)
     return (wide(z) - s * wide(eps)) / a
 
 
 def v_from_x(z: Batch, x: Batch, gamma: Level) -> Float[Array, "b *shape"]:
     """v = (α z − x) / σ: what makes a denoiser of an x̂ of your own."""
+    checks.alike(z=z, x=x)
     a, s = _scales(gamma, z)
     return (a * wide(z) - wide(x)) / s
 
@@ -99,10 +123,16 @@ def transition_variance(
 
     `mixing` is U, the integral of the volatility over the step (`diffenc.volatility`); by default
     γ_t − γ_s, which makes it σ_s² c_ts.
+
+    Raises:
+        ValueError: a γ_s above its γ_t, or a negative mixing, where they are known.
     """
     if mixing is None:
-        return jax.nn.sigmoid(wide(gamma_s)) * step_fraction(gamma_s, gamma_t)
-    return jax.nn.sigmoid(wide(gamma_s)) * -jnp.expm1(-wide(mixing))
+        return jax.nn.sigmoid(wide(gamma_s)) * -jnp.expm1(_back(wide(gamma_s), wide(gamma_t)))
+    known = wide(mixing)
+    if inputs.surely(lambda u: (u < 0).any(), known):
+        raise ValueError("mixing must be at least 0: the volatility's integral over a step down")
+    return jax.nn.sigmoid(wide(gamma_s)) * -jnp.expm1(-known)
 
 
 def posterior_mean(
@@ -118,6 +148,7 @@ def posterior_mean(
     μ_Q = α_s x_s + σ_s e^(−U/2) (z_t − α_t x_t)/σ_t, which is
     (α_s/α_t) e^(γ_s−γ_t) z_t + α_s c_ts x_t + α_s (x_s − x_t) by default.
     """
+    checks.alike(z=z, x_t=x_t, x_s=x_s)
     share, carried = _mixed(z, gamma_s, gamma_t, mixing)
     return carried + alpha(per_example(gamma_s, z)) * (share * wide(x_t) + (wide(x_s) - wide(x_t)))
 
@@ -136,6 +167,7 @@ def generative_mean(
     A counterterm of 0 is VDM, 1 is DiffEnc. With `mixing` = U both exponents γ_s − γ_t, that in
     c_ts too, are halfway between it and −U; U → 0 without counterterm is DDIM.
     """
+    checks.alike(z=z, x_hat=x_hat)
     g_s, g_t = per_example(gamma_s, z), per_example(gamma_t, z)
     shift = per_example(counterterm, z) * (g_t - g_s) * jax.nn.sigmoid(g_t)
     share, carried = _mixed(z, gamma_s, gamma_t, mixing)
@@ -145,7 +177,7 @@ def generative_mean(
 def _mixed(z: Batch, gamma_s: Level, gamma_t: Level, mixing: Level | None) -> tuple[Array, Array]:
     """(1 − e^(−k), (α_s/α_t) e^(−k) z), k the mean of γ_t − γ_s and of the mixing."""
     g_s, g_t = per_example(gamma_s, z), per_example(gamma_t, z)
-    back = g_s - g_t
+    back = _back(g_s, g_t)
     if mixing is not None:
         back = 0.5 * (back - per_example(mixing, z))
     return -jnp.expm1(back), alpha(g_s) / alpha(g_t) * jnp.exp(back) * wide(z)

@@ -194,6 +194,7 @@ def _with_schedule(options: Options, levels: int, given: Mapping[str, Any]) -> O
         return dataclasses.replace(options, **ends)
     if levels < 2:
         raise ValueError(f"levels={levels}: at least two grey levels are needed")
+    checks.grey_levels(levels)
     published = -13.3 if levels == 256 else -2 * math.log(HALF_BIN_IN_STDS * levels)
     low = published if options.gamma_min is None else options.gamma_min
     if not (math.isfinite(low) and math.isfinite(options.gamma_max) and low < options.gamma_max):

@@ -171,15 +171,53 @@ def square(name: str, matrix: ArrayLike) -> int:
     return shape[0]
 
 
+def finite(name: str, value: ArrayLike) -> Array:
+    """`wide` of it; ValueError where it is known and holds anything but finite real numbers."""
+    if not inputs.is_traced(value):
+        inputs.array(name, value)
+    return wide(value)
+
+
+def one_level(name: str, value: ArrayLike) -> Array:
+    """`finite` of one level for all. Raises ValueError for another shape."""
+    if np.shape(value) != ():
+        raise ValueError(f"{name} has shape {np.shape(value)}; expected one level")
+    return finite(name, value)
+
+
+def prices(name: str, value: ArrayLike) -> Array:
+    """Real numbers, or infinity where there is no step.
+
+    Raises:
+        ValueError: no real numbers, masked, NaN, or infinite below 0.
+    """
+    given = inputs.read(name, value)
+    if not any(jnp.issubdtype(given.dtype, kind) for kind in (np.floating, np.integer)):
+        raise ValueError(f"{name} has dtype {given.dtype}; accepted are real numbers")
+    floats = isinstance(given, jax.Array) and jnp.issubdtype(given.dtype, jnp.floating)
+    known = wide(given) if floats else jnp.asarray(given, float)
+    if inputs.surely(lambda c: (jnp.isnan(c) | (c == -jnp.inf)).any(), known):
+        raise ValueError(
+            f"{name} holds NaN or -inf; every price must be a number, or infinite: recompute it"
+        )
+    return known
+
+
+def costs(name: str, value: ArrayLike) -> Array:
+    """`prices` that are at least 0. Raises ValueError for others."""
+    known = prices(name, value)
+    if inputs.surely(lambda c: (c < 0).any(), known):
+        raise ValueError(f"{name} holds negative numbers; accepted are at least 0, or infinite")
+    return known
+
+
 def step_prices(costs: ArrayLike) -> Float[Array, "n n"]:
     """The price of each step from t down to s, [t, s], infinite where s is not below t.
 
     Raises:
-        ValueError: NaN, or a finite price of a step that does not go down.
+        ValueError: as `prices`, or a finite price of a step that does not go down.
     """
-    known = wide(costs) if isinstance(costs, jax.Array) else jnp.asarray(costs, float)
-    if inputs.surely(lambda c: jnp.isnan(c).any(), known):
-        raise ValueError("costs holds NaN; every price must be a number, or infinite: recompute it")
+    known = prices("costs", costs)
     if inputs.surely(lambda c: jnp.isfinite(c[np.triu_indices(len(c))]).any(), known):
         raise ValueError(
             "costs[t, s] is finite where s is not below t: set it to infinity, as pair_costs does"

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, Key
 from diffenc import noising, process_checks
 from diffenc.finite_depth import step_cost
 from diffenc.process import Process
+from repgeo import inputs
 
 
 def pair_costs(
@@ -61,11 +62,12 @@ def best_levels(
     where each step has its best variance. Returns the increasing indices and the total.
 
     Raises:
-        ValueError: costs that are not square, hold NaN, or let a step go up (a finite price where s
-            is not below t); or not 1 ≤ num_steps < n.
+        ValueError: costs that are not square, hold NaN or -inf, or let a step go up (a finite price
+            where s is not below t); not 1 ≤ num_steps < n; or no way of so many steps.
     """
     size = process_checks.square("costs", costs)
-    if not isinstance(num_steps, int | np.integer) or not 1 <= num_steps < size:
+    whole = isinstance(num_steps, int | np.integer) and not isinstance(num_steps, bool)
+    if not whole or not 1 <= num_steps < size:
         raise ValueError(
             f"num_steps={num_steps} must be an integer in [1, {size - 1}] for {size} levels"
         )
@@ -78,6 +80,11 @@ def best_levels(
 
     start = jnp.full((size,), jnp.inf, costs.dtype).at[0].set(0.0)
     best, previous = jax.lax.scan(extend, start, length=num_steps)
+    if inputs.surely(lambda total: total == jnp.inf, best[-1]):
+        raise ValueError(
+            f"no {num_steps} steps of finite price lead from the last level to the first; give "
+            "another num_steps, or prices of more steps"
+        )
     retrace = lambda level, came_from: (came_from[level], level)
     first, rest = jax.lax.scan(retrace, jnp.asarray(size - 1), previous, reverse=True)
     return jnp.concatenate([first[None], rest]), best[-1]

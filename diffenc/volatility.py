@@ -20,7 +20,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
+
+from diffenc import checks
+from repgeo import inputs
 
 # u: the published 1.0, another number, or a positive function of γ.
 Volatility = float | Callable[[Array], Array]
@@ -81,9 +86,24 @@ def network(params: dict[str, Array], low: float, high: float) -> Volatility:
     return jnp.vectorize(u)
 
 
-def interpolated(levels: Float[Array, " n"], values: Float[Array, " n"]) -> Volatility:
-    """u through `values` > 0 at increasing `levels`, ln u linear between them, constant beyond."""
-    return lambda gamma: jnp.exp(jnp.interp(gamma, levels, jnp.log(values)))
+def interpolated(levels: Float[ArrayLike, " n"], values: Float[ArrayLike, " n"]) -> Volatility:
+    """u through `values` > 0 at increasing `levels`, ln u linear between them, constant beyond.
+
+    Raises:
+        ValueError: no two vectors of one length, levels that do not increase, or values that are
+            not positive.
+    """
+    if len(np.shape(levels)) != 1 or np.shape(levels) != np.shape(values):
+        raise ValueError(
+            f"levels has shape {np.shape(levels)} and values {np.shape(values)}; expected two "
+            "vectors of one length"
+        )
+    at, known = checks.floating("levels", levels), checks.floating("values", values)
+    if inputs.surely(lambda v: (v[1:] <= v[:-1]).any(), at):
+        raise ValueError(f"levels must increase strictly in {at.dtype}; sort them, drop repeats")
+    if inputs.surely(lambda v: (v <= 0).any(), known):
+        raise ValueError("values must be positive: they are volatilities")
+    return lambda gamma: jnp.exp(jnp.interp(gamma, at, jnp.log(known)))
 
 
 @dataclass(frozen=True)

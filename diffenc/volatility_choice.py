@@ -26,7 +26,13 @@ class Moments(NamedTuple):
     inner: Float[Array, "*b"]  # <e, e − 2 m> / σ²
 
     def loss(self, u: float | Array) -> Float[Array, "*b"]:
-        """l_u in nats per unit of γ: [u |e|² + |e − 2m|² / u + 2 <e, e − 2m>] / 8 σ²."""
+        """l_u in nats per unit of γ: [u |e|² + |e − 2m|² / u + 2 <e, e − 2m>] / 8 σ².
+
+        Raises:
+            ValueError: u is not positive, where it is known.
+        """
+        if not inputs.surely(lambda u: (jnp.asarray(u) > 0).all(), u) and not inputs.is_traced(u):
+            raise ValueError(f"u={u} must be positive: it is a volatility")
         return (u * self.error + self.moved / u + 2 * self.inner) / 8
 
     def optimal(self) -> Float[Array, ""]:

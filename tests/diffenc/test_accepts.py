@@ -84,8 +84,9 @@ TRIED = {
         lambda g: noising.step_fraction(g, 0.5), lambda g: -np.expm1(g - 0.5), 1e-5
     )._replace(scale=np.abs),
     "noising.transition_variance": of_levels(
-        lambda g: noising.transition_variance(g, 0.5),
-        lambda g: s(g) ** 2 * -np.expm1(g - 0.5),
+        # With the mixing given, any level makes a step; without, those up to gamma_t.
+        lambda g: noising.transition_variance(g, 0.5, 1.0),
+        lambda g: s(g) ** 2 * -np.expm1(-1.0),
         1e-5,
     ),
     "noising.diffuse": of_batch(

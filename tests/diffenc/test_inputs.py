@@ -145,6 +145,22 @@ def test_parameters_without_a_part_are_refused_when_bound(model, params, missing
         model.bind(rest)
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_what_does_not_belong_to_a_model_is_one_sentence(model, params):
+    classed = diffenc.build("vdmv", SHAPE, LEVELS, width=8, num_layers=1, num_classes=3)
+    wider = diffenc.build("diffenc", SHAPE, LEVELS, width=10, encoder_width=8, num_layers=1)
+    given = {"t": np.full(NUM, 0.5, np.float32), "eps": EPS, "eps_0": EPS}
+    for call, message in (
+        (lambda: classed.bind(params, 1), r"conditioning has shape \(\); expected one class"),
+        (lambda: classed.bind(params, np.ma.masked_equal([0, 1], 1)), "conditioning is a masked"),
+        (lambda: model.bind(None), "params is NoneType; accepted are those"),
+        (lambda: model.sample(0, params, 1, 1), "key=0; accepted is a random key"),
+        (lambda: wider.elbo_terms(params, CODES, **given), "params are of another model"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
 LEARNED = {
     "schedule": {"schedule": "learned_linear"},
     "counterterm": {"counterterm": "learned"},

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+import diffenc
 from diffenc.likelihood import (
     bits_per_dim,
     dequantise,
@@ -67,6 +68,51 @@ def test_decoding_the_noisy_code_gives_it_back():
     noise = np.random.default_rng(3).uniform(-0.99, 0.99, 256) / 256
     np.testing.assert_array_equal(quantise(x + noise.astype(np.float32), 256), codes)
     np.testing.assert_array_equal(quantise(np.array([-3.0, 3.0]), 256), [0, 255])
+
+
+def test_codes_of_a_double_near_an_edge_are_those_of_its_own_digits():
+    np.testing.assert_array_equal(quantise(np.array([-1e-12, 1e-12]), 2), [0, 1])
+
+
+@pytest.mark.parametrize("levels", [2**22, 2**22 - 1])
+def test_the_most_levels_are_told_apart(levels):
+    codes = np.r_[0:4, levels // 2 - 2 : levels // 2 + 2, levels - 4 : levels]
+    for x in (dequantise(codes, levels), np.asarray(dequantise(codes, levels))):
+        np.testing.assert_array_equal(quantise(x, levels), codes)
+
+
+X, NONE = np.zeros((2, 4), np.float32), np.zeros((2, 4), int)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: quantise(X, 0), "levels=0 must be at least 1"),
+        (lambda: quantise(X, 2.5), "levels=2.5 must be a whole number"),
+        (lambda: dequantise(NONE, 2.5), "levels=2.5 must be a whole number"),
+        (lambda: dequantise(NONE, 2**26), "levels=67108864; accepted are up to 4194304"),
+        (lambda: diffenc.build("vdmv", (4,), 2**31), "levels=2147483648; accepted are up to"),
+        (lambda: quantise(jnp.asarray([np.nan]), 4), "x .*NaN"),
+        (
+            lambda: discretised_log_prob(NONE[:1], X, 0.0, 8),
+            r"codes \(1, 4\), z \(2, 4\); one shape",
+        ),
+        (lambda: discretised_log_prob(NONE, X, np.zeros(4), 8), r"gamma_0 has shape \(4,\)"),
+        (lambda: discretised_log_prob(NONE, X, float("nan"), 8), "gamma_0 is nan"),
+        (lambda: gaussian_log_prob(X[:1], X, 0.0), r"x \(1, 4\), z \(2, 4\); one shape"),
+        (lambda: gaussian_log_prob(X, X, np.zeros(4)), r"gamma_0 has shape \(4,\)"),
+        (lambda: gaussian_log_prob(X, X, float("nan")), "gamma_0 is nan"),
+        (lambda: bits_per_dim(float("nan"), (2,)), "nats is nan"),
+        (lambda: bits_per_dim(jnp.asarray([1.0, np.inf]), (2,)), "nats .*infinite"),
+        (lambda: bits_per_dim(1.0, (-2,)), r"shape=\(-2,\) must be whole numbers of at least 1"),
+        (lambda: bits_per_dim(1.0, (0, 4)), r"shape=\(0, 4\) must be"),
+    ],
+)
+def test_what_has_no_likelihood_is_one_sentence(call, message):
+    """Each was a number: of a row repeated, a code out of range, or NaN."""
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_the_backward_pass_does_not_store_the_bins():

@@ -45,6 +45,32 @@ def test_parametrisations_convert_into_one_another(double, tolerance):
         close(noising.v_from_x(z, x, gamma), v)
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda x: noising.diffuse(x[:1], 0.0, x), r"x_t \(1, 3\), eps \(2, 3\); one shape"),
+        (lambda x: noising.velocity(x[:1], x, 0.0), "one shape is needed"),
+        (lambda x: noising.x_from_v(x, x[:1], 0.0), "one shape is needed"),
+        (lambda x: noising.x_from_eps(x, x[:1], 0.0), "one shape is needed"),
+        (lambda x: noising.v_from_x(x, x[:1], 0.0), "one shape is needed"),
+        (lambda x: noising.posterior_mean(x, x, x[:1], 0.0, 1.0), "one shape is needed"),
+        (lambda x: noising.generative_mean(x, x[:1], 0.0, 1.0), "one shape is needed"),
+        (lambda x: noising.diffuse(x, np.zeros(3), x), r"gamma has shape \(3,\)"),
+        (lambda x: noising.diffuse(x, float("nan"), x), "nan, NaN or infinite"),
+        (lambda x: noising.alpha(float("nan")), "nan, NaN or infinite"),
+        (lambda x: noising.transition_variance(1.0, 0.0), "a step goes down"),
+        (lambda x: noising.transition_variance(0.0, 1.0, -1.0), "mixing must be at least 0"),
+        (lambda x: noising.posterior_mean(x, x, x, 1.0, 0.0), "a step goes down"),
+        (lambda x: noising.generative_mean(x, x, 1.0, 0.0), "a step goes down"),
+    ],
+)
+def test_what_is_no_transition_is_one_sentence(call, message):
+    """Each was a number: of a row repeated, a negative variance, or NaN."""
+    with pytest.raises(ValueError, match=message):
+        call(np.zeros((2, 3), np.float32))
+
+
 def test_errors_of_the_parametrisations_are_proportional(x64):
     rng = np.random.default_rng(1)
     z, v, v_hat = (jnp.asarray(rng.normal(size=(4, 3))) for _ in range(3))

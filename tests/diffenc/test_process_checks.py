@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 import diffenc
-from diffenc import finite_depth, flow, importance, path, sampling, step_choice, volatility_choice
+from diffenc import (
+    finite_depth,
+    flow,
+    importance,
+    path,
+    sampling,
+    step_choice,
+    volatility,
+    volatility_choice,
+)
 from diffenc.encoder import nt_encoder
 from diffenc.likelihood import gaussian_log_prob
 from diffenc.process import Process
@@ -181,6 +190,10 @@ def test_a_bound_model_knows_the_shape_of_an_example():
         path.shift(process, X[:, :1], EPS[:, :1], 0.0)
 
 
+PRICES = np.where(np.tri(3, k=-1), 1.0, np.inf)
+PRICES[2, 0] = 2.0  # from the last of three levels down to the first in one step
+
+
 @pytest.mark.parametrize(
     "costs, num_steps, message",
     [
@@ -192,11 +205,40 @@ def test_a_bound_model_knows_the_shape_of_an_example():
             1.5,
             r"num_steps=1.5 must be an integer in \[1, 2\]",
         ),
+        (PRICES, True, "num_steps=True must be an integer"),
+        (PRICES * (1 + 1j), 2, "costs has dtype complex128; accepted are real"),
+        (np.ma.masked_equal(PRICES, 2.0), 2, "costs is a masked array"),
+        (np.where(PRICES == 2.0, -np.inf, PRICES), 2, "costs holds NaN or -inf"),
+        (np.where(PRICES == 2.0, np.inf, PRICES), 1, "no 1 steps of finite price lead"),
     ],
 )
 def test_prices_that_are_none_are_refused(costs, num_steps, message):
     with pytest.raises(ValueError, match=message):
         step_choice.best_levels(costs, num_steps)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: finite_depth.optimal_log_ratio([-10.0], 2), "cost holds negative numbers"),
+        (lambda: finite_depth.optimal_cost([np.nan], 2), "cost holds NaN"),
+        (lambda: finite_depth.optimal_cost([1.0], 0), "dimensions=0 must be at least 1"),
+        (lambda: volatility.interpolated([1, 0], [1, 2]), "levels must increase strictly"),
+        (lambda: volatility.interpolated([0, 1], [1, -1]), "values must be positive"),
+        (lambda: volatility.interpolated([0, 1], [1]), "expected two vectors of one length"),
+        (lambda: volatility_choice.Moments(*np.ones((3, 1))).loss(0.0), "u=0.0 must be positive"),
+        (lambda: volatility_choice.Moments(*np.ones((3, 1))).loss(-1.0), "u=-1.0 must be"),
+    ],
+)
+def test_costs_and_volatilities_that_are_none_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_lists_of_costs_are_arrays_and_no_step_is_infinite():
+    got = finite_depth.optimal_cost([0.0, 1.0, np.inf], 2)
+    np.testing.assert_allclose(got, [0.0, np.log(2.0), np.inf], rtol=1e-6)
+    np.testing.assert_allclose(finite_depth.optimal_log_ratio([1.0], 2), -np.log(2.0), rtol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [[np.nan], [[np.nan]], CODES * 1j])
