@@ -14,6 +14,7 @@ from experiments.distill.task import (
     stratified_split,
 )
 from experiments.distill.tasks import ATTRIBUTES, make_task
+from experiments.runtime import settings
 from experiments.runtime.errors import UserError
 
 DIGITS = Attributes()
@@ -51,7 +52,7 @@ def test_spiral_hides_radii_from_students_only(split, low, high):
     np.testing.assert_array_equal(seen, ~inside if split == "interpolation" else inside)
     assert 0 < task.unseen.sum() < 280
     with pytest.raises(UserError, match="Did you mean 'interpolation'"):
-        make_task(replace(data, split="interpolatoin"))
+        settings.read(Spiral, {"split": "interpolatoin"})
 
 
 def test_every_arm_is_its_own_concept_and_has_one_label():

@@ -6,6 +6,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from experiments.hubness import methods
 from experiments.hubness.config import combinations, hubness_config
+from experiments.hubness.study import STUDY
 from experiments.runtime.errors import UserError
 
 X = np.random.default_rng(0).normal(1, 2, (60, 5)).astype(np.float32)
@@ -73,8 +74,8 @@ def test_config_arguments_are_spaces_and_perhaps_smoke(arg):
 
 @pytest.mark.parametrize(
     "arg, message",
-    [("minlm", "Did you mean 'minilm'"), ("file", "file:FILE"), ("lsa:smok", "written 'lsa'")],
+    [("minlm", "Did you mean 'minilm'"), ("file", "file:FILE"), ("lsa:smok", "Did you mean 'lsa'")],
 )
 def test_other_config_arguments_are_refused(arg, message):
     with pytest.raises(UserError, match=message):
-        hubness_config(arg)
+        STUDY.read(hubness_config(arg).to_dict())
