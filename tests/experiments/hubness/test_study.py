@@ -136,7 +136,11 @@ def test_unlabelled_texts_are_encoded_once(tmp_path, monkeypatch):
     (tmp_path / "lines.txt").write_text("\n".join(lines))
     config = get_config("ag_news", f"model:{folder}")
     with config.unlocked():
-        config.texts, config.methods, config.seeds = f"text:{tmp_path / 'lines.txt'}", (), (0,)
+        config.texts, config.methods, config.seeds = (
+            f"text:{tmp_path / 'lines.txt'}",
+            ("csls",),
+            (0,),
+        )
     encoded = run_in(config, tmp_path / "run")
     assert encoded["summary"][0]["error"] is None and encoded["data"]["num_rows"] == len(lines)
 
