@@ -28,7 +28,7 @@ WRONG = {
     "folder": ([f"{DIGITS}:vdmv", "--workdir=file.txt"], "file.txt is a file; give the folder"),
     "sharding": (
         [f"{DIGITS}:vdmv:smoke", "--workdir=untaken", "--config.train.sharding=fdsp"],
-        "accepted: 'replicated', 'fsdp'",
+        "accepted is replicated or fsdp",
     ),
     "cluster": ([f"{DIGITS}:vdmv", "--workdir=x", "--num_processes=2"], "belong together"),
 }
