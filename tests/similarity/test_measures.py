@@ -133,6 +133,7 @@ def test_metrics_keep_the_triangle_inequality(x64, make_models, name):
 
 def test_rows_of_the_table_are_equal_after_pickling():
     """One by one, and so is what is kept by them: a set of rows is the set of their copies."""
+    # The pickles read back are those that this line itself made: they cannot be hostile.
     copies = {name: pickle.loads(pickle.dumps(entry)) for name, entry in S.MEASURES.items()}
     assert copies == S.MEASURES and set(copies.values()) == set(S.MEASURES.values())
 
