@@ -62,6 +62,7 @@ def verify(entry: Entry, clone: Clone, stop: StopSignal, say: Say) -> Agreement:
     commit = _commit(entry, clone)
     if lacks := runs.missing(entry._replace(commands=(entry.smoke,), packages=()), clone.root):
         raise UserError(f"{entry.name}: needs {'; '.join(lacks.values())}")
+    today = source.digest(code(entry.commands, clone.now()))
     with tempfile.TemporaryDirectory(dir=folder_of(clone, "verify")) as kept:
         folder = pathlib.Path(kept)
         with clone.checked_out(commit) as tree:
@@ -73,7 +74,7 @@ def verify(entry: Entry, clone: Clone, stop: StopSignal, say: Say) -> Agreement:
         raise UserError(f"{entry.name} is not verified: {why}; --run makes it again")
     known = {
         "commit": commit,
-        "code": source.digest(code(entry.commands, clone.now())),
+        "code": today,
         "command": f"python -m {entry.smoke}",
         "largest_difference": agreement.largest,
         "numbers": agreement.numbers,
