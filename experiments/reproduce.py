@@ -79,7 +79,8 @@ def main(names: Sequence[str], check: bool, run: bool, verify: bool) -> int:
         return made([e for e in entries if found[e.name].word in TO_MAKE or names])
     if verify:
         asked = entries if names else [e for e in entries if found[e.name].word == "stale"]
-        _say(listed([e for e in asked if found[e.name].word == "clean"], found, details=False))
+        for entry in (e for e in asked if found[e.name].word == "clean"):
+            _say(f"{entry.name} is clean already: {found[entry.name].reason}")
         return verified([e for e in asked if found[e.name].word != "clean"])
     if check:
         entries = [entry for entry in entries if found[entry.name].word != "clean"]

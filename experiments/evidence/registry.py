@@ -78,8 +78,8 @@ def _suite(name: str, config: str, models: str, *flags: str, cost: str = "not ti
     start = f"experiments.diffenc.suite --config={_CONFIGS}/diffenc/{config}.py --models="
     command = " ".join((f"{start}{models}", *flags, _TO))
     small = ",".join(f"{model}:smoke" for model in models.split(","))
-    data = " ".join(flag for flag in flags if "config.data.path" in flag)
-    smoke = f"{start}{small} --seeds=1 --jobs=1 {data} --workdir=$WORKDIR"
+    data = (_FASHION,) if _FASHION in " ".join(flags) else ()
+    smoke = " ".join((f"{start}{small} --seeds=1 --jobs=1", *data, "--workdir=$WORKDIR"))
     return Entry(f"diffenc/{name}", (command,), cost, smoke=smoke)
 
 

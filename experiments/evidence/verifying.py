@@ -11,9 +11,10 @@ from experiments.evidence.clone import Clone
 from experiments.evidence.making import Say, folder_of
 from experiments.evidence.registry import Entry
 from experiments.evidence.standing import VERIFIED, as_of, code, place, state, verifications
-from experiments.reporting.record import made_by
+from experiments.reporting.record import Record, made_by
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import write_record
+from experiments.runtime.manifest import DIRTY
 from experiments.runtime.preemption import StopSignal
 from experiments.runtime.records import read
 
@@ -68,6 +69,7 @@ def verify(entry: Entry, clone: Clone, stop: StopSignal, say: Say) -> Agreement:
         with clone.checked_out(commit) as tree:
             old = as_of(entry.smoke, clone.at(commit))
             then = _small(entry, old, tree, clone, folder / commit, stop, say)
+            _check_commit(then, commit)
         now = _small(entry, entry.smoke, clone.root, clone, folder / "now", stop, say)
         agreement = compare(then, now)
     if why := agreement.refusal():
@@ -130,6 +132,13 @@ def _small(
             f"with code {exit_code}: {last}"
         )
     return read(folder)
+
+
+def _check_commit(record: Record, commit: str) -> None:
+    """Raises `UserError` where other code than that of the commit was found by Python."""
+    for own in made_by(record).values():
+        if own["commit"].removesuffix(DIRTY) != commit:
+            raise UserError(f"the code of {commit} was asked, that of {own['commit']} has run")
 
 
 def compare(then: Any, now: Any) -> Agreement:

@@ -1,5 +1,6 @@
 """Records made and verified by real processes in a toy repository. Oracle: its history."""
 
+import contextlib
 import json
 
 import pytest
@@ -69,7 +70,7 @@ def test_another_number_does_not(toy):
     assert standing.states(toy.root, [ENTRY])[ENTRY.name].word == "stale"
 
 
-def test_what_cannot_be_verified_is_said(toy):
+def test_what_cannot_be_verified_is_said(toy, monkeypatch):
     toy.record(f"{toy.first}-dirty")
     with pytest.raises(UserError, match="toy/one is dirty: .*verified are records that are stale"):
         verify(toy)
@@ -79,6 +80,11 @@ def test_what_cannot_be_verified_is_said(toy):
         verify(toy, ENTRY._replace(smoke=""))
     with pytest.raises(UserError, match="ends with code 1: no luck today"):
         verify(toy, ENTRY._replace(smoke="experiments.toy --fails=yes"))
+    monkeypatch.setattr(
+        Clone, "checked_out", lambda clone, commit: contextlib.nullcontext(toy.root)
+    )
+    with pytest.raises(UserError, match=f"the code of {toy.first} was asked, that of "):
+        verify(toy)
 
 
 def test_records_are_compared_number_by_number():
