@@ -5,7 +5,6 @@ import numpy as np
 from experiments.data.texts.digests import array_digest
 from experiments.data.texts.sources import Texts
 
-
 SPACE = "synthetic"
 
 
