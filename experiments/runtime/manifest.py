@@ -140,10 +140,15 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
-    here = pathlib.Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
+def _commit(here: pathlib.Path = pathlib.Path(__file__).parent) -> str | None:
+    """The commit of `here`, with -dirty where a tracked file differs; records are no inputs."""
+    git = ["git", "-C", str(here)]
+    changes = ["status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        found, dirty = (
+            subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout
+            for words in (["rev-parse", "--short=12", "HEAD"], changes)
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
+    return found.strip() + ("-dirty" if dirty else "")
