@@ -134,6 +134,11 @@ class _Plain(ast.NodeTransformer):
         node.annotation = None
         return node
 
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        self.generic_visit(node)
+        node.values = [v for v in node.values if getattr(v, "value", v) != ""]  # Python 3.12 has it
+        return node
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)

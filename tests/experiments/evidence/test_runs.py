@@ -112,4 +112,6 @@ def test_the_command_lists_checks_and_makes(toy, monkeypatch, capsys):
     toy.change("1 / 3", "1 / 4")
     code, text = said("--check", "toy/one")
     assert code == 1 and text.startswith("stale    toy/one") and "library/numbers.py" in text
-    assert f"python -m {ENTRY.commands[0]}" in said("toy/one")[1]
+    details = said("toy/one")[1]
+    assert f"python -m {ENTRY.commands[0]}" in details
+    assert "code: files 2 of experiments, 2 of library" in details
