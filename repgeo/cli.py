@@ -185,7 +185,7 @@ def train(
         from experiments.runtime.files import as_json as to_json
         from experiments.runtime.study import Request
 
-        request = Request(files.folder(workdir))
+        request = Request(files.folder(workdir), None)
         names = ("num_steps", "batch_size", "learning_rate")
         plan = {n: value for n in names if (value := given.pop(n)) is not None}
         kind = own_data(data, **given)

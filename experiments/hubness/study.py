@@ -70,12 +70,15 @@ def _read(
     if config.smoke:
         x, texts = synthetic.blobs(seed=0)
         splits = [half_split(len(x), texts.labels, seed) for seed in config.seeds]
-        return texts, lambda texts, store=None, say=None: x, splits, {"texts": texts.sha256}
+        embed = spaces.Embedder(lambda texts, store, say: x)
+        return texts, embed, splits, {"texts": texts.sha256}
     if not config.texts:
         raise UserError("--config.texts=NAME:FILE is missing, for example ag_news:FILE.csv.gz")
     texts = sources.load(config.texts)
     embed = spaces.embedder(config.space, seed=config.space_seed)
     digests = {"texts": texts.sha256}
+    if embed.sha256:
+        digests["space"] = embed.sha256
     if not config.train_texts:
         n = len(texts.texts)
         return texts, embed, [half_split(n, texts.labels, s) for s in config.seeds], digests
@@ -114,7 +117,7 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
     space.write_arrays("counts.npz", counts)
     null = rows[0]["query"]
     return {
-        "space": config.space,
+        "space": synthetic.SPACE if config.smoke else config.space,
         "metric": config.metric,
         "local_k": config.local_k,
         "seeds": [split.seed for split in prepared.splits],

@@ -5,6 +5,8 @@ import numpy as np
 from experiments.data.texts.digests import array_digest
 from experiments.data.texts.sources import Texts
 
+SPACE = "synthetic"
+
 
 def blobs(*, seed: int, n: int = 400, d: int = 32) -> tuple[np.ndarray, Texts]:
     """Four overlapping Gaussian classes in `d` dimensions, with rows of uneven length."""

@@ -28,7 +28,7 @@ def answered(
     if page:
         files.check_file(pathlib.Path(page), "--page", ".html")
     with _folder(workdir) as folder:
-        request = Request(folder, page=bool(page or workdir))
+        request = Request(folder, None, page=bool(page or workdir))
         record, code = attempted(study, config, request)
         if record is not None and page:
             files.write(pathlib.Path(page), (folder / NAME).read_bytes())

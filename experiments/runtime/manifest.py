@@ -40,7 +40,7 @@ def config_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, 
 def check_config(
     workdir: pathlib.Path,
     config: Mapping[str, Any],
-    allowed: Iterable[str] = (),
+    allowed: Iterable[str] | None = (),
     fixed: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[Any, Any]]:
     """What `allowed` changes of the config in `workdir`, as {key: (old, new)}; {} where none is.
@@ -48,13 +48,14 @@ def check_config(
     A key that the stored config lacks, as one of an older version does, counts as its default.
 
     Args:
+      allowed: None where the command has no --allow_config_change that could be proposed.
       fixed: keys, or their first words, that no resumed run may change, and why.
 
     Raises:
       UserError: the folder belongs to a run with another config, and lists each difference; or
         `allowed` names a key that neither config has, or one of `fixed`.
     """
-    path, allowed = workdir / CONFIG, set(allowed)
+    path, proposed, allowed = workdir / CONFIG, allowed is not None, set(allowed or ())
     new = plain(config)
     old = read_json(path) if path.exists() else new
     known = flatten(new)
@@ -65,10 +66,10 @@ def check_config(
     refused = {k: v for k, v in changes.items() if k not in allowed}
     if refused:
         lines = "\n".join(f"  {k}: {a!r} -> {b!r}" for k, (a, b) in refused.items())
+        name = f", or name the keys that may change: --allow_config_change={','.join(refused)}"
         raise UserError(
             f"{workdir} holds a run with another config:\n{lines}\n"
-            "Use another --workdir, or name the keys that may change: "
-            f"--allow_config_change={','.join(refused)}"
+            f"Use another --workdir{name if proposed else ''}"
         )
     for key, (a, b) in changes.items():
         for word, why in (fixed or {}).items():

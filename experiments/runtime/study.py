@@ -88,11 +88,12 @@ class Request(NamedTuple):
     """What a command asks for beside its config.
 
     Attributes:
+      allowed: config keys that may change in a resumed run; None where no option could say so.
       page: whether tables, figures and the page are written as well as the record.
     """
 
     workdir: pathlib.Path
-    allowed: Sequence[str] = ()
+    allowed: Sequence[str] | None = ()
     track: Sequence[str] = ()
     record: pathlib.Path | None = None
     init_from: pathlib.Path | None = None

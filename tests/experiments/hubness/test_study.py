@@ -131,6 +131,17 @@ def test_texts_to_train_on_are_data_of_the_run(tmp_path):
     assert [k for k in digests[0] if digests[0][k] != digests[1][k]] == ["train texts"]
 
 
+def test_a_file_of_embeddings_is_data_of_the_run(tmp_path):
+    path, digests = tmp_path / "rows.npy", []
+    (tmp_path / "texts.csv").write_text("\n".join(f'"{i % 2 + 1}","{i}","text"' for i in range(12)))
+    with (config := get_config("ag_news", "lsa")).unlocked():
+        config.space, config.texts = f"file:{path}", f"ag_news:{tmp_path}/texts.csv"
+    for seed in (0, 1):
+        np.save(path, np.random.default_rng(seed).normal(size=(12, 3)).astype(np.float32))
+        digests.append(hubspaces.prepare(read(config)).digests)
+    assert [k for k in digests[0] if digests[0][k] != digests[1][k]] == ["space"]
+
+
 def test_unlabelled_texts_are_encoded_once(tmp_path, monkeypatch):
     folder, lines = tiny.write_encoder(tmp_path / "encoder"), tiny.sentences(60)
     (tmp_path / "lines.txt").write_text("\n".join(lines))

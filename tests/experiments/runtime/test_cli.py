@@ -118,6 +118,8 @@ def test_a_workdir_belongs_to_one_config_unless_told_otherwise(tmp_path):
     changed = {"a": {"b": 2, "c": [1, 2]}}
     with pytest.raises(UserError, match=r"a\.b: 1 -> 2"):
         check_config(tmp_path, changed)
+    with pytest.raises(UserError, match="Use another --workdir$"):  # no such option there
+        check_config(tmp_path, changed, allowed=None)
     with pytest.raises(UserError, match=r"unknown key.*'a\.bb'. Did you mean 'a\.b'"):
         check_config(tmp_path, changed, allowed=["a.bb"])
     assert check_config(tmp_path, changed, allowed=["a.b"]) == {"a.b": (1, 2)}
