@@ -9,7 +9,7 @@ import importlib.util
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -157,10 +157,19 @@ COLUMNS: Sequence[str] = (
 
 def row(report: Report) -> list[str]:
     """The report under `COLUMNS`, all a chip."""
-    facts = report.facts
+    return row_of({"fits": report.fits, **report.facts})
+
+
+def not_compiled(case: Mapping[str, Any]) -> list[str]:
+    """Under `COLUMNS`, of a case of benchmarks/tpu_compile.py that came to no figures."""
+    return [case["state"], *[""] * (len(COLUMNS) - 2), f"{case['cpu_seconds']:.0f}"]
+
+
+def row_of(facts: Mapping[str, Any]) -> list[str]:
+    """Recorded facts of a report under `COLUMNS`."""
     needed = "too much" if facts["hbm_gib"] is None else f"{facts['hbm_gib']:.2f}"
     first, last = [needed, f"{facts['hbm_of_chip_gib']:g}"], f"{facts['compile_cpu_seconds']:.0f}"
-    if not report.fits:
+    if not facts["fits"]:
         return [*first, *("does not fit" if i == 0 else "" for i in range(7)), last]
     moved = sum(facts["moved_gb"].values())
     once = "" if facts["loops_known"] else " (some loops counted once)"
