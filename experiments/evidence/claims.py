@@ -3,6 +3,7 @@
 Figures marked † are second-hand: notes that quote the paper, whose text we have not read.
 """
 
+import math
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from experiments.evidence import hub_readings as hubs
 from experiments.evidence import readings as r
 from experiments.evidence.standing import is_dirty, place
 from experiments.hubness.tables import PUBLISHED as COMBINED
-from experiments.reporting.markdown import Table, block, columns
+from experiments.reporting.markdown import Table, Value, block, columns
 from experiments.runtime.records import read
 
 VERDICTS = {True: "holds", False: "does not hold", None: "open"}
@@ -35,10 +36,17 @@ class Claim(NamedTuple):
     why: str = ""
 
 
-def _widths(labels: int, column: int) -> str:
-    """The published distance of the narrowest classifiers and of the widest."""
-    cells = (CLASSIFIERS[labels, width] for width in (16, 128))
-    return " → ".join(f"{cell[column]:g} ± {cell[column + 1]:g}" for cell in cells)
+def _widths(labels: int, measure: str) -> str:
+    """The published distance of the narrowest classifiers and of the widest, where it is known."""
+    found = (getattr(CLASSIFIERS[labels, width], measure) for width in (16, 128))
+    return " → ".join(_known(value) for value in found)
+
+
+def _known(value: Value | None) -> str:
+    if value is None:
+        return "not known"
+    known = value.error is not None and not math.isnan(value.error)
+    return f"{value.mean:g} ± {value.error:g}" if known else f"{value.mean:g}"
 
 
 _GAIN = 0.021  # bits/dim, published of the large model
@@ -85,9 +93,9 @@ _VOLATILITY = (
       for depth in (10, 50)),
 )  # fmt: skip
 _CLOSENESS = (
-    *(Claim(f"{name} falls from width 16 to 128", f"radial, {k} labels", _widths(k, column),
+    *(Claim(f"{name} falls from width 16 to 128", f"radial, {k} labels", _widths(k, measure),
             "closeness/radial", r.falls_with_width(k, measure))
-      for k in (4, 6) for name, measure, column in (("d_LLV", "d_llv", 0), ("d_{f,g}", "d_fg", 2))),
+      for k in (4, 6) for name, measure in (("d_LLV", "d_llv"), ("d_{f,g}", "d_fg"))),
     Claim("d_{f,g} ≤ 2m d_LLV", "all pairs", "theorem", "closeness/radial", r.bounded_by_llv),
     Claim("KL → 0 leaves representations apart", "constructed pair",
           "KL .887 → 1e-4, d_LLV 1.317, max d_SVD of f .999†", "closeness/radial", r.kl_vanishes),

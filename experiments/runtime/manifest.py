@@ -145,14 +145,17 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _commit(here: pathlib.Path = pathlib.Path(__file__).parent) -> str | None:
-    """The commit of `here`, with -dirty where code differs; what runs write is no input of them."""
-    git = ["git", "-C", str(here)]
+def _commit() -> str | None:
+    """The commit of this code, "-dirty" behind it where files of it differ; None outside a clone.
+
+    What runs write does not count, or the first of several recorded runs would mark the others.
+    """
+    git = ["git", "-C", str(pathlib.Path(__file__).parent)]
     try:
-        found, changed = (
+        described, differs = (
             subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout
             for words in (("rev-parse", "--short=12", "HEAD"), CHANGED)
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return found.strip() + (DIRTY if changed else "")
+    return described.strip() + (DIRTY if differs else "")

@@ -63,7 +63,7 @@ def test_the_closure_follows_imports_wherever_they_stand():
             "experiments/study/__init__.py": "",
             "experiments/study/__main__.py": "from experiments.study import run, tables\n",
             "experiments/study/run.py": "def f():\n    import library.deep as d\n"
-            "    start('experiments.child')\n",
+            "    start('experiments.child --flag')\n",
             "experiments/study/tables.py": "import library.shown\n",
             "experiments/child.py": "import numpy\n",
             "library/__init__.py": "from .near import name\n",

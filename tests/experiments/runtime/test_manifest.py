@@ -1,11 +1,11 @@
 """The command and the commit that a record keeps. Oracles: a shell's own reading of it, and git."""
 
 import shlex
-import subprocess
 import sys
 
 from experiments import moved
 from experiments.runtime import manifest
+from tests.experiments.evidence.toy import Repository
 
 
 def test_a_recorded_command_can_be_typed_again_and_names_no_folder_of_this_machine(monkeypatch):
@@ -19,19 +19,17 @@ def test_a_recorded_command_can_be_typed_again_and_names_no_folder_of_this_machi
     assert shlex.split(manifest.environment()["command"])[-1] == "--json"
 
 
-def test_a_record_written_anew_leaves_its_commit_clean_and_code_does_not(tmp_path):
-    """A record is often written as its run goes; before, the second time said -dirty."""
-    (tmp_path / "results").mkdir()
-    code, record = tmp_path / "code.py", tmp_path / "results" / "a.json"
-    page = tmp_path / "README.md"
-    code.write_text("1"), record.write_text("1"), page.write_text("1")
-    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "first"]):
-        subprocess.run(["git", "-C", tmp_path, *words], check=True)
-    clean = manifest._commit(tmp_path)
-    assert clean and len(clean) == 12
-    record.write_text("2")
-    page.write_text("a table of it")
-    assert manifest._commit(tmp_path) == clean
-    code.write_text("2")
-    assert manifest._commit(tmp_path / "results") == f"{clean}-dirty"
+def test_a_commit_is_dirty_where_code_differs_and_not_where_results_do(tmp_path, monkeypatch):
+    """A record written by one run would otherwise mark the next, and a README its report."""
+    toy = Repository(tmp_path)
+    monkeypatch.setattr(manifest, "__file__", str(tmp_path / "library" / "numbers.py"))
+    toy.record(toy.first)
+    toy.write("README.md", "")
+    toy.commit()
+    toy.record("another")
+    toy.write("README.md", "a table")
+    assert manifest.environment()["commit"] == toy.git("rev-parse", "--short=12", "HEAD")
+    toy.write("library/numbers.py", "")
+    assert manifest.environment()["commit"].endswith("-dirty")
+    monkeypatch.setattr(manifest, "__file__", "/proc/none")
+    assert manifest.environment()["commit"] is None
