@@ -68,9 +68,7 @@ def read(name: str, value: object) -> np.ndarray | Array:
     if hasattr(value, "tocsr"):
         raise ValueError(f"{name} is a sparse matrix; accepted are dense ones: pass its .toarray()")
     if any(isinstance(leaf, np.ma.MaskedArray) and np.ma.is_masked(leaf) for leaf in leaves):
-        raise ValueError(
-            f"{name} is a masked array; accepted are those without masked entries: fill them"
-        )
+        raise ValueError(f"{name} is a masked array; accepted are those without masks: fill it")
     dtypes = {x.dtype if isinstance(x, jax.Array) else None for x in leaves}
     try:
         if leaves and (dtypes != {None} and len(dtypes) == 1 or is_traced(*leaves)):
@@ -97,9 +95,9 @@ def array(
 
     float16, bfloat16, booleans and integers up to 2²⁴ become float32; other integers and extended
     precision float64 on the host. Arrays of JAX, but for 32- or 64-bit integers, stay on their
-    device. Traced integers become float32, or float64 in x64 mode. A caller that forms products of
-    entries without scaling them gives their `degree`: 2 for squares; one that widens float16 and
-    bfloat16 of JAX where it uses them takes them as they are, by `half`.
+    device; `half` leaves their float16 and bfloat16 to a caller that widens them later. Traced
+    integers become float32, or float64 in x64 mode. A caller that forms products of entries without
+    scaling them gives their `degree`: 2 for squares.
 
     Raises:
         ValueError: what `read` refuses, complex or textual values, not `ndim` dimensions, no entry,
@@ -186,11 +184,7 @@ def alike(*arrays: Checked) -> tuple[Array, ...]:
 
 
 def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "points") -> int:
-    """`value` as an int in [least, limit].
-
-    Raises:
-        ValueError: it is no integer (3.0 and True are none), or outside [least, limit].
-    """
+    """`value` as an int in [least, limit]; ValueError for others, and 3.0 and True are others."""
     try:
         number = operator.index(value)  # pyright: ignore[reportArgumentType]
     except TypeError:
@@ -206,7 +200,7 @@ def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "po
 
 
 def number(
-    name: str, value: object, low: float | int, high: float | int = np.inf, *, ends: bool = False
+    name: str, value: object, low: float, high: float = np.inf, *, ends: bool = False
 ) -> None:
     """ValueError unless a real number in (low, high), with `ends` [low, high]; traced ones pass."""
     given = array(name, value, 0)
@@ -225,9 +219,7 @@ def labels(
         ValueError: not integers, another number of dimensions, no entries, or another class.
     """
     if not jnp.issubdtype((given := read(name, value)).dtype, np.integer):
-        raise ValueError(
-            f"{name} has dtype {given.dtype}; accepted are integers below {num_classes}"
-        )
+        raise ValueError(f"{name} has dtype {given.dtype}; accepted are integers < {num_classes}")
     if given.ndim != ndim or given.size == 0:
         raise ValueError(f"{name} has shape {given.shape}; accepted: {_RANKS.get(ndim)} of labels")
     if not is_traced(given):
