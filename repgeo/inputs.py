@@ -68,7 +68,9 @@ def read(name: str, value: object) -> np.ndarray | Array:
     if hasattr(value, "tocsr"):
         raise ValueError(f"{name} is a sparse matrix; accepted are dense ones: pass its .toarray()")
     if any(isinstance(leaf, np.ma.MaskedArray) and np.ma.is_masked(leaf) for leaf in leaves):
-        raise ValueError(f"{name} is a masked array; accepted are those without masks: fill it")
+        raise ValueError(
+            f"{name} is a masked array; accepted are those without masked cells: fill it"
+        )
     dtypes = {x.dtype if isinstance(x, jax.Array) else None for x in leaves}
     try:
         if leaves and (dtypes != {None} and len(dtypes) == 1 or is_traced(*leaves)):
@@ -200,7 +202,7 @@ def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "po
 
 
 def number(
-    name: str, value: object, low: float, high: float = np.inf, *, ends: bool = False
+    name: str, value: object, low: float | int, high: float | int = np.inf, *, ends: bool = False
 ) -> None:
     """ValueError unless a real number in (low, high), with `ends` [low, high]; traced ones pass."""
     given = array(name, value, 0)
