@@ -168,7 +168,7 @@ def unit_rows(x: C) -> C:
 
 
 def scaled(x: C, axis: int | None = None) -> tuple[C, np.ndarray | Int[Array, "..."]]:
-    """(x / 2ᵉ, e), exact, the largest magnitude over `axis` in [½, 1); `jnp.ldexp(y, e)` undoes it."""
+    """(x / 2ᵉ, e), largest magnitude over `axis` in [½, 1), exact; `jnp.ldexp(y, e)` undoes it."""
     xp, known = module(x), x if isinstance(x, np.ndarray) else jax.lax.stop_gradient(x)
     largest = xp.max(xp.abs(known), axis=axis, keepdims=axis is not None)
     exponent = xp.asarray(xp.frexp(largest)[1])
