@@ -85,14 +85,21 @@ def read(name: str, value: object) -> np.ndarray | Array:
 
 
 def array(
-    name: str, value: object, ndim: int | None = None, *, degree: int = 1, logarithms: bool = False
+    name: str,
+    value: object,
+    ndim: int | None = None,
+    *,
+    degree: int = 1,
+    logarithms: bool = False,
+    half: bool = False,
 ) -> Checked:
     """`value` as a checked array with all of its digits.
 
     float16, bfloat16, booleans and integers up to 2²⁴ become float32; other integers and extended
     precision float64 on the host. Arrays of JAX, but for 32- or 64-bit integers, stay on their
     device. Traced integers become float32, or float64 in x64 mode. A caller that forms products of
-    entries without scaling them gives their `degree`: 2 for squares.
+    entries without scaling them gives their `degree`: 2 for squares; one that widens float16 and
+    bfloat16 of JAX where it uses them takes them as they are, by `half`.
 
     Raises:
         ValueError: what `read` refuses, complex or textual values, not `ndim` dimensions, no entry,
@@ -111,7 +118,8 @@ def array(
         )
     if given.size == 0:
         raise ValueError(f"{name} has shape {given.shape} and no entries; give at least one row")
-    exact = _promoted(name, given)
+    narrow = half and isinstance(given, jax.Array) and given.dtype in (jnp.bfloat16, jnp.float16)
+    exact = given if narrow else _promoted(name, given)
     if not is_traced(exact):
         _check_values(name, exact, degree, logarithms)
     return exact

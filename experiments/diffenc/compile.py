@@ -22,6 +22,7 @@ import diffenc
 from experiments import data
 from experiments.diffenc.config import Config
 from experiments.diffenc.run import Run, draw_noise, elbo_loss, make_run
+from experiments.diffenc.tables import change_words
 from experiments.reporting.markdown import Table, columns, render
 from experiments.runtime import cli, settings
 from experiments.runtime.errors import UserError
@@ -121,18 +122,14 @@ def main(topology: str | None) -> None:
     tried = []
     for change, report in search(config, mesh_of(name)):
         tried.append((change, report))
-        print(render(Table(columns("change", *COLUMNS), [[_said(change), *row(report)]])))
+        print(render(Table(columns("change", *COLUMNS), [[change_words(change), *row(report)]])))
+        if cli.has_workdir():
+            found = [{"change": dict(c), "fits": r.fits, **r.facts} for c, r in tried]
+            facts = {"model": config.model.name, "topology": name, "tried": found}
+            write_json(cli.workdir() / "compile.json", facts | {"environment": environment()})
     if not tried:
         raise UserError(f"train.batch_size must be a multiple of the chips of {name}")
     print(verdict(tried))
-    if cli.has_workdir():
-        found = [{"change": dict(c), "fits": r.fits, **r.facts} for c, r in tried]
-        facts = {"model": config.model.name, "topology": name, "tried": found}
-        write_json(cli.workdir() / "compile.json", facts | {"environment": environment()})
-
-
-def _said(change: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.split('.')[-1]} {value}" for key, value in change.items()) or "none"
 
 
 if __name__ == "__main__":

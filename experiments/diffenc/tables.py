@@ -7,8 +7,9 @@ from typing import Any
 from scipy import stats
 
 from experiments.diffenc.significance import TERMS, over_seeds
-from experiments.reporting.markdown import Cell, Column, Table, Value
+from experiments.reporting.markdown import Cell, Column, Table, Value, columns
 from experiments.reporting.record import Record, direction, source
+from experiments.runtime import topology
 
 _TERM_COLUMNS = [
     Column("total", format="z.4f", better="lower"),
@@ -194,3 +195,26 @@ def interval(entry: Record) -> tuple[float | None, float | None]:
     of_seeds = float(stats.t.ppf(0.975, entry["seeds"] - 1)) * entry["paired_error"]
     half = math.hypot(of_seeds, float(stats.norm.ppf(0.975)) * entry["image_error"])
     return entry["difference"] - half, entry["difference"] + half
+
+
+def compile_table(record: Record) -> Table:
+    """Training steps of results/tpu/compile.json, each with the first change of it that fits."""
+    rows: list[list[Cell]] = []
+    for name, case in record.items():
+        if "--config" not in case["environment"]["command"]:
+            continue
+        model, _, chips = name.rpartition(" ")
+        tried = case.get("tried", [])
+        done = case["state"] == "compiled"
+        change = change_words(tried[-1]["change"]) if tried else ""
+        cells = topology.row_of(tried[-1]) if done else topology.not_compiled(case)
+        hours = tried[-1]["step_ms"] / 3.6 if done and tried[-1]["fits"] else None
+        rows.append([model, chips, change, *cells, hours])
+    hours = Column("hours a million steps ≥", format=".1f", missing="")
+    heads = columns("model", "chips", "change", *topology.COLUMNS, hours)
+    return Table(heads, rows, "Training steps")
+
+
+def change_words(change: Mapping[str, Any]) -> str:
+    """A change of a config in the words of a table."""
+    return ", ".join(f"{key.split('.')[-1]} {value}" for key, value in change.items()) or "none"

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 
 from experiments.hubness.summary import best, cuts, interval
-from experiments.reporting.markdown import Cell, Column, Table, Value, code
+from experiments.reporting.markdown import Cell, Column, Table, Value, code, columns
 from experiments.reporting.record import Record, environment
+from experiments.runtime import topology
 
 PUBLISHED = "f-norm+mp_gauss@skhubness-0.30"
 # The combination of the paper's abstract, as the paper computes it and among all points, and what
@@ -188,3 +189,15 @@ def _of_error(rows: Mapping[str, Record]) -> str:
 
 def _shown(row: Record, name: str) -> str:
     return COLUMNS[name].text(_value(row, name))
+
+
+def compile_table(record: Record) -> Table:
+    """Searches of results/tpu/compile.json."""
+    rows: list[list[Cell]] = []
+    for case in record.values():
+        if "points" not in case:
+            continue
+        of = "tokens" if case["tokens"] else "points"
+        what = f"{case['queries']:,} queries, {case['points']:,} {of} of width {case['width']}"
+        rows.append([what, case["dtype"], case["topology"], *topology.row_of(case)])
+    return Table(columns("search", "held as", "chips", *topology.COLUMNS), rows, "Searches")

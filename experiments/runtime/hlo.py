@@ -23,6 +23,7 @@ class Work(NamedTuple):
     """What one device does in one run of a program.
 
     flops   of products and convolutions, two a multiply-add
+    issued  the same, as often as a TPU takes them in bfloat16 for the precision asked for
     read    bytes that kernels take from HBM or put there
     moved   bytes of the results of each kind of collective
     calls   how many collectives run
@@ -30,6 +31,7 @@ class Work(NamedTuple):
     """
 
     flops: float
+    issued: float
     read: float
     moved: Mapping[str, float]
     calls: int
@@ -63,7 +65,8 @@ class Program:
 
     def work(self) -> Work:
         """Of the whole program."""
-        total, moved = dict.fromkeys(("flops", "read", "calls"), 0.0), dict.fromkeys(COLLECTIVES, 0)
+        total = dict.fromkeys(("flops", "issued", "read", "calls"), 0.0)
+        moved = dict.fromkeys(COLLECTIVES, 0)
         known = True
         for times, sure, where, found in self._runs(self.entry, 1, True):
             known &= sure
@@ -72,9 +75,13 @@ class Program:
             if kind in COLLECTIVES:
                 moved[kind] += times * sum(_sizes(found.result, everywhere=True))
                 total["calls"] += times
-            total["flops"] += times * self._flops(where, found)
+            for flops, passes in self._products(where, found):
+                total["flops"] += times * flops
+                total["issued"] += times * flops * passes
         moved = {kind: size for kind, size in moved.items() if size}
-        return Work(total["flops"], total["read"], moved, int(total["calls"]), known)
+        return Work(
+            total["flops"], total["issued"], total["read"], moved, int(total["calls"]), known
+        )
 
     def _runs(self, name: str, times: int, sure: bool) -> Iterator[tuple]:
         """(how often, whether that is known, computation, instruction) of each kernel."""
@@ -103,12 +110,18 @@ class Program:
         ]
         return int(ends[0][1]) if len(ends) == 1 and ends[0] else None
 
-    def _flops(self, where: Mapping[str, Instruction], found: Instruction) -> float:
+    def _products(
+        self, where: Mapping[str, Instruction], found: Instruction
+    ) -> Iterator[tuple[float, int]]:
+        """(FLOPs, passes of bfloat16) of each product of a kernel."""
         if found.opcode == "fusion":
             inner = self._called(found)
-            return sum(self._flops(inner, part) for part in inner.values())
-        if found.opcode not in ("dot", "convolution"):
-            return 0.0
+            for part in inner.values():
+                yield from self._products(inner, part)
+        elif found.opcode in ("dot", "convolution"):
+            yield self._flops(where, found), _passes(where, found)
+
+    def _flops(self, where: Mapping[str, Instruction], found: Instruction) -> float:
         left, right = (_shape(where[name].result) for name in found.operands[:2])
         out = math.prod(_shape(found.result))
         if found.opcode == "dot":
@@ -178,6 +191,13 @@ def _instruction(line: str) -> Instruction | None:
         end += 1
     operands = tuple(re.findall(r"%([\w.\-]+)", rest[:end]))
     return Instruction(found[2], result, opcode[1], operands, rest, bool(found[1]))
+
+
+def _passes(where: Mapping[str, Instruction], product: Instruction) -> int:
+    """How many products in bfloat16 one of float32 takes on a TPU, by the precision asked for."""
+    asked = re.search(r"operand_precision=\{(\w+),", product.rest)
+    wide = all(where[name].result.strip().startswith("f32") for name in product.operands[:2])
+    return {"high": 3, "highest": 6}.get(asked[1], 1) if asked and wide else 1
 
 
 def _shape(result: str) -> list[int]:

@@ -9,7 +9,7 @@ import importlib.util
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -84,9 +84,10 @@ def measured(lower: Callable[[], Any], mesh: Mesh, model_flops: float) -> Report
 
     `model_flops` is the useful arithmetic of all chips together. The facts: `hbm_gib` needed and
     `hbm_of_chip_gib`, and of what compiles `argument_gib`, `temporary_gib`, `tflop` (of products,
-    a chip), `read_gb` from HBM or to it, `moved_gb` by each kind of collective and their number,
-    `intensity` (FLOP a byte), `bound` (what the roofline's `step_ms` is spent on) and `mfu_bound`;
-    always `compile_cpu_seconds`, tracing included.
+    a chip), `issued_tflop` (each as often as its precision takes it), `read_gb` from HBM or to it,
+    `moved_gb` by each kind of collective and their number, `intensity` (FLOP a byte), `bound` (what
+    the roofline's `step_ms` is spent on) and `mfu_bound`; always `compile_cpu_seconds`, tracing
+    included.
     """
     device = mesh.devices.flat[0]
     chip, peak = CHIPS[device.device_kind], PEAK_FLOPS[device.device_kind]
@@ -103,7 +104,7 @@ def measured(lower: Callable[[], Any], mesh: Mesh, model_flops: float) -> Report
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes
     held += memory.temp_size_in_bytes + memory.generated_code_size_in_bytes
     times = {
-        "arithmetic": work.flops / peak,
+        "arithmetic": work.issued / peak,
         "memory": work.read / chip.hbm_rate,
         "links": sum(work.moved.values()) / chip.link_rate,
     }
@@ -114,6 +115,7 @@ def measured(lower: Callable[[], Any], mesh: Mesh, model_flops: float) -> Report
         "argument_gib": memory.argument_size_in_bytes / GIB,
         "temporary_gib": memory.temp_size_in_bytes / GIB,
         "tflop": work.flops / 1e12,
+        "issued_tflop": work.issued / 1e12,
         "read_gb": work.read / 1e9,
         "moved_gb": {kind: size / 1e9 for kind, size in work.moved.items()},
         "collectives": work.calls,
@@ -157,10 +159,19 @@ COLUMNS: Sequence[str] = (
 
 def row(report: Report) -> list[str]:
     """The report under `COLUMNS`, all a chip."""
-    facts = report.facts
+    return row_of({"fits": report.fits, **report.facts})
+
+
+def not_compiled(case: Mapping[str, Any]) -> list[str]:
+    """Under `COLUMNS`, of a case of benchmarks/tpu_compile.py that came to no figures."""
+    return [case["state"], *[""] * (len(COLUMNS) - 2), f"{case['cpu_seconds']:.0f}"]
+
+
+def row_of(facts: Mapping[str, Any]) -> list[str]:
+    """Recorded facts of a report under `COLUMNS`."""
     needed = "too much" if facts["hbm_gib"] is None else f"{facts['hbm_gib']:.2f}"
     first, last = [needed, f"{facts['hbm_of_chip_gib']:g}"], f"{facts['compile_cpu_seconds']:.0f}"
-    if not report.fits:
+    if not facts["fits"]:
         return [*first, *("does not fit" if i == 0 else "" for i in range(7)), last]
     moved = sum(facts["moved_gb"].values())
     once = "" if facts["loops_known"] else " (some loops counted once)"

@@ -33,6 +33,14 @@ def split(total: int, size: int) -> tuple[int, int]:
     return number, -(-total // number)
 
 
+def rows_within(total: int, row_bytes: int, most_bytes: int) -> int:
+    """Rows that fill so many bytes at most: whole tiles where several fit, one at the least."""
+    rows = max(1, most_bytes // row_bytes)
+    if rows > POINT_COLUMNS:
+        rows -= rows % POINT_COLUMNS
+    return min(total, rows)
+
+
 def map_rows(
     fn: Callable[[Int[Array, " r"], Tree], Tree],
     total: int,

@@ -26,13 +26,13 @@ LEAST_DOUBLE, MOST_DOUBLE = 2.0**-450, 2.0**480  # the same of float64
 TINY, MAX = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
-def rows(x: Given, name: str = "x") -> Checked:
-    """x as rows of float32 or float64, all digits kept.
+def rows(x: Given, name: str = "x", *, half: bool = False) -> Checked:
+    """x as rows of float32 or float64, all digits kept; `half`: those of JAX may stay narrower.
 
     Raises:
         ValueError: not a matrix of finite real numbers.
     """
-    return inputs.array(name, x, 2)
+    return inputs.array(name, x, 2, half=half)
 
 
 def queries(q: Given, x: Checked, name: str = "queries") -> Checked:
@@ -66,9 +66,13 @@ def precisely(run: Callable[..., T], *arrays: Checked | None, ranged: bool = Tru
 
 
 def _alike(arrays: tuple[Checked | None, ...], dtype=None) -> list[Array | None]:
-    """All arrays in one dtype, by default the widest that JAX keeps."""
-    dtype = dtype or jnp.result_type(*(a for a in arrays if a is not None))
-    return [None if a is None else jnp.asarray(a.astype(dtype), dtype) for a in arrays]
+    """All arrays in one dtype, by default the widest that JAX keeps; half precision as it is."""
+    if dtype is None:
+        widest = jnp.result_type(jnp.float32, *(a for a in arrays if a is not None))
+        of = lambda a: a.dtype if a.dtype.itemsize < 4 else widest
+    else:
+        of = lambda a: dtype
+    return [None if a is None else jnp.asarray(a.astype(of(a)), of(a)) for a in arrays]
 
 
 def needs_double(x: Checked) -> bool:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
@@ -40,7 +41,8 @@ def knn(
     `exclude_self=True` does the same for queries that are the rows of x. `block_size` is the
     number of queries handled at once (memory: block × 16,384 scores). `mesh` shares
     the queries out over all devices of a mesh, and with `ring` the rows of x too, which then move
-    round: n·d/P numbers a device.
+    round: n·d/P numbers a device, of half precision where x is an array of JAX in bfloat16 or
+    float16.
 
     Raises:
         ValueError: k outside 1..n (n − 1 without self), rows not finite, zero rows under
@@ -52,7 +54,7 @@ def knn(
         >>> found.index.tolist(), found.distance.tolist()
         ([[1], [0], [1]], [[1.0], [1.0], [2.0]])
     """
-    x = checked.rows(x)
+    x = checked.rows(x, half=ring)
     q = None if queries is None else checked.queries(queries, x)
     checked.metric(metric, x, q)
     excluded = checked.exclude_self(exclude_self, len(x), None if q is None else len(q))
@@ -82,6 +84,8 @@ def search(
 
 @jax.jit(static_argnames=("k", "metric", "exclude_self", "block_size", "mesh", "ring"))
 def _search(x, q, k, metric, exclude_self, block_size, mesh=None, ring=False):
+    q = q.astype(jnp.promote_types(q.dtype, jnp.float32))
+
     def run(q, x, first):
         space = pairwise.make_space(q, x, metric)
         own = first if exclude_self else None

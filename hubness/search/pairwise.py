@@ -25,6 +25,8 @@ METRICS = ("euclidean", "sqeuclidean", "cosine", "dot")
 class Space:
     """Queries and points as given, and what turns them into operands of one matrix product.
 
+    Points may be held in half precision; all else, and their rows once taken, is as the queries.
+
     score(q, p) = q·p + bias on operands: larger is nearer, up to a constant of the query.
     cost(q, p)  = ‖q − p‖²/2 − shift on raw (cosine: unit) rows, −q·p − shift for dot.
     """
@@ -42,7 +44,7 @@ class Space:
     @property
     def operand_dtype(self) -> jnp.dtype:
         """What products are taken in; costs are in the precision of the rows."""
-        return jnp.dtype(jnp.float32) if self.single else self.points.dtype
+        return jnp.dtype(jnp.float32) if self.single else self.queries.dtype
 
     @property
     def by_difference(self) -> bool:
@@ -61,10 +63,10 @@ def make_space(
     The score is −‖q−p‖²/2 (euclidean, sqeuclidean; on unit rows for cosine) or q·p (dot), plus
     shift and up to a constant of the query. `centre` is that of all points, where these are some.
     """
-    (m, d), n, dtype = queries.shape, points.shape[0], points.dtype
+    (m, d), n, dtype = queries.shape, points.shape[0], queries.dtype
     scales = jnp.ones(m, dtype), jnp.ones(n, dtype)
     if metric == "cosine":
-        scales = inverse_norms(queries), inverse_norms(points)
+        scales = inverse_norms(queries), inverse_norms(points.astype(dtype))
     euclidean = metric in ("euclidean", "sqeuclidean")
     if centre is None:
         centre = points.mean(axis=0) if euclidean else jnp.zeros(d, dtype)
@@ -125,12 +127,13 @@ def _operand_half_squares(space, x, scale):
     n = x.shape[0]
     size = min(n, SQUARE_ROWS)
 
-    def block(start):
-        rows = start + jnp.arange(size, dtype=jnp.int32)
-        return half_squares(_scaled_rows(space, x, scale, rows) - space.centre[None])
+    def block(i, out):
+        start = jnp.minimum(i * size, n - size)
+        cut = lambda a: lax.dynamic_slice_in_dim(a, start, size)
+        half = half_squares(widened(space, cut(x), cut(scale)) - space.centre[None])
+        return lax.dynamic_update_slice_in_dim(out, half, start, axis=0)
 
-    starts = jnp.arange(-(-n // size), dtype=jnp.int32) * size
-    return lax.map(block, starts).reshape(-1)[:n]
+    return lax.fori_loop(0, -(-n // size), block, jnp.zeros(n, scale.dtype))
 
 
 def query_operand(space: Space, rows: Int[Array, "..."]) -> Float[Array, "..."]:
@@ -148,8 +151,7 @@ def tile_operand(
     space: Space, points: Float[Array, "b d"], scale: Float[Array, " b"]
 ) -> Float[Array, "b d"]:
     """Some points as an operand of the matrix product."""
-    points = points * scale[:, None] if space.metric == "cosine" else points
-    return (points - space.centre[None]).astype(space.operand_dtype)
+    return (widened(space, points, scale) - space.centre[None]).astype(space.operand_dtype)
 
 
 def exact_queries(space: Space, rows: Int[Array, "..."]) -> Float[Array, "..."]:
@@ -163,8 +165,15 @@ def exact_points(space: Space, rows: Int[Array, "..."]) -> Float[Array, "..."]:
 
 
 def _scaled_rows(space, x, scale, rows):
-    x = take(x, rows)
-    return x * take(scale, rows)[..., None] if space.metric == "cosine" else x
+    return widened(space, take(x, rows), take(scale, rows))
+
+
+def widened(
+    space: Space, x: Float[Array, "*r d"], scale: Float[Array, "*r"]
+) -> Float[Array, "*r d"]:
+    """Rows as `cost` takes them, in the precision of the queries: cosine's of length 1."""
+    x = x.astype(scale.dtype)
+    return x * scale[..., None] if space.metric == "cosine" else x
 
 
 def take(x: Float[Array, "n *d"] | Int[Array, "n *d"], index: Int[Array, "..."]) -> Array:

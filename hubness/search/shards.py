@@ -1,7 +1,8 @@
 """Searches over the devices of a mesh: queries are shared out, and points too where they must be.
 
-A ring gives each device its share of the points, and sends it on to the next one while it is
-searched, until every device has seen them all: n·d/P numbers a device, twice while they move.
+A ring gives each device its share of the points. A block of it at a time goes round, sent on to the
+next device while it is searched, until every device has seen them all: n·d/P numbers a device, and
+three blocks. Points may be in half precision: each is widened where it is used.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,12 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int
 
-from hubness.search import pairwise, parts, topk
+from hubness.search import blocks, pairwise, parts, topk
 from hubness.search.parts import Keyed, Part, Whole
 from hubness.search.topk import Best, Extent, Ranked
 
 Tree = Any
+BLOCK_BYTES = 2**29  # of the points that go round at once
 
 
 def over_queries(
@@ -58,29 +60,41 @@ class Ring(NamedTuple):
         share, d = self.points.shape
         held = (lax.axis_index(self.axes) * share + jnp.arange(share)) < self.n
         count = lambda a: lax.psum(jnp.where(held[:, None], a, 0).sum(axis=0), self.axes) / self.n
-        centre = jnp.zeros(d, self.points.dtype)
+        points = self.points.astype(jnp.promote_types(self.points.dtype, jnp.float32))
+        centre = jnp.zeros(d, points.dtype)
         if metric in ("euclidean", "sqeuclidean"):
-            centre = count(self.points)
-        unit = pairwise.unit_rows(self.points) if metric == "cosine" else self.points
+            centre = count(points)
+        unit = pairwise.unit_rows(points) if metric == "cosine" else points
         half = pairwise.half_squares(unit - centre[None])
         most = lax.pmax(jnp.where(held, half, 0).max(), self.axes)
         return Whole(centre, Extent(count(half[:, None])[0], most))
 
     def fold(self, step: Callable[[Tree, Part, Tree], Tree], carry: Tree) -> Tree:
-        """step(carry, part, states of its points) over the shares of all devices, own one first."""
-        share, me = self.points.shape[0], lax.axis_index(self.axes)
+        """step(carry, part, states of its points) over the blocks of all devices.
+
+        First come the first blocks of all shares, from the own one on, then the second ones.
+        """
+        (share, d), me = self.points.shape, lax.axis_index(self.axes)
+        size = blocks.rows_within(share, self.points.dtype.itemsize * d, BLOCK_BYTES)
         to_next = [(i, (i - 1) % self.size) for i in range(self.size)]
-        ids = jnp.arange(share, dtype=jnp.int32)
+        ids = jnp.arange(size, dtype=jnp.int32)
 
-        def turn(i, state):
-            carry, held = state
-            first = ((me + i) % self.size * share).astype(jnp.int32)
-            # Sent before it is searched, so that links and products work at once.
-            sent = jax.tree.map(lambda a: lax.ppermute(a, self.axes, to_next), held)
-            carry = step(carry, Part(held[0], first, first + ids < self.n), held[1])
-            return carry, sent
+        def round_trip(b, carry):
+            start = jnp.minimum(b * size, share - size)  # the last block repeats some rows
+            block = lambda a: lax.dynamic_slice_in_dim(a, start, size)
 
-        return lax.fori_loop(0, self.size, turn, (carry, (self.points, self.states)))[0]
+            def turn(i, state):
+                carry, held = state
+                first = ((me + i) % self.size * share + start).astype(jnp.int32)
+                # Sent before it is searched, so that links and products work at once.
+                sent = jax.tree.map(lambda a: lax.ppermute(a, self.axes, to_next), held)
+                valid = (first + ids < self.n) & (start + ids >= b * size)
+                return step(carry, Part(held[0], first, valid), held[1]), sent
+
+            held = jax.tree.map(block, (self.points, self.states))
+            return lax.fori_loop(0, self.size, turn, (carry, held))[0]
+
+        return lax.fori_loop(0, -(-share // size), round_trip, carry)
 
 
 def around(
@@ -177,20 +191,24 @@ def nearest_by_key(
 def _gathered(ring: Ring, step: Callable[[Best, Part, Tree], Best], empty: Best) -> Best:
     """The candidates of all parts; among equals those of the lowest numbers.
 
-    A device meets the parts from its own on, and from the first on after the last: what it found
-    before the first part has the higher numbers.
+    `step` takes parts of ascending numbers. Where they start anew, what was found is set aside.
     """
 
     def turn(carry, part, states):
-        best, before = carry
-        begins = part.first == 0
-        pick = lambda a, b: jax.tree.map(lambda x, y: jnp.where(begins, x, y), a, b)
-        return step(pick(empty, best), part, states), pick(best, before)
+        best, aside, last = carry
+        anew = lambda: (empty, _joined(best, aside))
+        best, aside = lax.cond(part.first < last, anew, lambda: (best, aside))
+        return step(best, part, states), aside, part.first
 
-    both = ring.fold(turn, (empty, empty))
-    key, index = (jnp.concatenate(pair, axis=1) for pair in zip(*both, strict=True))
-    key, at = lax.top_k(key, empty.key.shape[1], **topk.STABLE)
-    return Best(key, jnp.take_along_axis(index, at, axis=1))
+    best, aside, _ = ring.fold(turn, (empty, empty, jnp.zeros((), jnp.int32)))
+    return _joined(best, aside)
+
+
+def _joined(a: Best, b: Best) -> Best:
+    """The largest keys of both, of the lowest numbers among equals."""
+    key, index = (jnp.concatenate(pair, axis=1) for pair in zip(a, b, strict=True))
+    key, index = topk.sort_rows((-key,), index, a.key.shape[1])
+    return Best(-key, index)
 
 
 def _rank(q, ring, whole, best, own, k, metric) -> Ranked:

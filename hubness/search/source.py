@@ -59,14 +59,6 @@ class Points(NamedTuple):
         return found
 
 
-def part_rows(n: int, d: int) -> int:
-    """Rows a part: whole tiles of a search where several fit."""
-    rows = max(1, PART_BYTES // (4 * d))
-    if rows > blocks.POINT_COLUMNS:
-        rows -= rows % blocks.POINT_COLUMNS
-    return min(n, rows)
-
-
 def survey(source: checked.Given, metric: str, rows: int | None = None) -> Points:
     """The source after one pass that checks every row.
 
@@ -83,8 +75,9 @@ def survey(source: checked.Given, metric: str, rows: int | None = None) -> Point
             'np.load(file, mmap_mode="r")'
         )
     n, d = shape
-    size = part_rows(n, d) if rows is None else inputs.count("part_rows", rows, 2**31 - 1)
-    size = min(size, n)
+    size = blocks.rows_within(n, 4 * d, PART_BYTES)
+    if rows is not None:
+        size = min(inputs.count("part_rows", rows, 2**31 - 1), n)
     total, squares, most = np.zeros(d), 0.0, 0.0
     for start in range(0, n, size):
         block = _checked(source, start, start + size, metric)

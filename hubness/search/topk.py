@@ -232,7 +232,7 @@ def fold_by_difference(
 
     def step(best, tile, ids, valid):
         points, scale, shift = tile
-        p = points * scale[:, None] if space.metric == "cosine" else points
+        p = pairwise.widened(space, points, scale)
         cost = pairwise.cost(space, q, p[None], shift[None])
         return merge(best, jnp.where(valid[None], -cost, -jnp.inf), first + ids)
 

@@ -58,11 +58,17 @@ ENTRY %main (a.0: f32[7,64,64], a.1: f32[32,64]) -> f32[32,64] {
 def test_a_loop_counts_as_often_as_it_turns_and_a_slice_for_what_it_holds():
     work = Program(TEXT).work()
     assert work.loops and work.calls == 7
-    assert work.flops == 7 * 2 * 32 * 64 * 64
+    assert work.flops == work.issued == 7 * 2 * 32 * 64 * 64
     assert work.moved == {"all-reduce": 7 * 4 * 32 * 64}
     # Weights once in all, slice by slice; the rows once in and once out; the compare reads indices.
     plain = 4 * (7 * 64 * 64 + 2 * 32 * 64)
     assert plain <= work.read <= plain + 7 * 32
+
+
+def test_full_precision_takes_a_tpu_six_passes():
+    asked = "dim_labels=bf_io->bf, operand_precision={highest,highest}"
+    work = Program(TEXT.replace("dim_labels=bf_io->bf", asked)).work()
+    assert work.issued == 6 * work.flops
 
 
 def test_a_loop_of_unknown_length_is_said():

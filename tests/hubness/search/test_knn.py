@@ -1,11 +1,13 @@
 """Exactness, ties, sharding and memory of `knn`; oracle: float64 NumPy over all pairs."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AxisType
 
 from hubness import k_occurrence, knn
+from hubness.search import shards
 from hubness.search.knn import _search
 from tests.hubness import oracles
 
@@ -115,13 +117,20 @@ def test_sharded_over_eight_devices_equals_one(x, q, own, ring):
     np.testing.assert_array_equal(np.asarray(one.distance), np.asarray(many.distance))
 
 
-@pytest.mark.parametrize("metric", ["cosine", "dot"])
-def test_a_ring_finds_the_lowest_of_equal_points_and_repairs(metric):
-    """80 points eight times over: ties cross the devices, and the proof holds for no row."""
-    x = np.tile(np.random.default_rng(4).normal(size=(80, 24)), (8, 1)).astype(np.float32)
-    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
-    one, many = knn(x, K, metric=metric), knn(x, K, metric=metric, mesh=mesh, ring=True)
-    np.testing.assert_array_equal(np.asarray(one.index), np.asarray(many.index))
+@pytest.mark.parametrize(
+    "metric, dtype, rows", [("cosine", "float32", 80), ("dot", "bfloat16", 21)]
+)
+def test_a_ring_finds_the_lowest_of_equal_points_and_repairs(metric, dtype, rows, monkeypatch):
+    """80 points eight times over: ties cross the devices and the blocks that go round, the proof
+    holds for no row, and half precision goes round as it is."""
+    monkeypatch.setattr(shards, "BLOCK_BYTES", rows * 24 * jnp.dtype(dtype).itemsize)
+    x = np.tile(np.random.default_rng(4).normal(size=(80, 24)), (8, 1))
+    x, mesh = jnp.asarray(x, dtype), jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    one = knn(np.asarray(x, np.float32), K, metric=metric)
+    find = jax.jit(lambda x: knn(x, K, metric=metric, mesh=mesh, ring=True))
+    np.testing.assert_array_equal(np.asarray(one.index), np.asarray(find(x).index))
+    sent = {"float32": "f32", "bfloat16": "bf16"}[dtype]
+    assert f"{sent}[{rows},24] = ppermute" in str(find.trace(x).jaxpr)
 
 
 def test_a_ring_needs_a_mesh(x):
