@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 Row = Mapping[str, Any]
 # name in the table -> where it stands in an outcome's row
@@ -75,6 +74,8 @@ def interval(values: Sequence[float | None]) -> tuple[float, float | None, float
         return None
     if len(known) < 2:
         return float(known[0]), None, None
+    from scipy import stats  # a second to import, which an answer without a table need not wait
+
     half = stats.t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / len(known) ** 0.5
     return float(known.mean()), float(known.mean() - half), float(known.mean() + half)
 
