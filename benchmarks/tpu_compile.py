@@ -3,9 +3,9 @@
 python -m benchmarks.tpu_compile [PATTERN ...] [--seconds=900]
 
 Needs the extra `tpu` and minutes a case. Cases are `MODEL CHIPS`, `MODEL bfloat16 CHIPS` and
-`SEARCH CHIPS`; patterns are those of a shell, as '*32-4 v5e-8'. Each case is the command that its record names, in a process of
-its own, stopped after so many CPU seconds, which is then what is recorded. Written to
-results/tpu/compile.json; cases that are not run keep their earlier figures.
+`SEARCH CHIPS`; patterns are those of a shell, as '*32-4 v5e-8'. Each case is the command that its
+record names, in a process of its own, stopped after so many CPU seconds, which is then what is
+recorded. Written to results/tpu/compile.json; cases that are not run keep their earlier figures.
 """
 
 import argparse
