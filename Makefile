@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= work/digits
 
-.PHONY: train test quick slow wheel compat lint lock report docs notebooks clean
+.PHONY: train test quick slow wheel compat lint lock report evidence docs notebooks clean
 
 train: .venv/ready
 	$(BIN)/python -m experiments.diffenc.suite --workdir=$(RUN) \
@@ -48,6 +48,10 @@ lock:
 
 report: .venv/ready
 	$(BIN)/python -m experiments.report
+
+# Every record and whether it stands; RECORDS='--run NAME …' makes some again.
+evidence: .venv/ready
+	$(BIN)/python -m experiments.reproduce $(RECORDS)
 
 # The site, into work/site: nothing is fetched, and a broken link is an error.
 docs: .venv/ready

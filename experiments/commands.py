@@ -51,6 +51,7 @@ COMMANDS = (
     Command("compare", "every measure and bound between saved models",
             "compare.study:STUDY"),
     Command("report", "the tables of README and docs from recorded runs, or a run's page"),
+    Command("reproduce", "each record: its command, its cost, whether it stands; makes it again"),
     Command("verify_text", "our text models against the PyTorch reference"),
 )  # fmt: skip
 STUDIES = {command.name: command for command in COMMANDS if command.study}

@@ -4,7 +4,8 @@ python -m experiments.report [--check]
 python -m experiments.report --workdir=DIR
 
 A table stands between `<!-- report: NAME -->` and `<!-- end of report -->`; what lies between is
-replaced. With --check nothing is written, and the exit code is 1 where a page is out of date.
+replaced. With --check nothing is written, and the exit code is 1 where a page is out of date, or a
+record dirty or stale: see `python -m experiments.reproduce`.
 
 With --workdir, a diffusion run, finished or not: DIR/report.html is written anew, with the training
 curves as far as they go and whatever evaluation, sampling and inspection left there.
@@ -20,6 +21,8 @@ from experiments.diffenc import figures, page
 from experiments.diffenc import tables as diffusion
 from experiments.diffenc.run import load_config
 from experiments.distill import tables as distillation
+from experiments.evidence import claims
+from experiments.evidence.standing import REFUSED, states
 from experiments.hubness import tables as hubness
 from experiments.label_cosine import tables as label_cosine
 from experiments.prediction_hubs import tables as prediction_hubs
@@ -36,7 +39,7 @@ from experiments.verify_text.tables import verification_table
 ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 OPTIONS = {
-    "check": (bool, "Only say which pages are out of date."),
+    "check": (bool, "Only say which pages are out of date, and which records do not stand."),
     "json": (bool, "Print the record of --workdir instead."),
 }
 BLOCK = re.compile(r"(<!-- report: (\S+) -->\n).*?(<!-- end of report -->)", re.DOTALL)
@@ -83,6 +86,8 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "tpu-compile": recorded("tpu/compile", diffusion.compile_table, hubness.compile_table),
     "text-verification": lambda: block([verification_table(RESULTS / "text")]),
     "sbert": _sbert,
+    "claims": lambda: claims.full(ROOT),
+    "claims-in-short": lambda: claims.short(ROOT),
 }
 
 
@@ -138,7 +143,10 @@ def main(check: bool, json: bool) -> int:
                 path.write_text(filled)
     if stale:
         print(("out of date: " if check else "written: ") + ", ".join(stale))
-    return int(check and bool(stale))
+    refused = {n: s for n, s in states(ROOT).items() if s.word in REFUSED} if check else {}
+    for name, state in refused.items():
+        print(f"{state.word}: {name}: {state.reason}")
+    return int(check and bool(stale or refused))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Tables and the verdict of a closeness run."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -10,17 +10,34 @@ from experiments.closeness.networks import steps_per_epoch
 from experiments.reporting.markdown import Cell, Column, Table, Value
 from experiments.reporting.record import Record, direction, source
 
-# arXiv:2506.03784's released models, seeds 0 to 4, every pair whatever its accuracy: mean and
-# standard deviation of d_LLV and of d_{f,g}, measured with the authors' code.
+NAN = float("nan")
+
+
+class Published(NamedTuple):
+    """What the authors' code measures on their released models of one width, seeds 0 to 4.
+
+    Attributes:
+      kept: how many of the five have a test accuracy above `PUBLISHED_ABOVE`; those are compared.
+      d_llv, d_fg: mean and standard deviation over their pairs; NaN or None where not known.
+    """
+
+    kept: int
+    d_llv: Value
+    d_fg: Value | None
+
+
+# arXiv:2506.03784's released models. Where all five are kept the deviations are those of all ten
+# pairs; of fewer only means are at hand.
+PUBLISHED_ABOVE = 0.9
 PUBLISHED = {
-    (4, 16): (0.458, 0.081, 0.103, 0.045),
-    (4, 32): (0.443, 0.149, 0.076, 0.031),
-    (4, 64): (0.252, 0.065, 0.031, 0.017),
-    (4, 128): (0.172, 0.077, 0.014, 0.011),
-    (6, 16): (0.558, 0.199, 0.129, 0.105),
-    (6, 32): (0.823, 0.208, 0.324, 0.135),
-    (6, 64): (0.714, 0.222, 0.326, 0.163),
-    (6, 128): (0.124, 0.026, 0.0054, 0.0021),
+    (4, 16): Published(4, Value(0.452, NAN), None),
+    (4, 32): Published(5, Value(0.443, 0.149), Value(0.076, 0.031)),
+    (4, 64): Published(5, Value(0.252, 0.065), Value(0.031, 0.017)),
+    (4, 128): Published(5, Value(0.172, 0.077), Value(0.014, 0.011)),
+    (6, 16): Published(3, Value(0.509, NAN), Value(0.124, NAN)),
+    (6, 32): Published(4, Value(0.902, NAN), Value(0.374, NAN)),
+    (6, 64): Published(4, Value(0.725, NAN), Value(0.318, NAN)),
+    (6, 128): Published(5, Value(0.124, 0.026), Value(0.0054, 0.0021)),
 }
 
 
@@ -44,21 +61,22 @@ def tables(record: Record) -> list[Table]:
 
 
 def width_table(record: Record) -> Table:
-    """d_LLV and d_{f,g} against width, beside the published models."""
+    """d_LLV and d_{f,g} against width, beside the published models under the same filter."""
+    alike = record["config"]["eval"]["min_accuracy"] == PUBLISHED_ABOVE
     rows: list[list[Cell]] = []
     for cell in record["cells"]:
         accuracy = np.asarray(cell["accuracy"])
         share = f"{len(cell['kept'])}/{len(accuracy)}"
         ours = [_spread(cell["pairs"].get(n)) for n in ("d_llv", "d_fg", "mcca_f")]
-        known = PUBLISHED.get((cell["labels"], cell["width"]))
-        theirs = [Value(*known[:2]), Value(*known[2:])] if known else [None, None]
+        known = PUBLISHED.get((cell["labels"], cell["width"])) if alike else None
+        theirs = [f"{known.kept}/5", known.d_llv, known.d_fg] if known else [None] * 3
         sizes = [cell["labels"], cell["width"], share]
         rows.append([*sizes, float(accuracy.mean()), *ours, *theirs])
     header = [Column("labels"), Column("width"), Column("kept")]
     header += [Column("accuracy", format=".3f", better="higher")]
     header += [Column(name, format=".3g", error_format=".2g") for name in ("d_LLV", "d_{f,g}")]
     header += [Column("mean CCA of f", format=".3g", error_format=".2g")]
-    header += [Column(f"published {name}", missing="") for name in ("d_LLV", "d_{f,g}")]
+    header += [Column(f"published {name}") for name in ("kept", "d_LLV", "d_{f,g}")]
     return Table(header, rows, "Distances against width", caption(record), source(record))
 
 
@@ -97,7 +115,8 @@ def caption(record: Record) -> str:
         f"batch {train['batch_size']}, Adam "
         f"{train['learning_rate']}. Mean ± standard deviation over pairs of seeds with "
         f"test accuracy above {config['eval']['min_accuracy']}; d_LLV over "
-        f"{config['eval']['num_sets']} input sets."
+        f"{config['eval']['num_sets']} input sets. Published: the authors' released models of "
+        "seeds 0 to 4 under the same filter, where they are known; – is not known."
     )
 
 

@@ -165,11 +165,14 @@ def distill_config(arg: str, config: Config) -> ConfigDict:
 def _smoke(config: Config) -> Config:
     """A run of seconds that still logs, measures and saves."""
     data = replace(config.data, smoke=True)
-    tiny = lambda network: replace(network, dim=2, widths=(16,), tiny=True)
+    teacher, student = config.model.teacher, config.model.student
+    tiny = lambda network, dim: replace(network, dim=dim, widths=(16,), tiny=True)
     return replace(
         config,
         data=replace(data, per_arm=20) if isinstance(data, Spiral) else data,
-        model=Models(teacher=tiny(config.model.teacher), student=tiny(config.model.student)),
+        model=Models(
+            teacher=tiny(teacher, 2), student=tiny(student, 1 if student.dim < teacher.dim else 2)
+        ),
         teacher=replace(config.teacher, num=2, epochs=2, batch_size=64, held_epochs=0),
         student=replace(config.student, num=2, epochs=2, batch_size=64, held_epochs=0),
         eval=replace(config.eval, every=1, num_sets=20),

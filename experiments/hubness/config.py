@@ -17,7 +17,7 @@ Texts = Annotated[
         )
     ),
 ]
-SPACES = ("minilm", "static", "lsa", "model:FOLDER", "file:FILE")
+SPACES = ("minilm", "static", "lsa", "model:FOLDER", "sbert:RUN", "file:FILE")
 REDUCTIONS = (
     "csls",
     "dsg",
@@ -53,7 +53,7 @@ class Config:
 
     Attributes:
       space: an embedding of `experiments.models.sentence.spaces.embedder` (minilm, static, lsa,
-        model:FOLDER or file:FILE).
+        model:FOLDER or file:FILE), or that of a run of experiments.sbert (sbert:RUN).
       space_seed: of the truncated SVD of lsa.
       texts: as `experiments.data.texts.sources.load` reads them: the queries, or all rows if
         split here.

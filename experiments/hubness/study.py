@@ -75,7 +75,7 @@ def _read(
     if not config.texts:
         raise UserError("--config.texts=NAME:FILE is missing, for example ag_news:FILE.csv.gz")
     texts = sources.load(config.texts)
-    embed = spaces.embedder(config.space, seed=config.space_seed)
+    embed = _embedder(config)
     digests = {"texts": texts.sha256}
     if embed.sha256:
         digests["space"] = embed.sha256
@@ -95,6 +95,15 @@ def _read(
     )
     digests["train texts"] = points.sha256
     return joined, embed, [Split(seed, train, test) for seed in config.seeds], digests
+
+
+def _embedder(config: Config) -> spaces.Embedder:
+    name, _, value = config.space.partition(":")
+    if name == "sbert":
+        from experiments.sbert.space import trained  # Flax: not for files of rows
+
+        return trained(value)
+    return spaces.embedder(config.space, seed=config.space_seed)
 
 
 def possible(

@@ -30,6 +30,7 @@ def figures(
                     [found[i] for i in own], frequencies, [hubs[i] for i in own]
                 )
     drawn["distances"] = distance_histograms(histograms)
+    drawn["concentration"] = concentration(record["models"][-1]["distances"])
     if mitigated := record["models"][-1]["mitigation"]:
         drawn["mitigation"] = mitigation_bars(mitigated)
     return drawn
@@ -111,6 +112,31 @@ def distance_histograms(histograms: Sequence[Mapping[str, Any]]) -> Figure:
         axis.set(yscale="log", title=f"{COMPARISONS[key[0]]}, {key[1]}", xlabel="distance")
         axis.title.set_fontsize(9)
         axis.legend(fontsize=7)
+    return figure
+
+
+def concentration(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Relative variance of one query's distances and of all pooled, one line a comparison."""
+    names = list(dict.fromkeys((row["comparison"], row["distance"]) for row in rows))
+    corpora = list(dict.fromkeys(row["corpus"] for row in rows))
+    text = (
+        "**Do distances concentrate?** Relative variance of the distances from one query (dots: "
+        "mean over queries; lines: 5 to 95 % of them) and of all pairs pooled (crosses)."
+    )
+    figure, (axis,) = new((7.5, 0.35 * len(names) + 1.2), caption=text)
+    for place, corpus in enumerate(corpora):
+        own = [row for row in rows if row["corpus"] == corpus]
+        height = [names.index((row["comparison"], row["distance"])) for row in own]
+        height = np.array(height) + 0.2 * (place - (len(corpora) - 1) / 2)
+        within = {key: [row["within_query"][key] for row in own] for key in ("mean", "low", "high")}
+        colour, label = f"C{place}", corpus or "tokens"
+        axis.hlines(height, within["low"], within["high"], color=colour, lw=1.2)
+        axis.plot(within["mean"], height, "o", ms=4, c=colour, label=label)
+        axis.plot([row["relative_variance"] for row in own], height, "x", ms=5, c=colour)
+    axis.set_yticks(range(len(names)), [f"{COMPARISONS[c]}, {d}" for c, d in names], fontsize=8)
+    axis.invert_yaxis()
+    axis.set(xscale="log", xlabel="Var[d] / E[d]²")
+    axis.legend(fontsize=7)
     return figure
 
 

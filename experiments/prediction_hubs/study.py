@@ -105,7 +105,9 @@ def _model(prepared: Prepared, space: Space, run: Workspace, revision: str) -> d
         measure = lambda: distances.summarise(
             space, comparison, distance, samples.get(corpus), **options
         )
-        return parts.part(_name(("histogram", *place)), [base, place, options], measure)
+        # Named, so that parts from before it was measured are made again.
+        inputs = [base, place, options, "within_query"]
+        return parts.part(_name(("histogram", *place)), inputs, measure)
 
     found = [neighbours(p) for p in _places(config, list(samples), config.distances)]
     histograms = [histogram(p) for p in _places(config, list(samples), MEASURED)]

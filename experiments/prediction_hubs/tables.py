@@ -19,7 +19,9 @@ def meaning(record: Record) -> tuple[str, ...]:
         "comparison (softmax dot) hubs that follow the frequency of tokens in the corpus of the "
         "contexts are predictions that the context informs; hubs unrelated to frequency are a "
         "nuisance of the geometry. The relative variance RV must not be compared across distances: "
-        "that of 1 − p is below 1/(V − 1) whatever the model does.",
+        "that of 1 − p is below 1/(V − 1) whatever the model does. Distances concentrate "
+        "when those from one query are nearly equal, so its own RV tells; the pooled one counts "
+        "that queries differ, in length above all.",
     )
 
 
@@ -49,7 +51,7 @@ def recorded(record: Record) -> list[Table]:
         name = f"{model['name']}: " if len(record["models"]) > 1 else ""
         found += of_model(model, name)
     *others, last = found
-    text = caption(record)
+    text = " ".join(filter(None, (last.caption, caption(record))))
     return [*others, Table(last.columns, last.rows, last.title, text, source(record))]
 
 
@@ -148,15 +150,23 @@ def uniformity(record: Record, name: str = "") -> Table:
 
 
 def distances(record: Record, name: str = "") -> Table:
-    """Moments and contrast of the distances."""
+    """Moments and contrast of the distances; of records before it was measured no RV of a query."""
     columns = {
         "mean": Column("mean", format=".6g"),
-        "relative_variance": Column("RV", format=".2e"),
+        "relative_variance": Column("RV, pooled", format=".2e"),
+        "within_query": Column("RV of one query", format=".1e"),
         "smallest": Column("smallest", format=".3g"),
         "largest": Column("largest", format=".6g"),
         "contrast": Column("contrast", format=".3g"),
     }
-    return of_records(_named(record["distances"], {}), _WHERE | columns, f"{name}Distances")
+    rows = _named(record["distances"], {})
+    spread = lambda found: found and Value(found["mean"], low=found["low"], high=found["high"])
+    rows = [dict(row) | {"within_query": spread(row.get("within_query"))} for row in rows]
+    caption = (
+        "RV: Var[d] / E[d]², pooled over all pairs, and of the distances from one query: mean over "
+        "queries [5 %, 95 % of them]."
+    )
+    return of_records(rows, _WHERE | columns, f"{name}Distances", caption)
 
 
 def mitigation(record: Record, name: str = "") -> Table:

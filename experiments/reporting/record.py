@@ -7,11 +7,34 @@ from experiments import moved
 
 Record = Mapping[str, Any]
 VERSIONED = ("repgeo", "jax", "numpy")
+_WRAPPERS = ("results", "run")  # around what some benchmarks measured
+_DEPTH = 2
 
 
 def environment(record: Record) -> Record:
     """Command, commit and versions: nested in most records, flat in some older ones."""
     return record.get("environment", record)
+
+
+def made_by(record: Record) -> dict[str, Record]:
+    """Every statement of a command and a commit in a record, by the part that it is of.
+
+    Studies have one, at the top or in `environment`: its part is "". Some benchmarks have one for
+    each part of them. {} where a record says nothing.
+    """
+    found: dict[str, Record] = {}
+
+    def look(value: Record, parts: tuple[str, ...]) -> None:
+        own = environment(value)
+        if "command" in own and "commit" in own:
+            found[" ".join(parts)] = own
+            return
+        for name, inner in value.items():
+            if isinstance(inner, Mapping) and len(parts) < _DEPTH:
+                look(inner, parts if name in _WRAPPERS else (*parts, name))
+
+    look(record, ())
+    return found
 
 
 def source(record: Record, lead: str = "Command") -> str:

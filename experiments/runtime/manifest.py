@@ -16,6 +16,11 @@ from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.files import plain, read_json
 
 CONFIG, MANIFEST = "config.json", "manifest.json"
+DIRTY = "-dirty"
+# What git says of files that differ from the commit, but for those that runs and reports write.
+WRITTEN = ("results", "docs", "README.md")
+_ELSEWHERE = (":/", *(f":(top,exclude){path}" for path in WRITTEN))
+CHANGED = ("status", "--porcelain", "--untracked-files=no", "--", *_ELSEWHERE)
 PACKAGES = ("repgeo", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -141,9 +146,16 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    here = pathlib.Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
+    """The commit of this code, "-dirty" behind it where files of it differ; None outside a clone.
+
+    What runs write does not count, or the first of several recorded runs would mark the others.
+    """
+    git = ["git", "-C", str(pathlib.Path(__file__).parent)]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        described, differs = (
+            subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout
+            for words in (("rev-parse", "--short=12", "HEAD"), CHANGED)
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
+    return described.strip() + (DIRTY if differs else "")

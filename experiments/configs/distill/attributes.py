@@ -30,13 +30,14 @@ from experiments.distill.config import (
     distill_config,
 )
 
+NETWORK = Network(embedding="mlp", dim=5, widths=(512, 512))
+CONFIG = Config(
+    data=Attributes(),
+    model=Models(teacher=NETWORK, student=NETWORK),
+    teacher=Teachers(epochs=300, learning_rate=3e-3, batch_size=512, held_epochs=0),
+    student=Students(epochs=300, learning_rate=3e-3, batch_size=512, held_epochs=0),
+)
+
 
 def get_config(arg: str = "") -> ConfigDict:
-    network = Network(embedding="mlp", dim=5, widths=(512, 512))
-    config = Config(
-        data=Attributes(),
-        model=Models(teacher=network, student=network),
-        teacher=Teachers(epochs=300, learning_rate=3e-3, batch_size=512, held_epochs=0),
-        student=Students(epochs=300, learning_rate=3e-3, batch_size=512, held_epochs=0),
-    )
-    return distill_config(arg, config)
+    return distill_config(arg, CONFIG)

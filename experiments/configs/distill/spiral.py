@@ -33,16 +33,17 @@ from experiments.distill.config import (
     distill_config,
 )
 
+WIDTHS = (512, 512, 512)
+CONFIG = Config(
+    data=Spiral(),
+    model=Models(
+        teacher=Network(embedding="mlp", dim=2, widths=WIDTHS, head="fan_in"),
+        student=Network(embedding="mlp", dim=2, widths=WIDTHS),
+    ),
+    teacher=Teachers(epochs=500, learning_rate=1e-3, batch_size=512, held_epochs=20),
+    student=Students(epochs=250, learning_rate=1e-3, batch_size=512, held_epochs=20),
+)
+
 
 def get_config(arg: str = "") -> ConfigDict:
-    widths = (512, 512, 512)
-    config = Config(
-        data=Spiral(),
-        model=Models(
-            teacher=Network(embedding="mlp", dim=2, widths=widths, head="fan_in"),
-            student=Network(embedding="mlp", dim=2, widths=widths),
-        ),
-        teacher=Teachers(epochs=500, learning_rate=1e-3, batch_size=512, held_epochs=20),
-        student=Students(epochs=250, learning_rate=1e-3, batch_size=512, held_epochs=20),
-    )
-    return distill_config(arg, config)
+    return distill_config(arg, CONFIG)

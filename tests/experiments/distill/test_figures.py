@@ -21,8 +21,11 @@ def test_lines_are_means_over_teachers_and_of_least_probabilities_the_least(cour
     axes = {axis.get_title(): axis for axis in epochs_figure(courses).axes}
     for axis, name in ((axes["label accuracy"], "accuracy"), (axes["logit distance"], "d_logit")):
         for line, course in zip(axis.lines, courses.values(), strict=True):
-            want = [teacher_interval(v).mean for v in course.values[name]]
-            np.testing.assert_allclose(line.get_ydata(), want)
+            want = np.array([teacher_interval(v) for v in course.values[name]])
+            np.testing.assert_allclose(line.get_ydata(), want[:, 0])
+            band = axis.collections[axis.lines.index(line)].get_paths()[0].vertices
+            for end in want[:, 1:].T:
+                assert {*zip(course.epochs, end, strict=True)} <= {*map(tuple, band)}
     line = axes["least probability of any model"].lines[1]
     want = courses["l1"].values["min_probability"].min((1, 2))
     np.testing.assert_allclose(line.get_ydata(), want)

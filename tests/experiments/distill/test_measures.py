@@ -1,5 +1,7 @@
 """Measures of a student that equals its teacher up to coordinates, and of one that does not."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -81,3 +83,19 @@ def test_every_bound_holds_and_is_reported_with_its_sides(case):
     assert all(v.all() for v in held.values())
     np.testing.assert_allclose(values["d_rep_below_logit_lhs"], values["d_rep"], rtol=1e-9)
     assert (values["d_rep_below_logit_rhs"] >= values["d_rep"]).all()
+
+
+def test_a_student_of_fewer_dimensions_is_as_far_as_its_rank_keeps_it(case):
+    """The nearest logits of rank 1 by SVD: d_logit² is the mean square of what they leave out."""
+    task, teachers, *_ = case
+    logits = teachers.f[0] @ (teachers.g[0] - teachers.g[0].mean(0)).T
+    u, s, v = np.linalg.svd(logits, full_matrices=False)
+    student = Models((u[:, :1] * s[0])[None], v[:1].T[None])
+    bare = dataclasses.replace(task.test, concept=None)
+    bare = dataclasses.replace(task, train=bare, test=bare, unseen=None)
+    teacher = Models(teachers.f[:1], teachers.g[:1])
+    measure = make_measures(bare, np.asarray(all_label_sets(5, 2)))
+    values = measure(student, teacher, np.zeros(1, int))
+    np.testing.assert_allclose(values["d_logit"], s[1] / np.sqrt(len(logits)), rtol=1e-9)
+    held = [v.all() for name, v in values.items() if name.endswith("_holds")]
+    assert len(held) == 6 and all(held)

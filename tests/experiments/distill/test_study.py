@@ -259,3 +259,18 @@ def test_refused_before_any_training(spiral, tmp_path, name, arg, changes, messa
 def test_an_unknown_objective_names_the_nearest():
     with pytest.raises(UserError, match="Did you mean 'kl'"):
         get_config("spiral", "kkl")
+
+
+def test_the_smaller_tasks_are_the_larger_ones_but_for_what_they_name():
+    for small, large, different in (
+        ("low_dimension", "attributes", {"model.student.dim"}),
+        (
+            "interpolation",
+            "spiral",
+            {"data.per_arm", "data.split", "teacher.num", "student.num", "eval.every"},
+        ),
+    ):
+        one, two = (flatten(get_config(name, "all").to_dict()) for name in (small, large))
+        assert {key for key in one.keys() | two.keys() if one.get(key) != two.get(key)} == different
+    smoke = get_config("low_dimension", "l2:smoke").model
+    assert (smoke.teacher.dim, smoke.student.dim) == (2, 1)

@@ -17,7 +17,7 @@ from experiments.runtime.errors import UserError
 from experiments.runtime.files import read_json
 from hubness import MPGaussFull
 
-CONFIGS = ("ag_news", "newsgroups", "yahoo")
+CONFIGS = ("ag_news", "encoders", "newsgroups", "yahoo")
 
 
 def get_config(name="ag_news", arg="static:smoke"):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from experiments.hubness import summary, tables
 from experiments.reporting.markdown import render
@@ -88,3 +89,39 @@ def test_without_labels_the_verdict_claims_nothing_of_error():
     null = {"skewness": 0.3, "robin_hood": 0.125}
     record = {"space": "x", "null": null, "summary": summary.summarise(bare)}
     assert tables.verdict(record).endswith("whether neighbours become better.")
+
+
+def test_cuts_are_paired_by_split_and_of_what_is_above_chance_where_asked():
+    assert summary.cuts(ROWS, "csls", "robin_hood") == pytest.approx([20, 60])
+    rows = [r | {"query": r["query"] | {"robin_hood_null": 0.1}} for r in ROWS]
+    above = summary.cuts(rows, "csls", "robin_hood", above_chance=True)
+    assert above == pytest.approx([25, 75])  # 0.5 to 0.4 and to 0.2, with 0.1 by chance
+    rows = [r | {"query": r["query"] | {"robin_hood_null": 0.5}} for r in ROWS]
+    assert summary.cuts(rows, "csls", "robin_hood", above_chance=True) == [None, None]
+    assert summary.cuts(ROWS, "csls", "error_by_distance") == []
+
+
+def test_the_interval_of_cuts_is_scipys():
+    values = [20.0, 60.0, 40.0]
+    want = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert summary.interval(values) == pytest.approx((40, want.low, want.high))
+    assert summary.interval([None, 3.0]) == (3, None, None) and summary.interval([None]) is None
+
+
+def test_the_abstracts_claim_stands_beside_the_cuts():
+    nulls = {"skewness_null": 1.0, "robin_hood_null": 0.1}
+    renamed = {"csls": tables.PUBLISHED}
+    rows = [
+        r | {"query": r["query"] | nulls, "method": renamed.get(r["method"], r["method"])}
+        for r in ROWS
+    ]
+    (table,) = tables.claim_tables({"rows": rows})
+    found = [line.split("|")[2:5] for line in render(table).split("\n")[2:]]
+    assert [[cell.strip() for cell in line] for line in found] == [
+        ["skewness", "0.0 [0.0, 0.0]", "about 75 %"],
+        ["skewness above chance", "0.0 [0.0, 0.0]", "about 75 %"],
+        ["Robin Hood", "40.0 [-214.1, 294.1]", "about 75 %"],
+        ["Robin Hood above chance", "50.0 [-267.7, 367.7]", "about 75 %"],
+        ["error", "17.5 [-77.8, 112.8]", "about 9 %"],
+    ]
+    assert tables.claim_tables({"rows": ROWS}) == []

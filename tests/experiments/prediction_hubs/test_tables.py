@@ -54,3 +54,12 @@ def test_the_verdict_says_where_hubs_surely_follow_frequency():
     assert "is 0.00 [-0.10, 0.10] for code (could be 0), 0.50 [0.40, 0.60] for" in said
     nothing = tables.verdict({"models": [model | {"hubs": []}]})
     assert "were not compared with tokens" in nothing
+
+
+def test_the_variance_of_one_query_stands_beside_the_pooled_one():
+    row = {"comparison": "ct", "distance": "euclidean", "corpus": "news", "mean": 45.0}
+    row |= {"relative_variance": 0.0127, "smallest": 36.0, "largest": 63.0, "contrast": 0.02}
+    measured = row | {"within_query": {"mean": 6.2e-6, "low": 3e-6, "high": 9e-6}}
+    _, _, new, old = render(tables.distances({"distances": [measured, row]})).split("\n")
+    assert "| 1.27e-02 | 6.2e-06 [3.0e-06, 9.0e-06] |" in new
+    assert "| 1.27e-02 | – |" in old

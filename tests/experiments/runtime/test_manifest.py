@@ -1,10 +1,11 @@
-"""The command that a record keeps. Oracle: a shell's own reading of it."""
+"""The command and the commit that a record keeps. Oracles: a shell's own reading of it, and git."""
 
 import shlex
 import sys
 
 from experiments import moved
 from experiments.runtime import manifest
+from tests.experiments.evidence.toy import Repository
 
 
 def test_a_recorded_command_can_be_typed_again_and_names_no_folder_of_this_machine(monkeypatch):
@@ -16,3 +17,19 @@ def test_a_recorded_command_can_be_typed_again_and_names_no_folder_of_this_machi
     assert "here" not in command and "json" not in command
     assert moved.current(command) == command
     assert shlex.split(manifest.environment()["command"])[-1] == "--json"
+
+
+def test_a_commit_is_dirty_where_code_differs_and_not_where_results_do(tmp_path, monkeypatch):
+    """A record written by one run would otherwise mark the next, and a README its report."""
+    toy = Repository(tmp_path)
+    monkeypatch.setattr(manifest, "__file__", str(tmp_path / "library" / "numbers.py"))
+    toy.record(toy.first)
+    toy.write("README.md", "")
+    toy.commit()
+    toy.record("another")
+    toy.write("README.md", "a table")
+    assert manifest.environment()["commit"] == toy.git("rev-parse", "--short=12", "HEAD")
+    toy.write("library/numbers.py", "")
+    assert manifest.environment()["commit"].endswith("-dirty")
+    monkeypatch.setattr(manifest, "__file__", "/proc/none")
+    assert manifest.environment()["commit"] is None

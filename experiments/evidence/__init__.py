@@ -1,0 +1,1 @@
+"""What is recorded in results/, by what it was made, and whether it still stands."""
