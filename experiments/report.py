@@ -83,6 +83,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "hubness-static": recorded("hubness/ag_news_static", hubness.recorded),
     "hubness-minilm": recorded("hubness/ag_news_minilm", hubness.recorded),
     "prediction-hubs": recorded("prediction_hubs/smollm2", prediction_hubs.recorded, titles=True),
+    "tpu-compile": recorded("tpu/compile", diffusion.compile_table, hubness.compile_table),
     "text-verification": lambda: block([verification_table(RESULTS / "text")]),
     "sbert": _sbert,
     "claims": lambda: claims.full(ROOT),

@@ -66,12 +66,22 @@ def test_the_map_of_equations_reaches_every_module_of_the_theory():
         assert f"diffenc.{module}" in named
 
 
-def test_the_tables_on_scale_are_those_of_the_model_flops_and_the_record():
+def test_the_table_on_sharding_is_that_of_the_record():
     text = (ROOT / "docs" / "tpu.md").read_text()
-    assert cost.table() in text
     record = json.loads((ROOT / "results" / "benchmarks" / "diffenc_scale.json").read_text())
     assert cost.sharding_table(record) in text
-    assert cost.memory_table(record) in text
+
+
+STANDING = ("Run", "Compiled", "Computed", "Not run")
+
+
+def test_of_all_that_is_said_of_tpus_it_is_said_whether_it_was_run():
+    """Every paragraph begins with it; what is below one without words of its own is as that is."""
+    text = (ROOT / "docs" / "tpu.md").read_text().partition("## Create")[2]
+    text = re.sub(r"```.*?```|<!--.*?-->|^\|.*?$|^#.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
+    bare = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
+    known = tuple(f"**{word}" for word in STANDING)
+    assert [part for part in bare if not part.lstrip().startswith(known)] == []
 
 
 def test_published_runs_are_costed_by_the_model_flops():

@@ -8,7 +8,6 @@ from experiments.reporting.markdown import Cell, Table, columns, render
 from experiments.runtime.utilisation import PEAK_FLOPS
 
 UTILISATION = 0.4  # assumed share of the peak; an open JAX diffusion trainer reports 0.3
-MODELS = ("vdmv-8", "diffenc-8-2", "vdmv-32", "diffenc-32-4", "diffenc-32-8-imagenet")
 DEVICES = {"TPU v5e": 8, "TPU v4": 4, "NVIDIA H100 80GB HBM3": 1}
 SHAPE, LEVELS = (32, 32, 3), 256
 
@@ -36,17 +35,6 @@ def hours(name: str, device: str, count: int, steps: int) -> float:
     """Hours for `steps` training steps on `count` devices at `UTILISATION` of their peak."""
     seconds = _batch(name) * _flops(name) / (UTILISATION * PEAK_FLOPS[device] * count)
     return seconds * steps / 3600
-
-
-def table() -> str:
-    """A Markdown table: FLOPs of an image and a step, and hours for a million steps."""
-    rows = []
-    for name in MODELS:
-        flops, batch = _flops(name), _batch(name)
-        of_flops = [batch, f"{flops / 1e9:.1f}", f"{batch * flops / 1e12:.1f}"]
-        rows.append([name, *of_flops, *_hours(name, 1_000_000)])
-    header = ["model", "batch", "GFLOP/image", "TFLOP/step", *_machines()]
-    return _markdown(header, rows)
 
 
 def reproduction_table() -> str:
@@ -77,16 +65,6 @@ def sharding_table(record: Mapping[str, Any]) -> str:
         rows.append([label, flops, f"{share:.4f}", *sizes, f"{moved:.1f}"])
     header = ["", "GFLOP a device", "share", "state and batch, MB", "temporary, MB"]
     return _markdown([*header, "exchanged, MB"], rows)
-
-
-def memory_table(record: Mapping[str, Any]) -> str:
-    """A Markdown table of the same record: activations that DiffEnc-32-4 keeps, by option."""
-    rows = []
-    for name in ("float32", "bfloat16", "remat", "both"):
-        image = record["saved"][name]
-        batch = 128 * image / 1e3
-        rows.append([name, f"{image:.0f}", f"{batch:.1f}", f"{batch / 8:.1f}"])
-    return _markdown(["", "MB an image", "GB at batch 128", "GB a chip of 8"], rows)
 
 
 def _markdown(titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
