@@ -2,8 +2,8 @@
 
 python -m benchmarks.tpu_compile [PATTERN ...] [--seconds=900]
 
-Needs the extra `tpu` and minutes a case. Cases are `MODEL CHIPS` and `SEARCH CHIPS`; patterns are
-those of a shell, as '*32-4 v5e-8'. Each case is the command that its record names, in a process of
+Needs the extra `tpu` and minutes a case. Cases are `MODEL CHIPS`, `MODEL bfloat16 CHIPS` and
+`SEARCH CHIPS`; patterns are those of a shell, as '*32-4 v5e-8'. Each case is the command that its record names, in a process of
 its own, stopped after so many CPU seconds, which is then what is recorded. Written to
 results/tpu/compile.json; cases that are not run keep their earlier figures.
 """
@@ -49,10 +49,19 @@ def cases() -> dict[str, str]:
         for model, config in MODELS.items()
         for chips, topology in CHIPS.items()
     }
-    search = "experiments.hubness.compile"
-    return found | {
-        f"{name} v5e-8": f"{search} {flags} --topology=v5e:2x4" for name, flags in SEARCHES.items()
+    half = {
+        name.replace(" ", " bfloat16 "): f"{command} --config.model.options.dtype=bfloat16"
+        for name, command in found.items()
     }
+    search = "experiments.hubness.compile"
+    return (
+        found
+        | half
+        | {
+            f"{name} v5e-8": f"{search} {flags} --topology=v5e:2x4"
+            for name, flags in SEARCHES.items()
+        }
+    )
 
 
 def run(command: str, seconds: int) -> dict[str, Any]:

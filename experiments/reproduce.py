@@ -12,6 +12,7 @@ partial, missing; unknown, where this clone lacks the commit. Of named ones also
 """
 
 import argparse
+import collections
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from experiments.evidence import runs
 from experiments.evidence.clone import Clone
 from experiments.evidence.making import make
 from experiments.evidence.registry import Entry, named
-from experiments.evidence.standing import REFUSED, State, states
+from experiments.evidence.standing import REFUSED, State, code, states
 from experiments.evidence.verifying import verify
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
@@ -31,13 +32,19 @@ TO_MAKE = ("dirty", "stale", "partial", "missing")  # of what is not named
 
 
 def listed(entries: Sequence[Entry], found: Mapping[str, State], details: bool) -> str:
-    """A line a record: state, name, reason, cost and what is not here; as details, its commands."""
-    lines = []
+    """A line a record: state, name, reason, cost and what is not here.
+
+    As details its commands, and how many files of which folders they depend on.
+    """
+    lines, now = [], Clone(ROOT).now()
     for entry in entries:
         state, lacks = found[entry.name], runs.missing(entry, ROOT)
         needs = f"; needs {', '.join(lacks)}" if lacks else ""
         lines.append(f"{state.word:8} {entry.name:28} {state.reason} ({entry.cost}{needs})")
         if details:
+            folders = collections.Counter(p.split("/")[0] for p in code(entry.commands, now))
+            files = ", ".join(f"{number} of {folder}" for folder, number in folders.items())
+            lines += [f"    code: files {files}"]
             lines += [f"    needs {advice}" for advice in lacks.values()]
             lines += [f"    python -m {command}" for command in entry.commands]
     return "\n".join(lines)

@@ -69,7 +69,7 @@ def read(name: str, value: object) -> np.ndarray | Array:
         raise ValueError(f"{name} is a sparse matrix; accepted are dense ones: pass its .toarray()")
     if any(isinstance(leaf, np.ma.MaskedArray) and np.ma.is_masked(leaf) for leaf in leaves):
         raise ValueError(
-            f"{name} is a masked array; accepted are those without masked entries: fill them"
+            f"{name} is a masked array; accepted are those without masked cells: fill it"
         )
     dtypes = {x.dtype if isinstance(x, jax.Array) else None for x in leaves}
     try:
@@ -97,9 +97,9 @@ def array(
 
     float16, bfloat16, booleans and integers up to 2²⁴ become float32; other integers and extended
     precision float64 on the host. Arrays of JAX, but for 32- or 64-bit integers, stay on their
-    device. Traced integers become float32, or float64 in x64 mode. A caller that forms products of
-    entries without scaling them gives their `degree`: 2 for squares; one that widens float16 and
-    bfloat16 of JAX where it uses them takes them as they are, by `half`.
+    device; `half` leaves their float16 and bfloat16 to a caller that widens them later. Traced
+    integers become float32, or float64 in x64 mode. A caller that forms products of entries without
+    scaling them gives their `degree`: 2 for squares.
 
     Raises:
         ValueError: what `read` refuses, complex or textual values, not `ndim` dimensions, no entry,
@@ -168,10 +168,7 @@ def unit_rows(x: C) -> C:
 
 
 def scaled(x: C, axis: int | None = None) -> tuple[C, np.ndarray | Int[Array, "..."]]:
-    """(x / 2ᵉ, e) with the largest magnitude over `axis` in [½, 1): exact, also under tracing.
-
-    For squares that would overflow or vanish; `jnp.ldexp(y, e)` undoes it.
-    """
+    """(x / 2ᵉ, e), largest magnitude over `axis` in [½, 1), exact; `jnp.ldexp(y, e)` undoes it."""
     xp, known = module(x), x if isinstance(x, np.ndarray) else jax.lax.stop_gradient(x)
     largest = xp.max(xp.abs(known), axis=axis, keepdims=axis is not None)
     exponent = xp.asarray(xp.frexp(largest)[1])
@@ -186,11 +183,7 @@ def alike(*arrays: Checked) -> tuple[Array, ...]:
 
 
 def count(name: str, value: object, limit: int, *, least: int = 1, of: str = "points") -> int:
-    """`value` as an int in [least, limit].
-
-    Raises:
-        ValueError: it is no integer (3.0 and True are none), or outside [least, limit].
-    """
+    """`value` as an int in [least, limit]; ValueError for others, and 3.0 and True are others."""
     try:
         number = operator.index(value)  # pyright: ignore[reportArgumentType]
     except TypeError:
@@ -225,9 +218,7 @@ def labels(
         ValueError: not integers, another number of dimensions, no entries, or another class.
     """
     if not jnp.issubdtype((given := read(name, value)).dtype, np.integer):
-        raise ValueError(
-            f"{name} has dtype {given.dtype}; accepted are integers below {num_classes}"
-        )
+        raise ValueError(f"{name} has dtype {given.dtype}; accepted are integers < {num_classes}")
     if given.ndim != ndim or given.size == 0:
         raise ValueError(f"{name} has shape {given.shape}; accepted: {_RANKS.get(ndim)} of labels")
     if not is_traced(given):

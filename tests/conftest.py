@@ -24,6 +24,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 from tests import compilations
+from tests.apart import apart
 
 # Programs without the fusion emitters compile in half the time; later releases have no choice.
 if jax.__version_info__ < (0, 11):
@@ -76,9 +77,9 @@ def _optimise(on: bool) -> None:
 
 def _optimised():
     """Fully optimised programs: for a test that trains, or whose tolerance was measured on them."""
-    jax.clear_caches()
     _optimise(True)
-    yield
+    with apart("optimised"):
+        yield
     _optimise(False)
 
 

@@ -27,6 +27,7 @@ LEFT_OUT = ("--config=experiments/configs/diffenc/cifar10.py:vdmv-8", "--workdir
 # the entry point would begin: its config is read, as it would be first.
 LAUNCH = """
 import importlib, json, os, runpy, sys
+from absl import flags
 from experiments.commands import STUDIES
 from experiments.runtime import cli
 
@@ -37,7 +38,7 @@ for study in STUDIES.values():
     study.load()
 
 def begin(main):
-    if cli.has_config():
+    if flags.FLAGS.is_parsed() and cli.has_config():  # a command of names alone has no flags
         name = module.removeprefix("experiments.")
         name = name if name in STUDIES else "diffenc.train"
         STUDIES[name].load().read(cli.config())

@@ -113,11 +113,13 @@ _BOUNDS = "4 KL ≤ d_logit², m_CCA ≥ 1 − d_logit²/(mλ_m) and five more b
 _DISTILL = (
     *(Claim(claim, data, published, f"distill/{data}", r.students(measure, way))
       for claim, published, measure, way in _MEASURES for data in ("attributes", "spiral")),
-    *(Claim(_BOUNDS, data, "theorems", f"distill/{data}", r.bounds_hold)
-      for data in ("attributes", "spiral")),
+    Claim("logit students have higher mean CCA", "spiral, radii left out", _NO_TABLE,
+          "distill/interpolation", r.students("mcca", "higher")),
+    *(Claim(_BOUNDS, data, "theorems", f"distill/{name}", r.bounds_hold)
+      for data, name in (("attributes", "attributes"), ("spiral", "spiral"),
+                         ("attributes, 3 dimensions", "low_dimension"))),
     Claim("all of these", "CIFAR-100", _NO_TABLE, why=_ACCELERATOR),
     Claim("all of these", "SUB", "as above†", why="its embeddings are not available"),
-    Claim("all of these", "spiral without some radii", _NO_TABLE, why="it has not been run"),
 )  # fmt: skip
 _COSINE = (
     Claim("any cosine of two labels, at equal probabilities", "examples", "every c in [−1, 1)",

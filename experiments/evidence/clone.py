@@ -12,10 +12,10 @@ from experiments.runtime.manifest import CHANGED
 
 
 class Snapshot(NamedTuple):
-    """The Python files of a commit by the identity of their content, or with None of this moment.
+    """The Python files of a commit, or those that lie in the folder.
 
     Attributes:
-      blobs: {path: git's name of its content}; "" for a file as it lies in the folder.
+      blobs: {path: git's name of its content}, "" for a file as it lies there.
     """
 
     clone: "Clone"

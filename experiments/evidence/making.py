@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterable
 from experiments.evidence import runs, source
 from experiments.evidence.clone import Clone
 from experiments.evidence.registry import Entry
-from experiments.evidence.standing import code, place, state, verifications
+from experiments.evidence.standing import code, state, verifications
 from experiments.runtime.errors import UserError
-from experiments.runtime.files import write_record
 from experiments.runtime.preemption import StopSignal
-from experiments.runtime.records import read
 
 Say = Callable[[str], None]
 WORK = "work/evidence"  # ignored by git
@@ -65,8 +63,6 @@ def _make(entry: Entry, clone: Clone, stop: StopSignal) -> str:
             return f"its command ended with code {exit_code}"
         if stop.received:
             return f"stopped by {stop.received}; the same command continues"
-    if entry.made:
-        write_record(place(clone.root, entry.name), read(folder / entry.made))
     word, reason = state(entry, clone, clone.now(), verifications(clone.root))
     return "" if word == "clean" else f"its command ended well, but the record is {word}: {reason}"
 

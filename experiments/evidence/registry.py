@@ -33,7 +33,6 @@ class Entry(NamedTuple):
       packages: distributions that it reads data or models from.
       smoke: the command in a small form, to compare two states of the code; "" for measures of
         speed, which no two runs share.
-      made: the file in $WORKDIR that is the record, where the command has no --record.
       written: whether the command writes its record to its place by itself.
     """
 
@@ -42,7 +41,6 @@ class Entry(NamedTuple):
     cost: str = "not timed"
     packages: tuple[str, ...] = ()
     smoke: str = ""
-    made: str = ""
     written: bool = False
 
     @property
@@ -126,6 +124,8 @@ RECORDS = (
     _study("closeness/radial", "closeness/radial.py:all", "--config.labels='(4, 6)'",
            "--config.widths='(16, 32, 64, 128)' --config.train.num_seeds=10",
            smoke="closeness/radial.py:all:smoke", cost="minutes for each of 8 widths"),
+    _study("closeness/narrow", "closeness/narrow.py:all", smoke="closeness/narrow.py:all:smoke",
+           cost="not timed"),
     _suite("digits", "digits", "vdmv,nt,diffenc,free", "--seeds=2",
            cost="10 to 25 min, the time of `make train`"),
     _suite("swirl_short", "swirl", "vdmv:short,nt:short,diffenc:short", _SWIRL,
@@ -164,6 +164,8 @@ RECORDS = (
     _study("distill/spiral", "distill/spiral.py:all", "--config.teacher.num=3",
            "--config.student.num=3 --config.student.epochs=100",
            smoke="distill/spiral.py:all:smoke", cost="not timed"),
+    *(_study(f"distill/{name}", f"distill/{name}.py:all", smoke=f"distill/{name}.py:all:smoke",
+             cost="not timed") for name in ("low_dimension", "interpolation")),
     _hubness("static", "about 12 min", (MINILM,)),
     _hubness("minilm", "about 16 min, 4 of them to encode", (MINILM,)),
     _study("prediction_hubs/smollm2", "prediction_hubs/smollm2.py",
@@ -178,10 +180,10 @@ RECORDS = (
                "--config.train.eval_every=1000 --workdir=$WORKDIR", arguments="$WORKDIR"),
     *map(_benchmark, ("diffenc_scale", "diffenc_step", "distill", "hubness", "prediction_hubs")),
     _benchmark("similarity", arguments="--repeats 11"),
-    _benchmark("hubness_sampled"),
-    Entry("tpu/compile",
-          (f"experiments.diffenc.compile --config={_CONFIGS}/diffenc/cifar10.py:diffenc-32-4 "
-           "--workdir=$WORKDIR",), packages=("libtpu",), made="compile.json"),
+    _benchmark("hubness_sampled", *(f"benchmarks.hubness_sampled {part}"
+                                    for part in ("sampled", "growth")), arguments="exact"),
+    Entry("tpu/compile", ("benchmarks.tpu_compile",), "at most 15 CPU min for each of 24 cases",
+          packages=("libtpu",), written=True),
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The code that a record depends on, as far as it can change a number.
 
-Found from the imports of its entry, wherever in a file they stand; a module that is named in a
+Found from the imports of its entry, wherever in a file they stand; a module at the start of a
 string counts as imported, for some are started as processes. Of each file counts what remains
 without docstrings, comments, annotations and blocks for type checkers.
 """
@@ -29,13 +29,17 @@ LEFT_OUT = {
     "experiments/runtime/errors.py": "what is said where a run is refused",
     "experiments/runtime/ranges.py": "what is refused",
     "experiments/runtime/lock.py": "who writes a folder",
+    "experiments/runtime/distributed.py": "how several processes agree; records are of one",
+    "experiments/runtime/joining.py": "how they find each other",
+    "experiments/runtime/peers.py": "what is said where one is lost",
+    "experiments/runtime/preemption.py": "when a run stops; what it resumes is the same",
     "experiments/runtime/manifest.py": "by what a record was made",
     "experiments/commands.py": "names of commands",
     "experiments/moved.py": "names of commands",
     "repgeo/cli.py": "verbs that start studies",
 }
 _FOR_TYPES = {"__future__", "_typeshed", "collections.abc", "jaxtyping", "typing"}
-_MODULE = re.compile(r"(?:experiments|benchmarks)(?:\.\w+)+")
+_MODULE = re.compile(r"((?:experiments|benchmarks)(?:\.\w+)+)(?: |$)")
 
 
 class Tree(Protocol):
@@ -134,6 +138,11 @@ class _Plain(ast.NodeTransformer):
         node.annotation = None
         return node
 
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        self.generic_visit(node)
+        node.values = [v for v in node.values if getattr(v, "value", v) != ""]  # Python 3.12 has it
+        return node
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
@@ -146,8 +155,8 @@ def _names(tree: ast.AST) -> Iterable[str]:
         elif isinstance(node, ast.ImportFrom):
             base = "." * node.level + (f"{node.module}." if node.module else "")
             yield from (base + alias.name for alias in node.names)
-        elif isinstance(node, ast.Constant) and _MODULE.fullmatch(str(node.value)):
-            yield from (str(node.value), f"{node.value}.__main__")
+        elif isinstance(node, ast.Constant) and (found := _MODULE.match(str(node.value))):
+            yield from (found.group(1), f"{found.group(1)}.__main__")
 
 
 def _absolute(name: str, path: str) -> str:

@@ -59,6 +59,8 @@ def mesh_of(topology: str) -> Mesh:
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-8")
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    # One process at a time may hold chips; here none does.
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     cores = "megacore" if topology.split(":")[0] in MEGACORE else "default"
     try:
         found = topologies.get_topology_desc(

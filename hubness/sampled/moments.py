@@ -51,7 +51,8 @@ def moments(index: Given, n: int, *, population: int | None = None, level: float
     The queries were drawn without replacement from `population` (default: the n points). The
     interval is a normal law's, of the logarithm of the skewness where that is above 2 errors; of
     all queries, it is a point. At level .95 it held the truth in 91 to 100 % of 300 samples of 2 %,
-    10 % and 50 % of 4,000 Gaussian points of 10, 40 and 100 dimensions, least often in the last.
+    10 % and 50 % of 4,000 Gaussian points of 10, 40 and 100 dimensions, least often in the last, and
+    in 93 to 97 % of 200 samples of 2 % to 50 % of 20,000 points in clusters of unequal size.
     Where too few lists share points for a positive variance, the skewness is NaN: unknown.
 
     Raises:

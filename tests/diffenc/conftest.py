@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax
+import numpy as np
 import pytest
 
 
@@ -11,12 +12,10 @@ def perturbed() -> Callable:
     """perturbed(params, scale=0.3): every leaf moved, as zero-initialised layers hide errors."""
 
     def move(params, scale=0.3):
-        leaves, tree = jax.tree.flatten(params)
-        keys = jax.random.split(jax.random.key(7), len(leaves))
-        moved = [
-            p + scale * jax.random.normal(k, p.shape, p.dtype)
-            for p, k in zip(leaves, keys, strict=True)
-        ]
-        return jax.tree.unflatten(tree, moved)
+        r = np.random.default_rng(7)  # on the host: on the device each shape would be a program
+        return jax.tree.map(
+            lambda p: jax.numpy.asarray(p + (scale * r.normal(size=p.shape)).astype(p.dtype)),
+            jax.device_get(params),
+        )
 
     return move

@@ -36,16 +36,21 @@ def test_step_cost_is_the_distance_of_the_two_means(name, counterterm, parametri
     gamma_t = jnp.asarray([-11.0, -4.0, 0.5, 4.8])
     gamma_s = gamma_t - jnp.asarray([0.01, 1.0, 3.0, 0.2])
     encoder = ENCODERS[name]
-    x_t, x_s = (encoder.value(x, g, None) for g in (gamma_t, gamma_s))
-    z = noising.diffuse(x_t, gamma_t, eps)
     process = Process(encoder, network, PREDICTIONS[parametrisation], counterterm)
-    x_hat = process.x_hat(z, gamma_t)
-    weight = counterterm(gamma_t) if callable(counterterm) else counterterm
-    mu_q = noising.posterior_mean(z, x_t, x_s, gamma_s, gamma_t)
-    mu_p = noising.generative_mean(z, x_hat, gamma_s, gamma_t, weight)
-    variance = noising.transition_variance(gamma_s, gamma_t)
-    want = ((mu_q - mu_p) ** 2).sum(1) / (2 * variance)
-    got = finite_depth.sampled_step_cost(process, x, eps, gamma_s, gamma_t)
+
+    @jax.jit
+    def both(x, eps, gamma_s, gamma_t):
+        x_t, x_s = (encoder.value(x, g, None) for g in (gamma_t, gamma_s))
+        z = noising.diffuse(x_t, gamma_t, eps)
+        x_hat = process.x_hat(z, gamma_t)
+        weight = counterterm(gamma_t) if callable(counterterm) else counterterm
+        mu_q = noising.posterior_mean(z, x_t, x_s, gamma_s, gamma_t)
+        mu_p = noising.generative_mean(z, x_hat, gamma_s, gamma_t, weight)
+        variance = noising.transition_variance(gamma_s, gamma_t)
+        want = ((mu_q - mu_p) ** 2).sum(1) / (2 * variance)
+        return finite_depth.sampled_step_cost(process, x, eps, gamma_s, gamma_t), want
+
+    got, want = both(x, eps, gamma_s, gamma_t)
     np.testing.assert_allclose(got, want, rtol=1e-10)
 
 
@@ -55,13 +60,12 @@ def gaussian_costs(kind, num_steps, dtype=jnp.float64):
     The denoiser minimises the cost: x_hat = E[c x_t + x_s - x_t | z] / (c + kappa).
     """
     scale, counterterm = SCALES[kind], float(kind == "nt")
-    levels = jnp.linspace(LOW, HIGH, num_steps + 1, dtype=dtype)
-    gamma_s, gamma_t = (jnp.repeat(g, 4) for g in (levels[:-1], levels[1:]))
+    levels = np.asarray(jnp.linspace(LOW, HIGH, num_steps + 1, dtype=dtype))
+    ends = [np.repeat(g, 4) for g in (levels[:-1], levels[1:])]
     root = np.sqrt(2)
     points = np.tile([[root, 0], [-root, 0], [0, root], [0, -root]], (num_steps, 1))
-    x = jnp.asarray(MEAN + np.sqrt(VAR) * points[:, :1], dtype)
 
-    def denoise(z, gamma):
+    def denoise(z, gamma, gamma_s):
         a_t, a_s = (scale(g)[:, None] for g in (gamma, gamma_s))
         alpha, variance = noising.alpha(gamma)[:, None], jax.nn.sigmoid(gamma)[:, None]
         gain = alpha * a_t * VAR / (alpha**2 * a_t**2 * VAR + variance)
@@ -71,10 +75,15 @@ def gaussian_costs(kind, num_steps, dtype=jnp.float64):
         x_hat = (fraction * a_t + a_s - a_t) * data / (fraction + kappa)
         return noising.v_from_x(z, x_hat, gamma)
 
-    process = Process(ENCODERS[kind], denoise, counterterm=counterterm)
-    eps = jnp.asarray(points[:, 1:], dtype)
-    costs = finite_depth.sampled_step_cost(process, x, eps, gamma_s, gamma_t)
-    return np.asarray(costs, np.float64).reshape(num_steps, 4).mean(1)
+    @jax.jit
+    def costs(x, eps, gamma_s, gamma_t):
+        best = lambda z, gamma: denoise(z, gamma, gamma_s)
+        process = Process(ENCODERS[kind], best, counterterm=counterterm)
+        return finite_depth.sampled_step_cost(process, x, eps, gamma_s, gamma_t)
+
+    x, eps = MEAN + np.sqrt(VAR) * points[:, :1], points[:, 1:]
+    found = costs(*(np.asarray(a, dtype) for a in (x, eps, *ends)))
+    return np.asarray(found, np.float64).reshape(num_steps, 4).mean(1)
 
 
 CONTINUOUS = {"identity": 5.9560146336186595, "nt": 5.981091364302}
@@ -145,12 +154,16 @@ def toy(rng, num, num_steps, **options):
     t = (jnp.arange(num) % num_steps + 0.5) / num_steps
     gamma = lambda t: -4.0 + 5.0 * t
     process = Process(ENCODERS["residual"], network, counterterm=1.0)
-    loss = lambda log_ratio: finite_depth.diffusion_loss(
-        process, x, gamma=gamma, t=t, eps=eps, num_steps=num_steps, log_ratio=log_ratio
+    loss = jax.jit(
+        lambda log_ratio: finite_depth.diffusion_loss(
+            process, x, gamma=gamma, t=t, eps=eps, num_steps=num_steps, log_ratio=log_ratio
+        )
     )
-    levels = gamma(jnp.linspace(0, 1, num_steps + 1))
+    levels = gamma(np.linspace(0, 1, num_steps + 1))
     index = np.arange(num) % num_steps
-    cost = finite_depth.sampled_step_cost(process, x, eps, levels[index], levels[index + 1])
+    cost = jax.jit(lambda s, t: finite_depth.sampled_step_cost(process, x, eps, s, t))(
+        levels[index], levels[index + 1]
+    )
     return loss, cost, index
 
 
@@ -193,7 +206,7 @@ def test_a_learned_ratio_is_stationary_at_the_optimal_one(x64):
     means = jnp.asarray([np.asarray(cost)[index == i].mean() for i in range(num_steps)])
     best = finite_depth.optimal_log_ratio(means, 2)
     mean = lambda table: loss(table).mean()
-    np.testing.assert_allclose(jax.grad(mean)(best), 0.0, atol=1e-10)
+    np.testing.assert_allclose(jax.jit(jax.grad(mean))(best), 0.0, atol=1e-10)
     np.testing.assert_allclose(mean(best), finite_depth.optimal_cost(means, 2).sum(), rtol=1e-9)
     assert mean(best) < mean(jnp.zeros(num_steps))
 
@@ -260,22 +273,27 @@ def test_samples_follow_the_levels_and_ratios_given():
     assert draw(jax.random.key(3), jnp.zeros(num_steps)).var() < 0.2
 
 
-def test_a_named_model_tends_to_its_continuous_loss():
+def test_a_named_model_tends_to_its_continuous_loss(perturbed):
     model = diffenc.build("diffenc", (2,), 16, encoder_width=8, width=8, gamma_min=-4.0)
-    params = model.init(jax.random.key(0))
-    params = jax.tree.map(lambda p: p + 0.3 * jax.random.normal(jax.random.key(1), p.shape), params)
+    params = perturbed(model.init(jax.random.key(0)))
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 16, (5, 2))
     eps = jnp.asarray(rng.normal(size=(5, 2)), jnp.float32)
     num_steps = 2000
     t = jnp.asarray([0.1, 0.3, 0.5, 0.7, 0.9]) - 0.5 / num_steps
-    terms = model.elbo_terms(params, codes, t=t + 0.5 / num_steps, eps=eps, eps_0=eps)
-    got = finite_depth.diffusion_loss(
-        model.bind(params),
-        diffenc.likelihood.dequantise(codes, 16),
-        gamma=lambda t: model.gamma(params, t),
-        t=t,
-        eps=eps,
-        num_steps=num_steps,
-    )
-    np.testing.assert_allclose(got, terms.diffusion, rtol=0.02)
+
+    @jax.jit
+    def both(params):
+        terms = model.elbo_terms(params, codes, t=t + 0.5 / num_steps, eps=eps, eps_0=eps)
+        loss = finite_depth.diffusion_loss(
+            model.bind(params),
+            diffenc.likelihood.dequantise(codes, 16),
+            gamma=lambda t: model.gamma(params, t),
+            t=t,
+            eps=eps,
+            num_steps=num_steps,
+        )
+        return loss, terms.diffusion
+
+    got, want = both(params)
+    np.testing.assert_allclose(got, want, rtol=0.02)

@@ -36,7 +36,18 @@ from hubness.estimators import (
 LABELS = np.random.default_rng(0).integers(0, 3, 240)
 
 
-@parametrize_with_checks(
+def in_turn(checks):
+    """Each check for one of the estimators that it is for, in turn; for the others it is slow."""
+    kinds: dict[str, list] = {}
+    for estimator, check in checks.args[1]:
+        kinds.setdefault(checks.kwargs["ids"](check), []).append((estimator, check))
+    for turn, cases in enumerate(kinds.values()):
+        for i, case in enumerate(cases):
+            slow = i != turn % len(cases)
+            yield pytest.param(*case, marks=[pytest.mark.slow] if slow else [])
+
+
+CHECKS = parametrize_with_checks(
     [
         Hubness(n_neighbors=3),
         HubnessReducedKNNTransformer(n_neighbors=3, local_k=3),
@@ -44,6 +55,9 @@ LABELS = np.random.default_rng(0).integers(0, 3, 240)
         RankNormalizer(),
     ]
 )
+
+
+@pytest.mark.parametrize(CHECKS.args[0], [*in_turn(CHECKS)], ids=CHECKS.kwargs["ids"])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

@@ -41,7 +41,8 @@ def test_a_record_was_made_by_its_command(entry, root):
     for part, made in made_by(json.loads(path.read_text())).items():
         said = flags(made["command"])
         one_part = entry.module.startswith("benchmarks.") and said[3:] == [part]
-        assert one_part or sorted(said) == sorted(flags(wanted)), part
+        a_case = entry.module == "benchmarks.tpu_compile"  # whose command is the case's own
+        assert one_part or a_case or sorted(said) == sorted(flags(wanted)), part
 
 
 def test_modules_configs_and_variables_exist(root):
@@ -53,7 +54,7 @@ def test_modules_configs_and_variables_exist(root):
             assert all((root / path).exists() for path in configs), command
             variables = set(runs._VARIABLE.findall(command))
             assert variables <= {*registry.INPUTS, "WORKDIR", "RECORD"}, command
-        assert bool(entry.smoke) == (not entry.written and not entry.made), entry.name
+        assert bool(entry.smoke) != entry.written, entry.name
 
 
 def test_names_and_folders_of_records_are_accepted():

@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import signal
+import sys
 
 import pytest
 
 from experiments import reproduce
-from experiments.evidence import making, registry, standing, verifying
+from experiments.evidence import making, registry, runs, standing, verifying
 from experiments.evidence.clone import Clone
 from experiments.runtime.errors import UserError
 from experiments.runtime.preemption import StopSignal
@@ -48,6 +50,13 @@ def test_nothing_begins_after_a_stop_signal(toy):
     stop.received = "SIGTERM"
     assert "SIGTERM" in making.make([ENTRY], Clone(toy.root), stop, print)[ENTRY.name]
     assert not (toy.root / "results").exists()
+
+
+def test_a_stop_signal_is_passed_on_to_the_command_that_runs(tmp_path):
+    stop = StopSignal()
+    stop.received = "SIGTERM"
+    sleeps = [sys.executable, "-c", "import time; time.sleep(60)"]
+    assert runs.run(sleeps, tmp_path, stop) == -signal.SIGTERM
 
 
 def test_equal_numbers_verify_a_stale_record(toy):
@@ -112,4 +121,6 @@ def test_the_command_lists_checks_and_makes(toy, monkeypatch, capsys):
     toy.change("1 / 3", "1 / 4")
     code, text = said("--check", "toy/one")
     assert code == 1 and text.startswith("stale    toy/one") and "library/numbers.py" in text
-    assert f"python -m {ENTRY.commands[0]}" in said("toy/one")[1]
+    details = said("toy/one")[1]
+    assert f"python -m {ENTRY.commands[0]}" in details
+    assert "code: files 2 of experiments, 2 of library" in details

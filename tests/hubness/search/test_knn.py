@@ -9,6 +9,7 @@ from jax.sharding import AxisType
 from hubness import k_occurrence, knn
 from hubness.search import shards
 from hubness.search.knn import _search
+from tests.apart import apart
 from tests.hubness import oracles
 
 K = 10
@@ -96,11 +97,9 @@ def test_tiles_of_points_give_the_same_neighbours(x, monkeypatch):
     """211 points in 11 tiles of 20: the last repeats 9 points of the one before."""
     from hubness.search import blocks
 
-    monkeypatch.setattr(blocks.fold_points, "__defaults__", (20,))
-    jax.clear_caches()
-    tiled = knn(x[:211], K)
-    jax.clear_caches()
-    monkeypatch.undo()
+    with monkeypatch.context() as patch, apart():
+        patch.setattr(blocks.fold_points, "__defaults__", (20,))
+        tiled = knn(x[:211], K)
     np.testing.assert_array_equal(np.asarray(tiled.index), np.asarray(knn(x[:211], K).index))
 
 
