@@ -6,7 +6,7 @@
 The argument is k4, k6 or "all", and may end in ":smoke". As radial.py in everything but the widths:
 at width 16 few seeds decide the mean of all pairs, and the authors released five of theirs. To
 expect, of those above 0.9 of test accuracy: mean d_LLV .452 with 4 labels (4 of 5 models) and .509
-with 6 (3 of 5).
+with 6 (3 of 5). Three CPU seconds a seed, and a minute for the constructed models.
 """
 
 from ml_collections import ConfigDict

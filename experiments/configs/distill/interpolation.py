@@ -8,6 +8,7 @@ seconds. As spiral.py but for 500 points an arm in place of 1,000, 3 teachers x 
 measures every 50 epochs as published. Teachers see all radii. Label accuracy where students saw
 nothing stands in a row of its own. Published (arXiv:2602.15438): no figure was available; to
 expect: logit students, who know how the teacher's logits vary, do no worse on what they never saw.
+90 CPU seconds a student, 280 a teacher: an hour on one core.
 """
 
 import dataclasses
