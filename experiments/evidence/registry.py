@@ -182,7 +182,7 @@ RECORDS = (
     _benchmark("similarity", arguments="--repeats 11"),
     _benchmark("hubness_sampled", *(f"benchmarks.hubness_sampled {part}"
                                     for part in ("sampled", "growth")), arguments="exact"),
-    Entry("tpu/compile", ("benchmarks.tpu_compile",), "at most 15 CPU min for each of 24 cases",
+    Entry("tpu/compile", ("benchmarks.tpu_compile",), "at most 15 CPU min for each of 44 cases",
           packages=("libtpu",), written=True),
 )  # fmt: skip
 
