@@ -190,7 +190,10 @@ def judged(claim: Claim, root: pathlib.Path) -> tuple[str, str]:
     if not path.exists():
         return "", NOT_RUN
     record = read(path)
-    found = claim.reading(record)
+    try:
+        found = claim.reading(record)
+    except r.UnfinishedError:
+        return "", NOT_RUN
     marks = ["dirty record"] if is_dirty(record) else []
     marks += ["unfinished"] if record.get("unfinished") else []
     return "; ".join((found.ours, *marks)), VERDICTS[found.holds]

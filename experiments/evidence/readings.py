@@ -73,11 +73,15 @@ def _compared(record: Record, second: str, first: str, term: str, way: str) -> F
     return Finding(_told(entry, low, high), known)
 
 
+class UnfinishedError(LookupError):
+    """A record does not have the runs yet that a claim is about."""
+
+
 def _difference(record: Record, second: str, first: str, term: str) -> Record:
-    (entry,) = (
-        e for e in record["differences"] if e["term"] == term and e["models"] == [first, second]
-    )
-    return entry
+    for entry in record["differences"]:
+        if entry["term"] == term and entry["models"] == [first, second]:
+            return entry
+    raise UnfinishedError(f"{second} and {first} have no pair of runs yet")
 
 
 def _told(entry: Record, low: float | None, high: float | None) -> str:

@@ -116,6 +116,8 @@ def test_a_cell_says_what_is_wrong_with_its_record(tmp_path):
     toy.record(f"{toy.first}-dirty", unfinished=["a"], **difference(0.01))
     ours, verdict = claims.judged(claim, toy.root)
     assert verdict == "does not hold" and ours.endswith("5 seeds; dirty record; unfinished")
+    toy.record(toy.first, unfinished=["b-seed0"], differences=[])  # of one model as yet
+    assert claims.judged(claim, toy.root) == ("", "not run yet")
     untested = claims.Claim("a holds", "moon", "1", why="it is far")
     assert claims.judged(untested, toy.root) == ("", "not tested here: it is far")
 
