@@ -144,7 +144,7 @@ def growth(n: int, m: int, folder: pathlib.Path) -> dict[str, Any]:
     runs = []
     for size in (n // 4, n // 2, n):
         rows = sampled.draw(jax.random.key(0), size, m)
-        runs.append(measured(lambda: sampled.knn(x[:size], K, rows), m, size).figures)  # noqa: B023
+        runs.append(measured(lambda: sampled.knn(x[:size], K, rows), m, size).figures)  # noqa: B023, called at once
     sizes, took = ([run[name] for run in runs] for name in ("points", "cpu_seconds"))
     return {"runs": runs, "exponent": float(np.polyfit(np.log(sizes), np.log(took), 1)[0])}
 
