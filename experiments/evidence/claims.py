@@ -201,10 +201,13 @@ def judged(claim: Claim, root: pathlib.Path) -> tuple[str, str]:
 
 def full(root: pathlib.Path) -> str:
     """A table a paper, in Markdown."""
-    header = columns("claim", "data", "published", "ours [95 %]", "verdict")
+    header = columns("claim", "verdict", "data", "ours [95 %]", "published")
     tables = []
     for title, (note, claims) in PAPERS.items():
-        rows = [[*claim[:3], *judged(claim, root)] for claim in claims]
+        rows = []
+        for claim in claims:
+            ours, verdict = judged(claim, root)
+            rows.append([claim.claim, verdict, claim.data, ours, claim.published])
         tables.append(Table(header, rows, title, _records(claims), f"{_linked(note)}."))
     return block(tables, titles=True)
 
