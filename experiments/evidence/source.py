@@ -30,7 +30,6 @@ LEFT_OUT = {
     "experiments/runtime/ranges.py": "what is refused",
     "experiments/runtime/lock.py": "who writes a folder",
     "experiments/runtime/distributed.py": "how several processes agree; records are of one",
-    "experiments/runtime/joining.py": "how they find each other",
     "experiments/runtime/peers.py": "what is said where one is lost",
     "experiments/runtime/preemption.py": "when a run stops; what it resumes is the same",
     "experiments/runtime/manifest.py": "by what a record was made",

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from experiments.runtime import joining, peers
+from experiments.runtime import peers
 from experiments.runtime.errors import UserError
 from experiments.runtime.mesh import batch_sharding, make_mesh, replicated
 
@@ -47,8 +47,12 @@ def start(
         _check(coordinator, num_processes, process_index)
     try:
         # Processes watch each other, and say which one is lost before JAX ends all by an abort.
-        heartbeat = round(10 * peers.PATIENCE)
-        joining.join(coordinator, num_processes, process_index, heartbeat=heartbeat)
+        jax.distributed.initialize(
+            coordinator,
+            num_processes,
+            process_index,
+            heartbeat_timeout_seconds=round(10 * peers.PATIENCE),
+        )
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"the processes could not join: {error}\nGive each process --coordinator=HOST:PORT, "
