@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Annotated, Literal
 
-from experiments.runtime.ranges import Between, Count, Path, Real, Seed, Text, Words
+from experiments.runtime.ranges import Between, Path, Real, Seed, Text, Words
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Wanted:
 
     name: Annotated[str, Text("a data set's name", needed=True)]
     path: Path = ""
-    size: Count = 28
+    size: Annotated[int, Between(0, 4096, "[]")] = 28
     smoke: bool = False
     crop: Literal["centre", "none", "stretch"] = "centre"
     channels: Literal[0, 1, 3] = 0
