@@ -76,6 +76,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     },
     "diffenc-finite-depth": recorded("diffenc/finite_depth", *_SUITE),
     "closeness": recorded("closeness/radial", closeness.width_table),
+    "closeness-narrow": recorded("closeness/narrow", closeness.width_table, closeness.subset_table),
     "kl-to-zero": recorded("closeness/radial", closeness.kl_table),
     "label-cosine": recorded("label_cosine/paper", label_cosine.tables),
     "distill-spiral": recorded("distill/spiral", distillation.tables),

@@ -1,5 +1,6 @@
 """Tables and the verdict of a closeness run."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -78,6 +79,32 @@ def width_table(record: Record) -> Table:
     header += [Column("mean CCA of f", format=".3g", error_format=".2g")]
     header += [Column(f"published {name}") for name in ("kept", "d_LLV", "d_{f,g}")]
     return Table(header, rows, "Distances against width", caption(record), source(record))
+
+
+def subset_table(record: Record) -> Table:
+    """Means of d_LLV over all sets of as many of our models as there are published ones."""
+    rows: list[list[Cell]] = []
+    for cell in record["cells"]:
+        known = PUBLISHED[cell["labels"], cell["width"]]
+        means = subset_means(cell["pairs"], known.kept)
+        low, middle, high = np.percentile(means, [2.5, 50, 97.5])
+        below = float(np.mean(means <= known.d_llv.mean))
+        sizes = [cell["labels"], cell["width"], known.kept, len(means)]
+        rows.append([*sizes, known.d_llv.mean, float(middle), float(low), float(high), 100 * below])
+    header = [Column(n) for n in ("labels", "width", "published models", "sets of ours")]
+    names = ("published d_LLV", "median of ours", "2.5 %", "97.5 %")
+    header += [Column(name, format=".3f") for name in names]
+    header += [Column("at most the published, %", format=".1f")]
+    return Table(header, rows, "Are the published distances those of few of our models?")
+
+
+def subset_means(pairs: Mapping[str, Sequence[float]], size: int) -> np.ndarray:
+    """Mean d_LLV over the pairs of each set of `size` models."""
+    found = zip(pairs["first"], pairs["second"], pairs["d_llv"], strict=True)
+    distance = {(a, b): value for a, b, value in found}
+    models = sorted({model for pair in distance for model in pair})
+    sets = itertools.combinations(models, size)
+    return np.array([np.mean([distance[p] for p in itertools.combinations(s, 2)]) for s in sets])
 
 
 def kl_table(record: Record) -> Table:

@@ -53,10 +53,11 @@ def run(
 
     A stop signal is passed on, and the command ends in its own way.
     """
+    first = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
     child = subprocess.Popen(
         command,
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder)},
+        env=os.environ | {"PYTHONPATH": first},
         stdout=log,
         stderr=None if log is None else subprocess.STDOUT,
     )

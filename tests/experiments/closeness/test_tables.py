@@ -82,6 +82,12 @@ def test_models_of_another_filter_have_nothing_published_beside_them():
     assert width_table(0.8).endswith("| – | – | – |")
 
 
+def test_means_of_sets_of_models_are_those_of_their_pairs():
+    pairs = cell(4, 16, [1.0, 2.0, 4.0])["pairs"]
+    np.testing.assert_allclose(sorted(tables.subset_means(pairs, 2)), [3, 5, 6])
+    np.testing.assert_allclose(tables.subset_means(pairs, 3), [14 / 3])
+
+
 def test_narrow_models_are_the_radial_ones_at_one_width():
     narrow, radial = (
         importlib.import_module(f"experiments.configs.closeness.{name}").get_config("all").to_dict()

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import sys
 
@@ -124,3 +125,12 @@ def test_the_command_lists_checks_and_makes(toy, monkeypatch, capsys):
     details = said("toy/one")[1]
     assert f"python -m {ENTRY.commands[0]}" in details
     assert "code: files 2 of experiments, 2 of library" in details
+
+
+def test_packages_of_the_environment_come_after_those_of_the_clone(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    paths = [sys.executable, "-c", "import os; print(os.environ['PYTHONPATH'])"]
+    with (tmp_path / "log").open("w+") as log:
+        assert runs.run(paths, tmp_path, StopSignal(), log) == 0
+        log.seek(0)
+        assert log.read().strip() == f"{tmp_path}{os.pathsep}elsewhere"
