@@ -81,8 +81,10 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "label-cosine": recorded("label_cosine/paper", label_cosine.tables),
     "distill-spiral": recorded("distill/spiral", distillation.tables),
     "distill-attributes": recorded("distill/attributes", distillation.tables),
-    "hubness-static": recorded("hubness/ag_news_static", hubness.recorded),
-    "hubness-minilm": recorded("hubness/ag_news_minilm", hubness.recorded),
+    **{
+        f"hubness-{space}": recorded(f"hubness/ag_news_{space}", hubness.recorded)
+        for space in ("static", "minilm", "lsa")
+    },
     "prediction-hubs": recorded("prediction_hubs/smollm2", prediction_hubs.recorded, titles=True),
     "tpu-compile": recorded("tpu/compile", diffusion.compile_table, hubness.compile_table),
     "text-verification": lambda: block([verification_table(RESULTS / "text")]),
