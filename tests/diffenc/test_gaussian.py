@@ -61,30 +61,39 @@ NUMPY = {
 
 
 @functools.cache
-def diffusion_estimate(kind, warp=1.0, counterterm=1.0, num=400_000):
-    """Mean and standard error of the diffusion loss per dimension with the optimal denoiser."""
-    a, encoder = ENCODINGS[kind]
-    low, high = -13.3, 5.0
+def draws(num=400_000):
+    """Times, points and noise."""
     keys = jax.random.split(jax.random.key(0), 4)
-    t = stratified_times(keys[0], num)[0]
-    x = MEAN + jnp.sqrt(VAR) * jax.random.normal(keys[1], (num, 1))
-    terms = jax.jit(
-        lambda: elbo_terms(
-            Process(
-                encoder or linear_encoder(a),
-                optimal_denoiser(a, counterterm),
-                counterterm=counterterm,
-            ),
+    x, eps, eps_0 = (jax.random.normal(k, (num, 1)) for k in keys[1:])
+    return stratified_times(keys[0], num)[0], MEAN + jnp.sqrt(VAR) * x, eps, eps_0
+
+
+@functools.cache
+def diffusion_loss(kind):
+    """The diffusion loss of each point with the optimal denoiser, one program an encoder."""
+    (a, encoder), low, high = ENCODINGS[kind], -13.3, 5.0
+
+    @functools.partial(jax.jit, static_argnums=5)
+    def loss(t, x, eps, eps_0, warp, counterterm):
+        denoiser = optimal_denoiser(a, counterterm)
+        return elbo_terms(
+            Process(encoder or linear_encoder(a), denoiser, counterterm=counterterm),
             x,
             gamma=lambda t: low + (high - low) * t**warp,
             decoder=gaussian_log_prob,
             t=t,
-            eps=jax.random.normal(keys[2], x.shape),
-            eps_0=jax.random.normal(keys[3], x.shape),
-        )
-    )()
-    loss = np.asarray(terms.diffusion, np.float64)
-    return loss.mean(), loss.std() / np.sqrt(num)
+            eps=eps,
+            eps_0=eps_0,
+        ).diffusion
+
+    return loss
+
+
+@functools.cache
+def diffusion_estimate(kind, warp=1.0, counterterm=1.0):
+    """Mean and standard error of the diffusion loss per dimension with the optimal denoiser."""
+    loss = np.asarray(diffusion_loss(kind)(*draws(), warp, counterterm), np.float64)
+    return loss.mean(), loss.std() / np.sqrt(len(loss))
 
 
 @pytest.mark.parametrize("counterterm", [0.0, 1.0])

@@ -220,7 +220,7 @@ def _compare(patch) -> dict[str, Any]:
         np.savez(f"{folder}/{name}.npz", f=r.normal(size=(20, 2)), g=r.normal(size=(5, 2)))
     models = (f"{folder}/one.npz", f"{folder}/two.npz")
     return {
-        "config": plain(compare.Config(models=models, draws=20)),
+        "config": plain(compare.Config(models=models, draws=20, every=False)),
         "wrong": {"measures": "mca"},
         "change": {"draws": 21},
     }

@@ -30,6 +30,7 @@ def test_bounds_are_means_and_logs_of_means():
 def test_paths_of_many_steps_approach_the_runs_elbo(tmp_path):
     config = swirl.get_config("nt:smoke")
     config.train.num_steps = 3
+    config.eval.batch_size = 4096  # all points at once
     train(config, tmp_path)
     elbo = evaluate(tmp_path, times_per_image=10)["summary"]["bits_per_dim"]
     result = measure(tmp_path, "paths", num=500, draws=2, num_steps=600)

@@ -39,8 +39,15 @@ def fashion(folder):
     config = fashion_mnist.get_config("vdmv:smoke")
     config.data.update({"smoke": False, "path": str(folder), "size": 14})
     config.train.update({"num_steps": 2, "eval_every": 0, "save_every": 0})
-    config.eval.times_per_image = 2
+    config.eval.update({"times_per_image": 2, "batch_size": 8})
+    config.model.options.num_layers = 0
     return STUDY.read(config.to_dict())
+
+
+@pytest.fixture(scope="module")
+def summary(run):
+    """What an evaluation of the run finds."""
+    return evaluate(run[0])["summary"]
 
 
 def test_readers_leave_the_run_as_it_is(run, tmp_path):
@@ -54,7 +61,7 @@ def test_readers_leave_the_run_as_it_is(run, tmp_path):
     assert kept() == before and (folder / "checkpoints" / "tmp-3").exists()
 
 
-def test_samples_need_no_data_and_an_evaluation_can_be_told_where_they_are(run, tmp_path):
+def test_samples_need_no_data_and_an_evaluation_can_be_told_where_they_are(run, summary, tmp_path):
     """Case C18: the data folder has moved."""
     folder, data = shutil.copytree(run[0], tmp_path / "run"), run[1]
     config = files.read_json(folder / "config.json")
@@ -66,7 +73,7 @@ def test_samples_need_no_data_and_an_evaluation_can_be_told_where_they_are(run, 
     with pytest.raises(UserError, match="--data=PATH says where the data lie now"):
         evaluate(folder)
     found = evaluate(folder, data=str(data))
-    assert found["summary"] == evaluate(run[0])["summary"]
+    assert found["summary"] == summary
     other = shutil.copytree(data, tmp_path / "other")
     write_idx(other / "t10k-labels-idx1-ubyte", np.zeros(8, np.uint8))
     with pytest.raises(UserError, match="other data"):
@@ -104,7 +111,7 @@ def test_many_samples_are_drawn_in_batches_and_go_on_where_they_stopped(run, tmp
     np.testing.assert_array_equal(store.load(folder / "samples.npz")["codes"], codes)
 
 
-def test_a_run_of_an_earlier_version_lacks_a_key_and_has_no_digests(run, tmp_path):
+def test_a_run_of_an_earlier_version_lacks_a_key_and_has_no_digests(run, summary, tmp_path):
     """Case T11."""
     folder = shutil.copytree(run[0], tmp_path / "run")
     config = files.read_json(folder / "config.json")
@@ -121,7 +128,7 @@ def test_a_run_of_an_earlier_version_lacks_a_key_and_has_no_digests(run, tmp_pat
         digest = path.parent / "DIGEST"
         kept = [line for line in digest.read_text().splitlines(True) if "layout" not in line]
         digest.write_text("".join(kept))
-    assert evaluate(folder)["summary"] == evaluate(run[0])["summary"]
+    assert evaluate(folder)["summary"] == summary
     trained(fashion(run[1]), folder)  # the same command still resumes it
 
 
