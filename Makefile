@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= work/digits
 
-.PHONY: train test quick slow wheel compat lint lock report evidence docs notebooks clean
+.PHONY: train test quick processes slow wheel compat lint lock report evidence docs notebooks clean
 
 train: .venv/ready
 	$(BIN)/python -m experiments.diffenc.suite --workdir=$(RUN) \
@@ -16,12 +16,15 @@ test: .venv/ready
 quick: .venv/ready
 	TEST_SECONDS=100 $(BIN)/python -m pytest --dist load -rs $$($(BIN)/python tests/quick.py)
 
-# Two studies by real processes and two other slow tests; others with the next commit, or TURN=N.
+# Two studies by real processes, and with `slow` two other slow tests; others with the next commit,
+# or TURN=N.
 TURN ?= $(shell git rev-list --count HEAD)
+SLOW := TEST_TURN=$(TURN) $(BIN)/python -m pytest -m "slow and not gpu and not tpu"
 PROCESSES := tests/experiments/test_promises_by_processes.py
-slow: .venv/ready
-	TEST_TURN=$(TURN) $(BIN)/python -m pytest -m "slow and not gpu and not tpu" $(PROCESSES)
-	TEST_TURN=$(TURN) $(BIN)/python -m pytest -m "slow and not gpu and not tpu" --ignore=$(PROCESSES)
+processes: .venv/ready
+	$(SLOW) $(PROCESSES)
+slow: processes
+	$(SLOW) --ignore=$(PROCESSES)
 
 # The wheel in a fresh environment outside the clone; needs a package index.
 wheel: .venv/ready
