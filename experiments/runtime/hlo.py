@@ -168,9 +168,14 @@ class Program:
     def _written(self, inner: Mapping[str, Instruction], found: Instruction) -> float:
         """Bytes that a fused kernel writes: of an updated array only the update."""
         root = next(part for part in inner.values() if part.is_root)
+        if root.opcode == "fusion":
+            return self._written(self._called(root), found)
+        sizes = _sizes(found.result)
         ends = [inner[n] for n in root.operands] if root.opcode == "tuple" else [root]
+        if len(ends) != len(sizes):  # one operation of several results, as a sort of pairs
+            return sum(sizes)
         total = 0.0
-        for end, size in zip(ends, _sizes(found.result), strict=True):
+        for end, size in zip(ends, sizes, strict=True):
             while end.opcode == "bitcast":
                 end = inner[end.operands[0]]
             if end.opcode == "dynamic-update-slice":

@@ -65,6 +65,33 @@ def test_a_loop_counts_as_often_as_it_turns_and_a_slice_for_what_it_holds():
     assert plain <= work.read <= plain + 7 * 32
 
 
+PAIRS = """
+%sorted (p.0: f32[8], p.1: s32[8]) -> (f32[8], s32[8]) {
+  %p.0 = f32[8]{0} parameter(0)
+  %p.1 = s32[8]{0} parameter(1)
+  ROOT %sort = (f32[8]{0}, s32[8]{0}) sort(%p.0, %p.1), dimensions={0}, to_apply=%less
+}
+
+%outer (o.0: f32[8], o.1: s32[8]) -> (f32[8], s32[8]) {
+  %o.0 = f32[8]{0} parameter(0)
+  %o.1 = s32[8]{0} parameter(1)
+  ROOT %nested = (f32[8]{0}, s32[8]{0}) fusion(%o.0, %o.1), kind=kCustom, calls=%sorted
+}
+
+ENTRY %main (a: f32[8], i: s32[8]) -> (f32[8], s32[8]) {
+  %a = f32[8]{0} parameter(0)
+  %i = s32[8]{0} parameter(1)
+  ROOT %both = (f32[8]{0}, s32[8]{0}) fusion(%a, %i), kind=kCustom, calls=%CALLED
+}
+"""
+
+
+@pytest.mark.parametrize("called", ["sorted", "outer"])
+def test_a_kernel_that_ends_in_one_operation_of_two_results_writes_both(called):
+    """As the search of neighbours does on a TPU."""
+    assert Program(PAIRS.replace("CALLED", called)).work().read == 2 * (8 * 4 + 8 * 4)
+
+
 def test_full_precision_takes_a_tpu_six_passes():
     asked = "dim_labels=bf_io->bf, operand_precision={highest,highest}"
     work = Program(TEXT.replace("dim_labels=bf_io->bf", asked)).work()
