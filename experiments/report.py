@@ -54,7 +54,7 @@ def recorded(
         record = read(RESULTS / f"{name}.json")
         made = [make(record) for make in makers]
         tables = [t for one in made for t in ([one] if isinstance(one, Table) else one)]
-        return block(tables, titles=titles)
+        return block([t for t in tables if t.rows], titles=titles)
 
     return render
 
