@@ -80,11 +80,16 @@ def _stored_least(graph: Graph, near: Int[Array, "n s"], weight) -> Neighbors:
 
     def one(own, index):
         member = jnp.zeros(n, weight.dtype).at[own].set(weight[own])
-        return member[near[index]].sum(axis=1)
+        return _sum(member[near[index]])
 
     block = lambda _, lists: jax.vmap(one)(*lists)
     shared = blocks.map_rows(block, n, LIST_ROWS, (near, graph.index))
     return Neighbors(*graph.ranked(1 - shared.astype(graph.distance.dtype)))
+
+
+def _sum(weights: Float[Array, "*lists s"]) -> Float[Array, "*lists"]:
+    """Sums in the order of size: equal weights give equal sums, wherever they stand in a list."""
+    return jnp.sort(weights, axis=-1).sum(axis=-1)
 
 
 @jax.jit(static_argnames=("k", "metric", "exclude_self", "block_size", "mesh"))
@@ -145,7 +150,7 @@ def _share_most(given, k, metric, exclude_self, block_size, first):
 
     def similarity(rows, index):
         own = jnp.arange(rows.shape[0])[:, None, None]
-        return members(rows)[of_points[index], own].sum(axis=2)
+        return _sum(members(rows)[of_points[index], own])
 
     distance = 1 - blocks.map_rows(similarity, m, block_size, best.index)
     distance = jnp.where(best.key == lowest, jnp.inf, distance)

@@ -5,6 +5,7 @@ rows, and magnitudes whose squares float32 does not hold, are searched in float6
 an offset nor a scale changes an answer that does not depend on it; what comes back is float32.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -60,9 +61,16 @@ def precisely(run: Callable[..., T], *arrays: Checked | None, ranged: bool = Tru
     double = jnp.result_type(float) == np.float64
     if double or inputs.is_traced(*given) or not any(map(needs_double, given)):
         return run(*_alike(arrays))
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+    with _evaluated(), jax.enable_x64(True):
         found = run(*_alike(arrays, np.float64))
         return jax.tree.map(lambda a: _single(a, ranged), found)
+
+
+def _evaluated() -> contextlib.AbstractContextManager[object]:
+    """Known arrays are computed with though something else is traced; elsewhere they are anyway,
+    and what a mesh shares out would not know its axes."""
+    tracing = inputs.is_traced(jnp.zeros(()))
+    return jax.ensure_compile_time_eval() if tracing else contextlib.nullcontext()
 
 
 def _alike(arrays: tuple[Checked | None, ...], dtype=None) -> list[Array | None]:

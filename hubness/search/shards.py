@@ -37,9 +37,19 @@ def over_queries(
     fill = lambda a: _filled(a, share * mesh.size)
     local = lambda q, p: run(q, p, lax.axis_index(axes) * share)
     rows, whole = PartitionSpec(axes), PartitionSpec()
-    specs = {"mesh": mesh, "in_specs": (rows, whole), "out_specs": rows, "check_vma": False}
+    specs = {
+        "mesh": _unstated(mesh),
+        "in_specs": (rows, whole),
+        "out_specs": rows,
+        "check_vma": False,
+    }
     found = jax.shard_map(local, **specs)(jax.tree.map(fill, queries), points)
     return jax.tree.map(lambda a: a[:m], found)
+
+
+def _unstated(mesh: Mesh) -> Mesh:
+    """The mesh with axes that ask for no statement of sharding, as those of `jax.make_mesh` do."""
+    return Mesh(mesh.devices, mesh.axis_names)
 
 
 def _filled(a: Array, rows: int) -> Array:
@@ -114,7 +124,7 @@ def around(
         return run(q, ring, lax.axis_index(axes) * shares[0])
 
     rows = PartitionSpec(axes)
-    specs = {"mesh": mesh, "in_specs": rows, "out_specs": rows, "check_vma": False}
+    specs = {"mesh": _unstated(mesh), "in_specs": rows, "out_specs": rows, "check_vma": False}
     given = fill(queries, shares[0]), fill(points, shares[1]), fill(states, shares[1])
     return jax.tree.map(lambda a: a[:m], jax.shard_map(local, **specs)(*given))
 

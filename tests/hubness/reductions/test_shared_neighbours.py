@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hubness import reduced_knn
+from hubness import knn, reduce_graph, reduced_knn
 from tests.hubness import oracles
 
 
@@ -31,3 +31,13 @@ def test_what_shares_equally_is_ordered_by_distance(x, q, metric):
         want = np.stack([np.lexsort((d, s))[:30] for d, s in zip(case.d, share, strict=True)])
         got = np.asarray(reduced_knn(x, 30, "snn", queries=queries, metric=metric).index)
         assert (got == want).mean() > 0.999
+
+
+def test_stored_lists_that_share_equally_are_ordered_by_distance(x):
+    """Tenths add up to other sums in another order: 7 of 60 rows had a farther point first."""
+    for points in (x[:60, :6], x[60:120, :6]):
+        case = oracles.Case(points, None, "euclidean")
+        share = np.round(oracles.snn(case) * 10)
+        want = np.stack([np.lexsort((d, s))[:5] for d, s in zip(case.d, share, strict=True)])
+        for found in (reduce_graph(knn(points, 59), "snn", 5), reduced_knn(points, 5, "snn")):
+            np.testing.assert_array_equal(np.asarray(found.index), want)

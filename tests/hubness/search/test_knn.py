@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import AxisType
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from hubness import k_occurrence, knn
 from hubness.search import shards
@@ -130,6 +130,18 @@ def test_a_ring_finds_the_lowest_of_equal_points_and_repairs(metric, dtype, rows
     np.testing.assert_array_equal(np.asarray(one.index), np.asarray(find(x).index))
     sent = {"float32": "f32", "bfloat16": "bf16"}[dtype]
     assert f"{sent}[{rows},24] = ppermute" in str(find.trace(x).jaxpr)
+
+
+@pytest.mark.parametrize("ring", [False, True], ids=["whole", "ring"])
+def test_any_mesh_serves_and_rows_that_need_double_precision(q, ring):
+    """Axes of `jax.make_mesh` want shardings stated; the rows are not exact in float32."""
+    mesh = jax.make_mesh((8,), ("data",))
+    points = q.astype(np.float64) + 1e6 + 1e-9
+    one, many = (knn(points, K, mesh=m, ring=m is not None and ring) for m in (None, mesh))
+    np.testing.assert_array_equal(np.asarray(one.index), np.asarray(many.index))
+    rows = jax.device_put(q[:48], NamedSharding(mesh, PartitionSpec("data")))
+    got = knn(rows, K, mesh=mesh, ring=ring)
+    np.testing.assert_array_equal(np.asarray(knn(q[:48], K).index), np.asarray(got.index))
 
 
 def test_a_ring_needs_a_mesh(x):
