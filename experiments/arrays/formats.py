@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.arrays import tables
 from experiments.arrays.lazy import UNNAMED, Stored
+from experiments.runtime import files
 from experiments.runtime.errors import UserError, nearest
 
 # Deflate packs at most 1,032 bytes into one: a member that claims more is damaged.
@@ -51,12 +52,11 @@ def stored(path: str | os.PathLike[str]) -> dict[str, Stored]:
     """
     path = pathlib.Path(path)
     suffix = path.suffix.lower()
-    if suffix not in FORMATS:
+    if suffix not in FORMATS and not path.is_dir():
         if suffix in _ADVICE:
             raise UserError(f"{path}: {_ADVICE[suffix]}")
         raise nearest(suffix, FORMATS, f"suffix of {path}")
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
+    files.check_there(path)
     try:
         return FORMATS[suffix](path)
     except UserError:

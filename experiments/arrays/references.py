@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from experiments.arrays.formats import FORMATS, SUFFIXES, stored
 from experiments.arrays.lazy import UNNAMED, Stored
 from experiments.arrays.numbers import as_numbers, row_blocks
+from experiments.runtime import files
 from experiments.runtime.errors import UserError, nearest
 
 # Columns of these names are no coordinates of a point.
@@ -176,6 +177,12 @@ def read_labels(reference: str) -> Int[np.ndarray, "n"]:
         values = _lines(pathlib.Path(reference))
     if values.ndim != 1 or not len(values):
         raise UserError(f"labels {reference} have shape {values.shape}; one label a row is needed")
+    blank = np.flatnonzero(values == "") if values.dtype.kind == "U" else []
+    if len(blank):
+        raise UserError(
+            f"labels {reference}: {len(blank):,} are empty, the first is that of row {blank[0]:,}, "
+            "counted from 0; give each row a class"
+        )
     if values.dtype.kind == "f" and np.isnan(values).any():
         raise UserError(
             f"labels {reference}: {np.isnan(values).sum():,} are NaN; give each row a class"
@@ -205,8 +212,7 @@ def _choose_labels(path: str, name: str) -> np.ndarray:
 
 
 def _lines(path: pathlib.Path) -> np.ndarray:
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
+    files.check_there(path)
     try:
         return np.array(path.read_text(encoding="utf-8").splitlines())
     except (OSError, ValueError) as error:

@@ -56,7 +56,10 @@ def align(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
         that repeat, or fewer than three inputs in common.
     """
     if len(entries) < 2:
-        raise UserError("--models needs at least two: FILE,FILE or FILE:NAME,FILE:NAME or FILE:*")
+        raise UserError(
+            "two models or more are compared: name another file, or of one file that holds several "
+            "FILE:NAME and FILE:NAME, or FILE:*"
+        )
     names = [entry.name for entry in entries]
     if len(set(names)) != len(names):
         raise UserError(f"a model is given twice: {', '.join(names)}")

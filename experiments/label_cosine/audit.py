@@ -15,8 +15,8 @@ def read_matrix(matrix: str, bias: str, rows: int, seed: int) -> tuple[np.ndarra
     """The matrix and bias (zeros where there is none), and at most `rows` rows drawn of them.
 
     Raises:
-      UserError: for fewer than three labels, given or asked for, rows that are not finite or all
-        equal, or a bias of another length.
+      UserError: for fewer than three labels, given or asked for, rows that are not finite, zero or
+        all equal, or a bias of another length.
     """
     if rows < 3:
         raise UserError(f"max_labels is {rows}; accepted: 3 or more")
@@ -33,6 +33,12 @@ def read_matrix(matrix: str, bias: str, rows: int, seed: int) -> tuple[np.ndarra
     if np.array_equal(W, np.broadcast_to(W[:1], W.shape)):
         raise UserError(
             f"{matrix}: all {len(W):,} rows are equal, so no direction tells labels apart"
+        )
+    zero = np.flatnonzero(~W.any(axis=1))
+    if len(zero):
+        raise UserError(
+            f"{matrix}: {len(zero):,} rows are zero, the first is {zero[0]:,}, counted from 0; "
+            "zero has no cosine with any label: remove them"
         )
     if len(W) > rows:
         chosen = np.sort(np.random.default_rng(seed).choice(len(W), rows, replace=False))

@@ -12,6 +12,7 @@ import math
 import os
 import pathlib
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -89,8 +90,22 @@ def check_target(path: pathlib.Path, flag: str) -> None:
     there = next(p for p in (path, *path.absolute().parents) if p.exists())
     if there != path and not there.is_dir():
         raise UserError(f"{flag}={path}: {there} is a file, so nothing can lie below it")
-    if not os.access(there, os.W_OK):
-        raise UserError(f"{flag}={path}: {there} is read-only; give another place")
+    try:
+        if there.is_dir():  # permissions do not say it: nothing can be made in /proc, say
+            tempfile.TemporaryFile(dir=there).close()
+        writable = os.access(there, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise UserError(f"{flag}={path}: nothing can be written in {there}; give another place")
+
+
+def check_there(path: pathlib.Path) -> None:
+    """Raises `UserError` where `path` is no file that can be read."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; a file is needed")
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
 
 
 def check_file(path: pathlib.Path, flag: str, suffix: str) -> None:

@@ -22,6 +22,7 @@ def with_nan():
         (with_nan(), None, "1 rows are NaN or infinite, the first is 3"),
         (np.ones((6, 4)), None, "all 6 rows are equal"),
         (W[:2], None, "3 labels or more"),
+        (W * (np.arange(len(W)) != 2)[:, None], None, "1 rows are zero, the first is 2,"),
         (W, np.zeros(5), r"shape \(5,\); accepted is \(6,\)"),
         (W, np.full(6, np.nan), "one finite number for each label"),
     ],

@@ -76,7 +76,7 @@ def test_an_audit_is_the_library_s_and_leaves_its_page_alone(folder, tmp_path):
     [
         (["hubness", "{}/none.npy"], "there is no file"),
         (["hubness", "{}/x.npy", "--metric=l3"], "--metric=l3"),
-        (["compare", "{}/x.npy"], "at least two"),
+        (["compare", "{}/x.npy"], "two models or more"),
         (["tokens", "{}/none", "{}/labels.txt"], "unknown model"),
         (["tokens", "smollm2", "{}/none.txt"], "there is no text"),
         (["audit", "{}/labels.npz"], "there is no file"),

@@ -103,8 +103,10 @@ def test_truncated_files_are_one_clear_error(tmp_path, suffix, keep):
         ("x.safetensor", "Did you mean '.safetensors'"),
         ("x", "Accepted: .csv, .npy"),
         ("none.npy", "there is no file"),
+        ("folder.npy", "folder.npy is a folder; a file is needed"),
     ],
 )
 def test_other_files_are_named_with_what_to_do(tmp_path, name, message):
+    (tmp_path / "folder.npy").mkdir()
     with pytest.raises(UserError, match=message):
         arrays.load_one(str(tmp_path / name))

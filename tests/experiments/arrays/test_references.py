@@ -97,6 +97,12 @@ def test_labels_are_numbered_in_sorted_order(tmp_path):
             "matrix.npy holds no vector; labels are",
         ),
         ("none.txt", lambda p: None, "there is no file"),
+        ("folder.txt", lambda p: p.mkdir(), "folder.txt is a folder; a file is needed"),
+        (
+            "blank.txt",
+            lambda p: p.write_text("a\n\nb\n"),
+            "1 are empty, the first is that of row 1",
+        ),
         ("nan.npy", lambda p: np.save(p, np.array([1.0, np.nan])), "1 are NaN"),
         ("objects.npy", lambda p: np.save(p, np.array([{}, None])), "pickled"),
         ("bytes.txt", lambda p: p.write_bytes(b"\xff\xfe"), "lines of a text file"),

@@ -197,7 +197,9 @@ class TestErrors:
 
     def test_references(self, saved):
         folder = saved[0]
-        assert "at least two" in self.refused([f"{folder}/one.npz"])
+        assert "two models or more are compared: name another file" in self.refused(
+            [f"{folder}/one.npz"]
+        )
         assert "but no f" in self.refused([f"{folder}/layers.npz"] * 2)
         assert "given twice" in self.refused([f"{folder}/one.npz"] * 2)
         assert "Did you mean" in self.refused([f"{folder}/one.npz:ff", f"{folder}/one.npz"])

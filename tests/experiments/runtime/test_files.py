@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -101,6 +102,14 @@ def test_what_the_file_system_says_is_one_sentence_and_the_old_file_stays(tmp_pa
     with pytest.raises(files.StorageError, match=f"x.json: .*{said}.*is kept"):
         files.write(path, full)
     assert files.read_json(path) == VALUE and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_place_where_nothing_can_be_made_is_refused_before_the_work():
+    """Of /proc the permissions say that the superuser may write there."""
+    if not pathlib.Path("/proc").exists():
+        pytest.skip("no /proc here")
+    with pytest.raises(UserError, match="--page=/proc/none/x.html: nothing can be written in /pr"):
+        files.check_file(pathlib.Path("/proc/none/x.html"), "--page", ".html")
 
 
 def test_digests_see_values_shapes_and_types():
