@@ -1,8 +1,12 @@
 """Agreement of nearest neighbours: who is near whom, whatever the distances.
 
 Neighbours are by cosine, as in Huh et al. 2024, https://arxiv.org/abs/2405.07987. Searches take a
-block of inputs at a time and keep k indices of each: nothing of size n×n is held.
+block of inputs at a time and keep k indices of each: nothing of size n×n is held. Candidates by
+products, which cancel among rows that are near each other, are ranked again by differences; where
+single precision leaves the lists of more than `DOUBT` of the inputs open, all is done in double.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +19,8 @@ from similarity.family import HIGHEST
 
 # Scores held at once, 64 MB in single precision, and entries of index comparisons.
 _TILE = 1 << 24
+SPARE = 24  # candidates beyond k
+DOUBT = 1e-3
 
 
 def mutual_knn(
@@ -36,7 +42,7 @@ def mutual_knn(
         >>> round(float(similarity.mutual_knn(f, f[::-1], 2)), 3)
         0.8
     """
-    return _mutual_knn(*_apart(f, f2, k))
+    return _measured(_mutual_knn, f, f2, k)
 
 
 def neighbour_jaccard(
@@ -47,7 +53,7 @@ def neighbour_jaccard(
     Neighbours, invariances and refusals are those of `mutual_knn`, of which it is a monotone
     function for each input.
     """
-    return _jaccard(*_apart(f, f2, k))
+    return _measured(_jaccard, f, f2, k)
 
 
 def cknna(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], k: int = 10) -> Float[Array, ""]:
@@ -63,41 +69,69 @@ def cknna(f: Real[ArrayLike, "n m"], f2: Real[ArrayLike, "n m2"], k: int = 10) -
     Raises:
         ValueError: n < 4, k is not an integer in [2, n - 1], or a row is zero.
     """
-    x, y = _unit_rows_of(f, f2, least=4)
-    k = inputs.count("k", k, x.shape[0] - 1, least=2, of="other inputs")
-    apart = (inputs.single("unit rows", z, centre=True) for z in (x, y))
-    return _cknna(*inputs.alike(*apart, *inputs.working(x=x, y=y)), k)
+    return _measured(_cknna, f, f2, k, inputs_least=4, k_least=2)
 
 
-def nearest(x: Float[Array, "n m"], k: int) -> Int[Array, "n k"]:
-    """Indices of the k other rows at the least distance, ascending; ties by index."""
-    n = x.shape[0]
-    rows = max(1, min(n, _TILE // n))
+def nearest(x: Float[Array, "n m"], k: int) -> tuple[Int[Array, "n k"], Float[Array, ""]]:
+    """Indices of the k other rows at the least distance, ascending, ties by index; and of which
+    share of the rows the precision of x leaves open which they are."""
+    n, m = x.shape
+    c = min(n - 1, k + SPARE)
+    rows = max(1, min(n, _TILE // max(n, c * m)))
     x, _ = inputs.scaled(x - x.mean(axis=0, keepdims=True))
-    half_squares = 0.5 * jnp.square(x).sum(axis=1)
+    squares = jnp.square(x).sum(axis=1)
+    largest, eps = squares.max(), jnp.finfo(x.dtype).eps
 
-    def block(start: Int[Array, ""]) -> Int[Array, "rows k"]:
+    def block(start: Int[Array, ""]) -> tuple[Int[Array, "rows k"], Bool[Array, " rows"]]:
         i = jnp.minimum(start + jnp.arange(rows), n - 1)
-        scores = jnp.matmul(x[i], x.T, precision=HIGHEST) - half_squares[None, :]
+        scores = jnp.matmul(x[i], x.T, precision=HIGHEST) - 0.5 * squares[None, :]
         scores = scores.at[jnp.arange(rows), i].set(-jnp.inf)
-        return jax.lax.top_k(scores, k)[1]
+        scores, near = jax.lax.top_k(scores, c)
+        exact = jnp.square(x[near] - x[i][:, None]).sum(axis=2)
+        exact, near = jax.lax.sort((exact, near), num_keys=2)
+        kth = exact[:, k - 1]
+        # Rows not looked at are no nearer than the last candidate, up to the error of products.
+        beyond = squares[i] - 2 * scores[:, -1] - 16 * eps * largest
+        # Rows are rounded by eps of their length, differences of squares by that times distance.
+        next_one = exact[:, min(k, c - 1)]
+        error = 4 * eps * jnp.sqrt(largest * next_one)
+        open_end = (next_one > kth) & (next_one - kth < error) & (k < c)
+        return near[:, :k], open_end | ((beyond < kth) & (c < n - 1))
 
     starts = rows * jnp.arange(-(-n // rows))
-    return jax.lax.map(block, starts).reshape(-1, k)[:n]
+    near, doubtful = jax.lax.map(block, starts)
+    return near.reshape(-1, k)[:n], doubtful.reshape(-1)[:n].mean(dtype=x.dtype)
 
 
-def _apart(f: object, f2: object, k: int) -> tuple[Array, Array, int]:
-    """Unit rows of each side up to a translation, and the checked k."""
-    x, y = _unit_rows_of(f, f2, least=2)
-    k = inputs.count("k", k, x.shape[0] - 1, of="other inputs")
-    x, y = (inputs.single("unit rows", z, centre=True) for z in (x, y))
-    return x, y, k
+def _measured(
+    measure: Callable[..., tuple[Array, Array]],
+    f: object,
+    f2: object,
+    k: int,
+    inputs_least: int = 2,
+    k_least: int = 1,
+) -> Array:
+    """measure(unit rows up to a translation, unit rows, k), in double precision where needed."""
+    given = checks.same_inputs(f, f2, inputs_least)
+    k = inputs.count("k", k, given[0].shape[0] - 1, least=k_least, of="other inputs")
+
+    def found(sides: tuple[inputs.Checked, ...]) -> tuple[Array, Array]:
+        x, y = _unit_rows_of(sides)
+        apart = (inputs.single("unit rows", z, centre=True) for z in (x, y))
+        return measure(*inputs.alike(*apart, *inputs.working(x=x, y=y)), k)
+
+    value, doubt = found(given)
+    if inputs.is_traced(doubt) or value.dtype == np.float64 or float(doubt) <= DOUBT:
+        return value
+    with jax.enable_x64(True):
+        double = found(tuple(np.asarray(z, np.float64) for z in given))[0]
+    return jnp.asarray(np.float32(double))
 
 
-def _unit_rows_of(f: object, f2: object, least: int) -> tuple[inputs.Checked, ...]:
+def _unit_rows_of(given: tuple[inputs.Checked, ...]) -> tuple[inputs.Checked, ...]:
     """Unit rows in the precision given: of these, distances are a monotone function of cosines."""
     sides = []
-    for name, x in zip(("first", "second"), checks.same_inputs(f, f2, least), strict=True):
+    for name, x in zip(("first", "second"), given, strict=True):
         unit = checks.unit_rows(x)
         on_host = isinstance(unit, np.ndarray)
         if inputs.surely(_any_zero_row if on_host else _any_zero_row_on_device, unit):
@@ -123,25 +157,28 @@ def _member(rows: Int[Array, "n k"], lists: Int[Array, "n k2"]) -> Bool[Array, "
     return jax.lax.map(one, (rows, lists), batch_size=together)
 
 
-def _common(x: Array, y: Array, k: int) -> Float[Array, " n"]:
-    """How many of its k nearest rows each has in common on both sides."""
-    return _member(nearest(x, k), nearest(y, k)).sum(axis=1).astype(float)
+def _common(x: Array, y: Array, k: int) -> tuple[Float[Array, " n"], Array]:
+    """How many of its k nearest rows each has in common on both sides, and the doubt."""
+    (near_x, doubt_x), (near_y, doubt_y) = nearest(x, k), nearest(y, k)
+    common = _member(near_x, near_y).sum(axis=1).astype(x.dtype)
+    return common, jnp.maximum(doubt_x, doubt_y)
 
 
 @jax.jit(static_argnames=("k",))
-def _mutual_knn(x: Array, y: Array, k: int) -> Array:
-    return (_common(x, y, k) / k).mean()
+def _mutual_knn(apart: Array, apart2: Array, x: Array, y: Array, k: int) -> tuple[Array, Array]:
+    common, doubt = _common(apart, apart2, k)
+    return (common / k).mean(), doubt
 
 
 @jax.jit(static_argnames=("k",))
-def _jaccard(x: Array, y: Array, k: int) -> Array:
-    common = _common(x, y, k)
-    return (common / (2 * k - common)).mean()
+def _jaccard(apart: Array, apart2: Array, x: Array, y: Array, k: int) -> tuple[Array, Array]:
+    common, doubt = _common(apart, apart2, k)
+    return (common / (2 * k - common)).mean(), doubt
 
 
 @jax.jit(static_argnames=("k",))
-def _cknna(apart: Array, apart2: Array, x: Array, y: Array, k: int) -> Array:
-    near_x, near_y = nearest(apart, k), nearest(apart2, k)
+def _cknna(apart: Array, apart2: Array, x: Array, y: Array, k: int) -> tuple[Array, Array]:
+    (near_x, doubt_x), (near_y, doubt_y) = nearest(apart, k), nearest(apart2, k)
     shared = _member(near_x, near_y)
     cosine_x, cosine_y = _cosines(x, near_x), _cosines(y, near_x)
     every = jnp.ones_like(shared)
@@ -151,7 +188,7 @@ def _cknna(apart: Array, apart2: Array, x: Array, y: Array, k: int) -> Array:
     yy = _masked_hsic(near_y, every, own_y, own_y)
     positive = (xx > 0) & (yy > 0)
     scale = jnp.sqrt(jnp.where(positive, xx, 1)) * jnp.sqrt(jnp.where(positive, yy, 1))
-    return jnp.where(positive, xy / scale, 0)
+    return jnp.where(positive, xy / scale, 0), jnp.maximum(doubt_x, doubt_y)
 
 
 def _cosines(x: Array, near: Int[Array, "n k"]) -> Float[Array, "n k"]:
