@@ -166,7 +166,7 @@ def reduced_knn(
         with_banks = dataclasses.replace(method, **dict(zip(banks, banks_, strict=True)))
         return with_banks.nearest(asked)
 
-    return checked.precisely(run, x, q, *banks.values())
+    return checked.precisely(run, x, q, *banks.values(), metric=metric)
 
 
 def reduce_graph(

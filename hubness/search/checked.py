@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from hubness.search import pairwise
 from repgeo import inputs
@@ -24,6 +24,8 @@ T = TypeVar("T")
 # Of the largest magnitude: squares of differences between neighbours fit float32 in between.
 LEAST, MOST = 2.0**-40, 2.0**60
 LEAST_DOUBLE, MOST_DOUBLE = 2.0**-450, 2.0**480  # the same of float64
+COSINES = ("cosine", "csls")
+CONE = 2.0**-8  # a unit vector in float32 is blurred by 2⁻²⁴
 TINY, MAX = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
@@ -51,15 +53,21 @@ def queries(q: Given, x: Checked, name: str = "queries") -> Checked:
     return q
 
 
-def precisely(run: Callable[..., T], *arrays: Checked | None, ranged: bool = True) -> T:
+def precisely(
+    run: Callable[..., T], *arrays: Checked | None, ranged: bool = True, metric: str = ""
+) -> T:
     """run(*arrays) with all arrays in the precision that they need; floats come back as float32.
+
+    Directions, of which a `metric` of cosines is, need more than magnitudes where all are alike.
 
     Raises:
         ValueError: results beyond the range of float32, or with `ranged` all below it.
     """
     given = [a for a in arrays if a is not None]
     double = jnp.result_type(float) == np.float64
-    if double or inputs.is_traced(*given) or not any(map(needs_double, given)):
+    if double or inputs.is_traced(*given):
+        return run(*_alike(arrays))
+    if not any(needs_double(a) or metric in COSINES and in_cone(a) for a in given):
         return run(*_alike(arrays))
     with _evaluated(), jax.enable_x64(True):
         found = run(*_alike(arrays, np.float64))
@@ -91,6 +99,22 @@ def needs_double(x: Checked) -> bool:
     return x.dtype == np.float64 and not np.array_equal(x.astype(np.float32), x)
 
 
+def in_cone(x: Checked) -> bool:
+    """Whether rows, or a thousand of them, all point so much the same way that float32 blurs it."""
+    if x.ndim != 2 or len(x) < 2:
+        return False
+    with jax.ensure_compile_time_eval():
+        some = x[:: max(1, len(x) // 1_024)]
+        return float(_radius(jnp.asarray(some, jnp.float32))) < CONE
+
+
+@jax.jit
+def _radius(x: Float[Array, "n d"]) -> Float[Array, ""]:
+    """How far the ends of unit vectors lie from their mean."""
+    unit = inputs.unit_rows(x)
+    return jnp.sqrt(jnp.square(unit - unit.mean(axis=0, keepdims=True)).sum(axis=1)).max()
+
+
 def _single(a: Array, ranged: bool) -> Array:
     """a in float32 if it is float64; indices in int32, as no index of ours exceeds it."""
     if a.dtype != np.float64:
@@ -108,7 +132,7 @@ def metric(name: str, *arrays: Checked | None, accepted: tuple[str, ...] = pairw
     """ValueError for an unknown metric, zero rows under cosine, or squares beyond float64."""
     if name not in accepted:
         raise ValueError(f"metric {name!r} is not known here; use one of {', '.join(accepted)}.")
-    if name in ("cosine", "csls"):
+    if name in COSINES:
         directions(*arrays)
     else:
         squarable(*arrays)

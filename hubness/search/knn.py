@@ -65,7 +65,7 @@ def knn(
     find = lambda x, q: search(
         x, x if q is None else q, k, metric, excluded, block_size, mesh, ring
     )
-    return checked.precisely(find, x, q)
+    return checked.precisely(find, x, q, metric=metric)
 
 
 def search(

@@ -97,7 +97,7 @@ def top_tokens(
             ranked, sums = _sharded(h, w, shift, options, *axes)
         return _finish(ranked, sums, len(w), metric, row)
 
-    return checked.precisely(run, h, w, b, ranged=not with_stats)
+    return checked.precisely(run, h, w, b, ranged=not with_stats, metric=metric)
 
 
 def _bias(bias: Given, vocabulary: int, metric: str) -> checked.Checked:
