@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.sharding import AxisType, Mesh, NamedSharding
 from jaxtyping import Array, Int
 
 Checked = np.ndarray | Array
@@ -64,7 +63,7 @@ def read(name: str, value: object) -> np.ndarray | Array:
         ValueError: ragged, sparse or masked values, also within lists.
     """
     if isinstance(value, jax.Array):
-        return _unstated(value)
+        return value
     leaves = jax.tree.leaves(value) if isinstance(value, list | tuple) else [value]
     if hasattr(value, "tocsr"):
         raise ValueError(f"{name} is a sparse matrix; accepted are dense ones: pass its .toarray()")
@@ -83,15 +82,6 @@ def read(name: str, value: object) -> np.ndarray | Array:
             "rows have equal length"
         ) from error
     return given.astype(given.dtype.newbyteorder("="), copy=False)
-
-
-def _unstated(x: Array) -> Array:
-    """x on a mesh whose axes ask for no statement of sharding, as those of `jax.make_mesh` do."""
-    held = None if is_traced(x) else x.sharding
-    if not isinstance(held, NamedSharding) or AxisType.Explicit not in held.mesh.axis_types:
-        return x
-    plain = Mesh(held.mesh.devices, held.mesh.axis_names)
-    return jax.device_put(x, NamedSharding(plain, held.spec))
 
 
 def array(

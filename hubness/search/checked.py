@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
 from jaxtyping import Array, Float
 
 from hubness.search import pairwise
@@ -35,7 +36,18 @@ def rows(x: Given, name: str = "x", *, half: bool = False) -> Checked:
     Raises:
         ValueError: not a matrix of finite real numbers.
     """
-    return inputs.array(name, x, 2, half=half)
+    return inputs.array(name, _unstated(x), 2, half=half)
+
+
+def _unstated(x: Given) -> Given:
+    """x on a mesh whose axes ask for no statement of sharding, as those of `jax.make_mesh` do."""
+    held = x.sharding if isinstance(x, jax.Array) and not inputs.is_traced(x) else None
+    if not isinstance(held, NamedSharding) or not isinstance(held.mesh, Mesh):
+        return x
+    if AxisType.Explicit not in held.mesh.axis_types:
+        return x
+    plain = Mesh(held.mesh.devices, held.mesh.axis_names)
+    return jax.device_put(x, NamedSharding(plain, held.spec))
 
 
 def queries(q: Given, x: Checked, name: str = "queries") -> Checked:

@@ -76,15 +76,10 @@ def diffusion_loss(kind):
     @functools.partial(jax.jit, static_argnums=5)
     def loss(t, x, eps, eps_0, warp, counterterm):
         denoiser = optimal_denoiser(a, counterterm)
-        return elbo_terms(
-            Process(encoder or linear_encoder(a), denoiser, counterterm=counterterm),
-            x,
-            gamma=lambda t: low + (high - low) * t**warp,
-            decoder=gaussian_log_prob,
-            t=t,
-            eps=eps,
-            eps_0=eps_0,
-        ).diffusion
+        process = Process(encoder or linear_encoder(a), denoiser, counterterm=counterterm)
+        gamma = lambda t: low + (high - low) * t**warp
+        given = {"decoder": gaussian_log_prob, "t": t, "eps": eps, "eps_0": eps_0}
+        return elbo_terms(process, x, gamma=gamma, **given).diffusion
 
     return loss
 
