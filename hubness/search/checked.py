@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jaxtyping import Array, Float
 
-from hubness.search import pairwise
+from hubness.search import pairwise, shards
 from repgeo import inputs
 
 Given = Any
@@ -46,8 +46,7 @@ def _unstated(x: Given) -> Given:
         return x
     if AxisType.Explicit not in held.mesh.axis_types:
         return x
-    plain = Mesh(held.mesh.devices, held.mesh.axis_names)
-    return jax.device_put(x, NamedSharding(plain, held.spec))
+    return jax.device_put(x, NamedSharding(shards.unstated(held.mesh), held.spec))
 
 
 def queries(q: Given, x: Checked, name: str = "queries") -> Checked:

@@ -38,7 +38,7 @@ def over_queries(
     local = lambda q, p: run(q, p, lax.axis_index(axes) * share)
     rows, whole = PartitionSpec(axes), PartitionSpec()
     specs = {
-        "mesh": _unstated(mesh),
+        "mesh": unstated(mesh),
         "in_specs": (rows, whole),
         "out_specs": rows,
         "check_vma": False,
@@ -47,7 +47,7 @@ def over_queries(
     return jax.tree.map(lambda a: a[:m], found)
 
 
-def _unstated(mesh: Mesh) -> Mesh:
+def unstated(mesh: Mesh) -> Mesh:
     """The mesh with axes that ask for no statement of sharding, as those of `jax.make_mesh` do."""
     return Mesh(mesh.devices, mesh.axis_names)
 
@@ -124,7 +124,7 @@ def around(
         return run(q, ring, lax.axis_index(axes) * shares[0])
 
     rows = PartitionSpec(axes)
-    specs = {"mesh": _unstated(mesh), "in_specs": rows, "out_specs": rows, "check_vma": False}
+    specs = {"mesh": unstated(mesh), "in_specs": rows, "out_specs": rows, "check_vma": False}
     given = fill(queries, shares[0]), fill(points, shares[1]), fill(states, shares[1])
     return jax.tree.map(lambda a: a[:m], jax.shard_map(local, **specs)(*given))
 
