@@ -1,7 +1,13 @@
 """Compiling for TPUs that are not here. Oracles: counts by hand, and the compiler's own refusal."""
 
-import pytest
+import re
 
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+
+from diffenc.networks.blocks import ResnetBlock
 from experiments.configs.diffenc import digits
 from experiments.diffenc import compile as compiling
 from experiments.diffenc.train import STUDY
@@ -27,6 +33,24 @@ def test_a_training_step_compiles_for_a_topology(name, chips, optimised):
     model *= topology.PEAK_FLOPS[report.facts["chip"]] / 1e12
     assert 0.8 < report.facts["tflop"] / model < 2
     assert report.facts["moved_gb"]["all-reduce"] > 0
+
+
+@pytest.mark.libtpu
+def test_no_convolution_draws_random_numbers(optimised):
+    # As large and as narrow as the mask of a bare bernoulli has to be to move into a convolution.
+    pytest.importorskip("libtpu")
+    sharding = NamedSharding(topology.mesh_of("v5e:2x4"), PartitionSpec())
+    block = ResnetBlock(128, 0.1, dtype=jnp.bfloat16)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    h, cond = (jax.ShapeDtypeStruct(s, jnp.bfloat16) for s in ((16, 32, 32, 128), (16, 512)))
+    params = jax.eval_shape(block.init, key, h, cond)
+    apply = lambda p, h, cond, key: block.apply(p, h, cond, rngs={"dropout": key})
+    text = jax.jit(apply, in_shardings=sharding).lower(params, h, cond, key).compile().as_text()
+    parts = {part.split(" ", 1)[0]: part for part in text.split("\n}\n\n")}
+    convolutions = [part for part in parts.values() if " convolution(" in part]
+    within = {name for part in convolutions for name in re.findall(r"calls=(%[\w.-]+)", part)}
+    assert len(convolutions) >= 2 and any(" xor(" in part for part in parts.values())
+    assert not any(" xor(" in parts[name] for name in within)
 
 
 @pytest.mark.libtpu
