@@ -30,7 +30,8 @@ from diffenc.elbo import ElboTerms, elbo_terms
 from diffenc.flops import ModelFlops, model_flops
 from diffenc.likelihood import bits_per_dim
 from diffenc.models import Diffusion, build
-from diffenc.presets import NAMES, PRESETS, Options, Preset
+from diffenc.options import Options
+from diffenc.presets import NAMES, PRESETS, Preset
 from diffenc.process import Process
 from diffenc.times import stratified_times
 

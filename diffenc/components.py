@@ -11,7 +11,7 @@ from diffenc import checks
 from diffenc.networks.blocks import Settings
 from diffenc.networks.mlp import ScoreMLP
 from diffenc.networks.unet import ScoreUNet
-from diffenc.presets import Options
+from diffenc.options import Options
 from diffenc.process import COUNTERTERMS
 from diffenc.volatility import VOLATILITIES, Form, Volatility
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from diffenc.encoder import Trainable
 from diffenc.networks import counts
 from diffenc.networks.mlp import LEVEL_FEATURES
-from diffenc.presets import Options
+from diffenc.options import Options
 
 
 class ModelFlops(NamedTuple):

@@ -15,8 +15,9 @@ from diffenc import checks, components, elbo, finite_depth, process_checks, samp
 from diffenc.elbo import ElboTerms
 from diffenc.encoder import Encoder, Fixed, Trainable
 from diffenc.likelihood import dequantise, discretised_log_prob, quantise
+from diffenc.options import Options
 from diffenc.prediction import Prediction
-from diffenc.presets import Options, resolve
+from diffenc.presets import resolve
 from diffenc.process import Process
 from diffenc.schedules import Schedule
 from diffenc.volatility import Volatility

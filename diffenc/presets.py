@@ -1,62 +1,22 @@
-"""Named models, and the options of `build`: the published sizes, and small ones for a laptop."""
+"""Named models: the published sizes, and small ones for a laptop."""
 
 import dataclasses
 import difflib
 import math
-import numbers
 from collections.abc import Collection, Mapping
-from typing import Any, Literal, get_args
+from typing import Any
 
 import jax
 
 from diffenc import checks
 from diffenc.encoder import ENCODERS, MLP, Fixed, Identity, MultiRes, NonTrainable, Trainable, UNet
-from diffenc.prediction import EPS, PREDICTIONS, Prediction, V
-from diffenc.process import COUNTERTERMS
-from diffenc.schedules import SCHEDULES, Interior, Monotone, Schedule
-from diffenc.volatility import VOLATILITIES
+from diffenc.options import Options, check_kinds, check_values
+from diffenc.prediction import EPS, PREDICTIONS
+from diffenc.schedules import SCHEDULES, Monotone
 
 # Half a grey level's bin in standard deviations of the decoder's noise, at the published end point
 # γ_min = −13.3 for 256 levels.
 HALF_BIN_IN_STDS = 3.0187
-
-StepVariance = Literal["posterior", "learned"]
-DtypeWord = Literal["float32", "bfloat16"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """Everything that `build` accepts besides name, shape and levels.
-
-    Defaults are the published hyper-parameters; a model's name overrides some of them, and the
-    caller's options override both. `None` means: follow from the rest, as said beside the field.
-    Encoders, predictions and schedules are objects, or the short names of `diffenc.encoder`,
-    `diffenc.prediction` and `diffenc.schedules`; those of a built model are objects.
-    """
-
-    gamma_min: float | None = None  # -13.3 at 256 levels; else the same noise in units of a bin
-    gamma_max: float = 5.0
-    schedule: str | Schedule = "fixed"  # an object has ends of its own
-    learn_endpoints: bool = False  # of the monotone schedule
-    interior: Interior = "variance"  # what the monotone schedule's minimises
-    parametrisation: str | Prediction = V
-    encoder: str | Fixed | Trainable = Identity()
-    counterterm: str | None = None  # of diffenc.process.COUNTERTERMS; on exactly with an encoder
-    volatility: str = "published"  # of diffenc.volatility.VOLATILITIES
-    depth: int | None = None  # T of the bound and of the sampler; None: continuous time
-    step_variance: StepVariance = "posterior"  # of the generative steps at depth
-    num_classes: int | None = None  # None: unconditional
-    width: int = 128
-    num_layers: int = 8
-    encoder_width: int | None = None  # of the name's encoder, or one given by its name, then 64
-    encoder_layers: int | None = None  # its levels, blocks or layers; 2 for one given by its name
-    dropout: float = 0.1
-    x_0_every: int = 8  # with dropout_key, x_0 is encoded for one example in so many; 1 is exact
-    fourier: tuple[int, ...] | None = None  # n of 2^n pi z; (7, 8) at 256 levels, by bin width
-    dtype: DtypeWord = "float32"  # of activations; the ELBO is float32
-    remat: bool = False  # recompute each block of both U-Nets in the backward pass
-    unroll: bool | None = None  # write the score network's scans out: on a CPU, up to 8 layers
-    group_channels: Literal[1, 2] = 2  # fewest in a group of GroupNorm; 1, published: at width 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +82,11 @@ def resolve(name: str, shape: tuple[int, ...], levels: int, given: Mapping[str, 
         raise ValueError(
             f"encoder={options.encoder!r} has sizes of its own: leave out {' and '.join(sizes)}"
         )
-    _check_words(options)
+    check_kinds(options)
     if isinstance(options.parametrisation, str):
         options = dataclasses.replace(options, parametrisation=PREDICTIONS[options.parametrisation])
     options = _with_schedule(options, levels, given)
-    _check_values(options, levels)
+    check_values(options, levels)
     encoder = _encoder(options, "encoder" in given, is_vector=len(shape) == 1)
     finest = round(math.log2(levels))
     followed = {
@@ -218,69 +178,3 @@ def _known(word: str, words: Collection[str], kind: str) -> None:
     listed = ", ".join(sorted(words))
     near = difflib.get_close_matches(word, list(words), 1, 0.0)
     raise ValueError(f"unknown {kind} {word!r}; did you mean {near[0]!r}? There are: {listed}")
-
-
-def _check_words(options: Options) -> None:
-    objects = {"schedule": SCHEDULES, "parametrisation": PREDICTIONS, "encoder": ENCODERS}
-    words = {
-        "interior": Interior,
-        "step_variance": StepVariance,
-        "dtype": DtypeWord,
-        "group_channels": Literal[1, 2],
-    }
-    accepted = {f: tuple(names) for f, names in objects.items() if _is_word(options, f)}
-    accepted |= {field: get_args(word) for field, word in words.items()}
-    accepted |= {"counterterm": (*COUNTERTERMS, None), "volatility": tuple(VOLATILITIES)}
-    for field, choices in accepted.items():
-        given = getattr(options, field)
-        if given not in choices:
-            listed = ", ".join(map(repr, choices))
-            raise ValueError(f"{field}={given!r} is not one of {listed}")
-
-
-def _is_word(options: Options, field: str) -> bool:
-    kinds = {"schedule": Schedule, "parametrisation": Prediction, "encoder": Fixed | Trainable}
-    return not isinstance(getattr(options, field), kinds[field])
-
-
-def _check_values(options: Options, levels: int) -> None:
-    if levels < 2:
-        raise ValueError(f"levels={levels}: at least two grey levels are needed")
-    for field in ("depth", "num_classes", "num_layers", "encoder_layers", "x_0_every"):
-        checks.integer(field, getattr(options, field))
-    _check_depth(options)
-    for field in ("width", "encoder_width"):
-        value = getattr(options, field)
-        checks.integer(field, value)
-        if value is not None and (value < 2 or value % 2):
-            raise ValueError(f"{field}={value} must be even and at least 2")
-    if options.num_layers < 0 or (
-        options.encoder_layers is not None and options.encoder_layers < 1
-    ):
-        raise ValueError(
-            f"num_layers={options.num_layers} and encoder_layers={options.encoder_layers} must be "
-            "at least 0 and 1"
-        )
-    if not isinstance(options.dropout, numbers.Real) or not 0 <= options.dropout < 1:
-        raise ValueError(f"dropout={options.dropout!r} must be a number in [0, 1)")
-    if options.x_0_every < 1:
-        raise ValueError(f"x_0_every={options.x_0_every} must be at least 1")
-    if options.num_classes is not None and options.num_classes < 1:
-        raise ValueError(f"num_classes={options.num_classes} must be at least 1, or None")
-
-
-def _check_depth(options: Options) -> None:
-    if options.depth is None:
-        if options.step_variance != "posterior":
-            raise ValueError(
-                f"step_variance={options.step_variance!r} needs a finite depth: in continuous time "
-                "only the posterior's variance gives a finite bound; set depth to a number of steps"
-            )
-        return
-    if options.depth < 1:
-        raise ValueError(f"depth={options.depth} must be at least 1, or None for continuous time")
-    if isinstance(options.schedule, Monotone) and options.schedule.interior == "variance":
-        raise ValueError(
-            f"depth={options.depth} with schedule='monotone': at finite depth the bound itself "
-            "depends on the schedule; set interior='elbo'"
-        )

@@ -21,6 +21,7 @@ from diffenc.encoder import (
     smooth_encoder,
 )
 from diffenc.noising import per_example
+from diffenc.options import check_kinds
 from diffenc.prediction import EPS, V
 from diffenc.schedules import FixedLinear, LearnedLinear, Monotone, Polynomial
 
@@ -98,6 +99,7 @@ REFUSED = [
     (VECTOR, {"gamma_min": float("nan")}, "both finite"),
     (VECTOR, {"encoder_width": 7}, "must be even"),
     (VECTOR, {"encoder_layers": 0}, "at least 0 and 1"),
+    (IMAGE, {"encoder": UNet}, "encoder=UNet is a class; pass a value of it"),
 ]
 
 
@@ -106,6 +108,26 @@ def test_what_does_not_fit_is_refused(shape, options, message):
     # Where annotations are checked at run time, as here, a wrong type is a TypeError before.
     with pytest.raises((ValueError, TypeError), match=message):
         diffenc.build("diffenc", shape, LEVELS, **options)
+
+
+@pytest.mark.parametrize(
+    "field, value, message",
+    [
+        ("schedule", FixedLinear, "schedule=FixedLinear is a class; pass a value of it"),
+        ("remat", "no", "remat='no' must be True or False"),
+        ("learn_endpoints", 1, "learn_endpoints=1 must be True or False"),
+        ("gamma_max", "5", "gamma_max='5' must be a number"),
+        ("dropout", None, "dropout=None must be a number"),
+        ("width", None, "width=None must be a whole number; leave it out"),
+        ("num_layers", 2.0, "num_layers=2.0 must be a whole number"),
+    ],
+)
+def test_another_kind_is_refused_where_annotations_are_not_checked(field, value, message):
+    given = diffenc.Options()
+    check_kinds(given)
+    object.__setattr__(given, field, value)
+    with pytest.raises(ValueError, match=message):
+        check_kinds(given)
 
 
 @pytest.mark.parametrize("shape, levels", [((8, 8.5, 1), 16), (IMAGE, 16.0), (8, 16)])
