@@ -59,7 +59,8 @@ def hubs(
         raise ValueError(f"{m} sampled queries of {total}; accepted are up to all queries")
     from scipy import stats  # takes longer to import than all the rest of hubness
 
-    threshold = max(1, int(np.ceil(hub_size * k * total / n)))
+    # Eleven lists are 1.1 times ten of them, although 1.1 * 10 > 11 in floating point.
+    threshold = max(1, int(np.ceil(hub_size * k * total / n * (1 - 4 * np.finfo(float).eps))))
     counts = np.bincount(index.reshape(-1), minlength=n)
     values, inverse = np.unique(counts, return_inverse=True)
     p = stats.hypergeom.sf(values - 1, total, min(threshold - 1, total), m)[inverse]

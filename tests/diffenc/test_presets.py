@@ -21,7 +21,6 @@ from diffenc.encoder import (
     smooth_encoder,
 )
 from diffenc.noising import per_example
-from diffenc.options import check_kinds
 from diffenc.prediction import EPS, V
 from diffenc.schedules import FixedLinear, LearnedLinear, Monotone, Polynomial
 
@@ -92,7 +91,7 @@ REFUSED = [
     (IMAGE, {"encoder": MLP(8, 1)}, "for vectors"),
     (IMAGE, {"encoder": UNet(8, 4)}, "divisible by 16"),
     (IMAGE, {"encoder": "resnet"}, "encoder='resnet' is not one of 'identity', 'nt'"),
-    (IMAGE, {"encoder": 3}, "encoder=3 is not one of|Type-check"),
+    (IMAGE, {"encoder": 3}, "encoder=3 is not one of"),
     (VECTOR, {"schedule": FixedLinear(-8.0, 4.0), "gamma_max": 5.0}, "leave out gamma_max"),
     (VECTOR, {"learn_endpoints": True}, "belongs to schedule='monotone'"),
     (VECTOR, {"parametrisation": "x"}, "parametrisation='x' is not one of 'v', 'eps'"),
@@ -100,34 +99,21 @@ REFUSED = [
     (VECTOR, {"encoder_width": 7}, "must be even"),
     (VECTOR, {"encoder_layers": 0}, "at least 0 and 1"),
     (IMAGE, {"encoder": UNet}, "encoder=UNet is a class; pass a value of it"),
+    (IMAGE, {"schedule": FixedLinear}, "schedule=FixedLinear is a class"),
+    (IMAGE, {"remat": "no"}, "remat='no' must be True or False"),
+    (IMAGE, {"learn_endpoints": 1}, "learn_endpoints=1 must be True or False"),
+    (IMAGE, {"gamma_max": "5"}, "gamma_max='5' must be a number"),
+    (IMAGE, {"dropout": None}, "dropout=None must be a number"),
+    (IMAGE, {"width": None}, "width=None must be a whole number; leave it out"),
+    (IMAGE, {"num_layers": 2.0}, "num_layers=2.0 must be a whole number"),
 ]
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("shape, options, message", REFUSED)
 def test_what_does_not_fit_is_refused(shape, options, message):
-    # Where annotations are checked at run time, as here, a wrong type is a TypeError before.
-    with pytest.raises((ValueError, TypeError), match=message):
-        diffenc.build("diffenc", shape, LEVELS, **options)
-
-
-@pytest.mark.parametrize(
-    "field, value, message",
-    [
-        ("schedule", FixedLinear, "schedule=FixedLinear is a class; pass a value of it"),
-        ("remat", "no", "remat='no' must be True or False"),
-        ("learn_endpoints", 1, "learn_endpoints=1 must be True or False"),
-        ("gamma_max", "5", "gamma_max='5' must be a number"),
-        ("dropout", None, "dropout=None must be a number"),
-        ("width", None, "width=None must be a whole number; leave it out"),
-        ("num_layers", 2.0, "num_layers=2.0 must be a whole number"),
-    ],
-)
-def test_another_kind_is_refused_where_annotations_are_not_checked(field, value, message):
-    given = diffenc.Options()
-    check_kinds(given)
-    object.__setattr__(given, field, value)
     with pytest.raises(ValueError, match=message):
-        check_kinds(given)
+        diffenc.build("diffenc", shape, LEVELS, **options)
 
 
 @pytest.mark.parametrize("shape, levels", [((8, 8.5, 1), 16), (IMAGE, 16.0), (8, 16)])

@@ -131,6 +131,16 @@ def test_bad_counts_are_one_clear_error(counts, k, message):
         measures(counts, k)
 
 
+@pytest.mark.parametrize("k", [50, 100])
+@pytest.mark.parametrize("tenths", [11, 12, 22, 24])  # products that float64 or float32 rounds up
+def test_a_hub_of_exactly_its_size_counts(k, tenths):
+    least = tenths * k // 10
+    others = 14 * k - (least + least - 1)
+    counts = np.array([least, least - 1, *(others // 12 + (np.arange(12) < others % 12))])
+    assert counts.mean() == k
+    assert float(measures(counts, k, hub_size=tenths / 10).hub_rate) == pytest.approx(1 / 14)
+
+
 @pytest.mark.parametrize("hub_size", [np.nan, np.inf, -1.0, 0.0])
 def test_a_hub_is_of_finite_size(hub_size):
     with pytest.raises(

@@ -94,6 +94,12 @@ def test_an_interval_is_clopper_and_pearsons():
     assert stats.hypergeom.cdf(12, 400, high, m) >= 0.05 > stats.hypergeom.cdf(12, 400, high + 1, m)
 
 
+@pytest.mark.parametrize("k, tenths", [(10, 11), (50, 11), (50, 22), (100, 22)])
+def test_the_least_hub_is_of_exactly_its_size(k, tenths):
+    lists = np.tile(np.arange(k), (k + 1, 1)) % (k + 1)
+    assert sampled.hubs(lists, k + 1, hub_size=tenths / 10).threshold == -(-tenths * k // 10)
+
+
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("hub_size", [-1, np.nan, "2"])
 def test_impossible_hub_sizes_are_refused(lists, hub_size):
