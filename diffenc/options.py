@@ -55,12 +55,17 @@ _KINDS = {
     "parametrisation": (PREDICTIONS, Prediction),
     "encoder": (ENCODERS, Fixed | Trainable),
 }
-_FLAGS = {"learn_endpoints", "remat", "unroll"}
-_REAL = {"gamma_min", "gamma_max", "dropout"}
-_WHOLE = {
-    *("width", "num_layers", "encoder_width", "encoder_layers"),
-    *("num_classes", "depth", "x_0_every"),
-}
+_FLAGS = "learn_endpoints", "remat", "unroll"
+_REAL = "gamma_min", "gamma_max", "dropout"
+_WHOLE = (
+    "width",
+    "num_layers",
+    "encoder_width",
+    "encoder_layers",
+    "num_classes",
+    "depth",
+    "x_0_every",
+)
 # Options that follow from the rest where they are None.
 _UNSET = tuple(f.name for f in dataclasses.fields(Options) if f.default is None)
 
@@ -83,13 +88,13 @@ def check_kinds(options: Options) -> None:
             raise ValueError(f"{field}={given!r} is not one of {listed}")
     given = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
     given = {f: value for f, value in given.items() if value is not None or f not in _UNSET}
-    for field in given.keys() & _FLAGS:
+    for field in filter(given.__contains__, _FLAGS):
         if not isinstance(given[field], bool):
             raise ValueError(f"{field}={given[field]!r} must be True or False")
-    for field in given.keys() & _REAL:
+    for field in filter(given.__contains__, _REAL):
         if not isinstance(given[field], numbers.Real) or isinstance(given[field], bool):
             raise ValueError(f"{field}={given[field]!r} must be a number")
-    for field in given.keys() & _WHOLE:
+    for field in filter(given.__contains__, _WHOLE):
         if given[field] is None:
             raise ValueError(f"{field}=None must be a whole number; leave it out for the model's")
         checks.integer(field, given[field])
