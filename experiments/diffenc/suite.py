@@ -78,6 +78,8 @@ class Pool:
         self.config_file, self.overrides, self.shared = config_file, overrides, shared
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         self.shares = [set(cores[i::size]) for i in range(size)]
+        # A process of JAX takes three quarters of a GPU's memory at its start; here is one of many.
+        self.memory = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} if size > 1 else {}
         self.running: set[subprocess.Popen] = set()
         self.stopped = 0  # the number of the signal
         self._lock = threading.Lock()
@@ -112,7 +114,7 @@ class Pool:
         module = (sys.executable, "-P", "-u", "-m", "experiments.diffenc.train", "--then_evaluate")
         process = subprocess.Popen(
             [*module, f"--workdir={job.workdir}", *self.shared, *arguments],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, PATHS))},
+            env=self.memory | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, PATHS))},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

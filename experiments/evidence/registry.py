@@ -172,9 +172,9 @@ RECORDS = (
            "diffenc:depth-10,diffenc:depth-10-optimal,diffenc:depth-50,diffenc:depth-50-optimal",
            "--seeds=3 --jobs=1 --contrasts=diffenc:depth-10-optimal/diffenc:depth-10,"
            "diffenc:depth-50-optimal/diffenc:depth-50"),
-    _suite("volatility_fashion", "fashion_mnist", "vdmv:params,free",
-           f"--seeds=5 --jobs=1 --contrasts=free/vdmv:params {_FASHION}",
-           "--config.train.num_steps=10000"),
+    _suite("volatility_fashion", "fashion_mnist", "vdmv:params,free,diffenc,vdmv",
+           "--seeds=5 --jobs=5 --contrasts=free/vdmv:params,free/diffenc,free/vdmv,diffenc/vdmv",
+           f"{_FASHION} --config.train.num_steps=10000 --config.eval.volatility=optimal"),
     _study("distill/attributes", "distill/attributes.py:all", "--config.student.num=3",
            smoke="distill/attributes.py:all:smoke", cost="not timed"),
     _study("distill/spiral", "distill/spiral.py:all", "--config.teacher.num=3",
@@ -198,6 +198,7 @@ RECORDS = (
                "--config.train.eval_every=1000 --workdir=$WORKDIR", arguments="$WORKDIR"),
     *map(_benchmark, ("diffenc_scale", "diffenc_step", "distill", "hubness", "prediction_hubs")),
     _benchmark("similarity", arguments="--repeats 11"),
+    _benchmark("gpu", cost="3 min; needs a GPU"),
     _benchmark("hubness_sampled", *(f"benchmarks.hubness_sampled {part}"
                                     for part in ("sampled", "growth")), arguments="exact"),
     Entry("tpu/compile", ("benchmarks.tpu_compile",), "at most 15 CPU min for each of 44 cases",

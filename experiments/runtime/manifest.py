@@ -104,7 +104,11 @@ def check_data(workdir: pathlib.Path, digests: Mapping[str, str]) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """Command, day (UTC), commit, versions and devices of this process."""
+    """Command, day (UTC), commit, versions and devices of this process.
+
+    And the precision of products, JAX's default or JAX_DEFAULT_MATMUL_PRECISION: by default a TPU
+    takes float32 ones in bfloat16, and a GPU of today in TF32.
+    """
     return {
         "command": shlex.join([*_program(), *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -113,6 +117,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
         "devices": [f"{d.platform}:{d.device_kind}" for d in jax.devices()],
+        "matmul_precision": jax.config.values["jax_default_matmul_precision"] or "default",
         "processes": jax.process_count(),
     }
 
