@@ -64,7 +64,7 @@ def compiled_step(name: str, shape: tuple[int, ...], num: int, devices: int, rul
     )
     codes = jax.ShapeDtypeStruct((num, *shape), jnp.uint8, sharding=batch_sharding(mesh))
     label = jax.ShapeDtypeStruct((num,), jnp.int32, sharding=batch_sharding(mesh))
-    return step.lower(factory.abstract(), {"codes": codes, "label": label}).compile()  # pyright: ignore
+    return step.lower(factory.abstract(), {"codes": codes, "label": label}).compile()
 
 
 def sharding(num: int = 32) -> dict[str, Any]:

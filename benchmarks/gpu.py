@@ -121,9 +121,9 @@ def neighbours() -> dict[str, Any]:
 
 
 def token_search() -> dict[str, Any]:
-    """The best tokens of many contexts, for the vocabularies of SmolLM2-135M and Gemma 2 2B."""
+    """The best tokens of many contexts, for the tokens of SmolLM2-135M and of Gemma 3 270M."""
     rate, out, r = product_rate("float32"), {}, np.random.default_rng(0)
-    for n, vocabulary, d in ((4_000, 49_152, 576), (4_000, 256_000, 2_304)):
+    for n, vocabulary, d in ((4_000, 49_152, 576), (4_000, 262_144, 640)):
         h, w = (r.standard_normal((size, d), np.float32) for size in (n, vocabulary))
         h_there, w_there = jnp.asarray(h), jnp.asarray(w)
         peer = torch_top(h, w, np.zeros(vocabulary, np.float32), K)

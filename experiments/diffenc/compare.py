@@ -38,6 +38,7 @@ def summarise(runs: Runs) -> dict[str, Any]:
                 "seed": seed,
                 "step": result["step"],
                 "parameters": manifest["parameters"],
+                "begun": manifest.get("begun", {}),  # where and by which code; maybe not these
                 "gamma": [options["gamma_min"], options["gamma_max"]],
                 "by_time": result["by_time"],
                 **result["summary"],

@@ -66,7 +66,7 @@ def lowered(run: Run) -> Any:
     dtype = run.source.test.take(np.arange(1))["codes"].dtype
     codes = jax.ShapeDtypeStruct((size, *run.source.shape), dtype, sharding=sharding)
     label = jax.ShapeDtypeStruct((size,), jnp.int32, sharding=sharding)
-    return step.lower(state, {"codes": codes, "label": label})  # pyright: ignore
+    return step.lower(state, {"codes": codes, "label": label})
 
 
 def compiled(config: Config, mesh: Mesh) -> Report:

@@ -1,21 +1,48 @@
 """One optimiser step as a compiled function of (state, batch)."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 
 from experiments.runtime.errors import UserError
-from experiments.runtime.mesh import batch_sharding
+from experiments.runtime.mesh import batch_sharding, replicated
 from experiments.runtime.state import TrainState
 
 Metrics = dict[str, jax.Array]
 Loss = Callable[[Any, Any, jax.Array], Mapping[str, jax.Array]]
-Draw = Callable[[Any, jax.Array], Any]
 Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+Draw = Callable[[Any, jax.Array], Any]
+
+
+class CompiledStep:
+    """A training step, `step(state, batch) -> (state, metrics)`, compiled when it is first called.
+
+    Its key is given to the program, not written into it: all seeds share one compilation.
+    """
+
+    def __init__(self, jitted: Any, key_data: np.ndarray, everywhere: NamedSharding):
+        self._jitted, self._data, self._everywhere = jitted, key_data, everywhere
+
+    @cached_property
+    def _key(self) -> jax.Array:
+        part = lambda index: self._data[index]
+        with jax.transfer_guard("allow"):  # once a run
+            return jax.make_array_from_callback(self._data.shape, self._everywhere, part)
+
+    def __call__(self, state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+        return self._jitted(self._key, state, batch)
+
+    def lower(self, state: TrainState, batch: Any) -> jax.stages.Lowered:
+        """The step for arguments that may be abstract, on devices that need not be here."""
+        shape, dtype = self._data.shape, self._data.dtype
+        key = jax.ShapeDtypeStruct(shape, dtype, sharding=self._everywhere)
+        return self._jitted.lower(key, state, batch)
 
 
 def all_finite(tree: Any) -> jax.Array:
@@ -35,8 +62,8 @@ def make_step(
     accumulate: int = 1,
     draw: Draw = lambda batch, key: batch,
     total: str = "loss",
-) -> Step:
-    """A jitted `step(state, batch) -> (state, metrics)`; the state passed to it is donated.
+) -> CompiledStep:
+    """The step of a loss and an optimizer; the state passed to it is donated.
 
     `state` here only gives the layout: arrays, or `StateFactory.abstract()`.
 
@@ -81,8 +108,8 @@ def make_step(
         total, _ = jax.lax.scan(add, zeros, (parts, keys))
         return jax.tree.map(lambda a: a / accumulate, total)
 
-    def step(state: TrainState, batch):
-        step_key = jax.random.fold_in(key, state.step)
+    def step(key_data, state: TrainState, batch):
+        step_key = jax.random.fold_in(jax.random.wrap_key_data(key_data, impl=kind), state.step)
         value, metrics, grads = (whole if accumulate == 1 else in_parts)(
             state.params, draw(batch, step_key), step_key
         )
@@ -94,10 +121,11 @@ def make_step(
         metrics = metrics | {"grad_norm": norm, "finite": finite.astype(jnp.float32)}
         return TrainState(state.step + 1, params, ema, opt_state), metrics
 
-    shardings = jax.tree.map(lambda a: a.sharding, state)
-    return jax.jit(
+    kind, shardings = jax.random.key_impl(key), jax.tree.map(lambda a: a.sharding, state)
+    jitted = jax.jit(
         step,
-        in_shardings=(shardings, batch_sharding(mesh)),
+        in_shardings=(replicated(mesh), shardings, batch_sharding(mesh)),
         out_shardings=(shardings, None),
-        donate_argnums=0,
+        donate_argnums=1,
     )
+    return CompiledStep(jitted, np.asarray(jax.random.key_data(key)), replicated(mesh))

@@ -227,6 +227,8 @@ def _claim(path, config, allowed, fixed, digests, facts, layouts) -> str:
     origin = {k: before[k] for k in ("init_from",) if k in before}
     digests = before.get("digests", {}) | dict(digests)
     stated = {"run": name, "digests": digests}
-    files.write_json(there, manifest.environment() | origin | stated | facts)
+    now = manifest.environment()
+    begun = before.get("begun") or {k: v for k, v in (before or now).items() if k in now}
+    files.write_json(there, now | {"begun": begun} | origin | stated | facts)
     files.write_json(path / manifest.CONFIG, files.plain(config))
     return name
