@@ -31,7 +31,7 @@ from experiments.diffenc.compile import changed, lowered
 from experiments.diffenc.config import Config
 from experiments.diffenc.run import Run, make_run
 from experiments.runtime import settings
-from experiments.runtime.mesh import batch_sharding
+from experiments.runtime.mesh import batch_sharding, replicated
 from experiments.runtime.utilisation import peak_flops
 from hubness import tokens
 
@@ -154,11 +154,12 @@ def step_figures(run: Run, compiling: float, step: Any, product: float) -> dict[
         "label": r.integers(0, 10, size).astype(np.int32),
     }
     batch = jax.device_put(images, batch_sharding(run.mesh))
+    key = jax.device_put(jax.random.key_data(run.key), replicated(run.mesh))
     state = [run.state_factory()()]
 
     def some():
         for _ in range(TOGETHER):
-            state[0], metrics = step(state[0], batch)
+            state[0], metrics = step(key, state[0], batch)
         return metrics
 
     took = seconds(some, 5) / TOGETHER

@@ -46,7 +46,7 @@ class Options:
     fourier: tuple[int, ...] | None = None  # n of 2^n pi z; (7, 8) at 256 levels, by bin width
     dtype: DtypeWord = "float32"  # of activations; the ELBO is float32
     remat: bool = False  # recompute each block of both U-Nets in the backward pass
-    unroll: bool | None = None  # write the score network's scans out: up to 2 layers, on a CPU 8
+    unroll: bool | None = None  # write the score network's scans out: on a CPU, up to 8 layers
     group_channels: Literal[1, 2] = 2  # fewest in a group of GroupNorm; 1, published: at width 32
 
 

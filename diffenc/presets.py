@@ -94,7 +94,7 @@ def resolve(name: str, shape: tuple[int, ...], levels: int, given: Mapping[str, 
         "counterterm": "off" if isinstance(encoder, Identity) else "on",
         # Written out, up to eight blocks run about 1.3 times faster on a CPU and compile soon
         # enough; scanned, compile time does not grow with their number, on a TPU from minutes.
-        "unroll": options.num_layers <= (8 if jax.default_backend() == "cpu" else 2),
+        "unroll": options.num_layers <= 8 and jax.default_backend() == "cpu",
     }
     unset = {field: v for field, v in followed.items() if getattr(options, field) is None}
     # The encoder has its sizes: a built model's options can be given to `build` as they are.

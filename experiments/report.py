@@ -83,7 +83,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "distill-attributes": recorded("distill/attributes", distillation.tables),
     **{
         f"hubness-{space}": recorded(f"hubness/ag_news_{space}", hubness.recorded)
-        for space in ("static", "minilm", "lsa", "cos-none")
+        for space in ("static", "minilm", "lsa", "cos-none", "euclidean-none")
     },
     "prediction-hubs": recorded("prediction_hubs/smollm2", prediction_hubs.recorded, titles=True),
     "tpu-compile": recorded("tpu/compile", diffusion.compile_table, hubness.compile_table),

@@ -55,7 +55,7 @@ def make_run(config: Config, source: data.Source | None = None, mesh: Mesh | Non
     options = {k: v for k, v in settings.plain(config.model.options).items() if v is not None}
     if options.pop("conditional", False):
         options["num_classes"] = source.num_classes
-    if mesh.devices.flat[0].platform == "tpu":  # perhaps of chips that are not here
+    if mesh.devices.flat[0].platform != "cpu":
         options.setdefault("unroll", False)
     try:
         model = diffenc.build(config.model.name, source.shape, source.levels, **options)

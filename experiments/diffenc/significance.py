@@ -72,7 +72,8 @@ def compare_models(
 
     `welch_p` is the published test, one-sided for "the second is lower" and blind to the pairing;
     `paired_p` compares runs of one seed, which see the same data in the same order. `image_error`
-    is over test images, of the difference's mean over seeds. Only seeds that both have count.
+    is over test images, of the difference's mean over seeds, and `mc_error` over noise: both of the
+    `pairs_with_images`, None without any. Only seeds that both models have count.
     """
     models = _by_model(rows)
     seeds = {model: {row["seed"] for row in chosen} for model, chosen in models.items()}
@@ -110,15 +111,17 @@ def _difference(models, images, first: str, second: str, term: str) -> dict[str,
     shared = [seed for seed in a if seed in b]
     a, b = ({seed: values[seed] for seed in shared} for values in (a, b))
     differences = [b[seed] - a[seed] for seed in shared]
-    pairs = [(images[first, seed], images[second, seed]) for seed in shared]
-    per_image = np.mean([y.mean(term) - x.mean(term) for x, y in pairs], 0)
+    found = [(images.get((first, seed)), images.get((second, seed))) for seed in shared]
+    pairs = [(x, y) for x, y in found if x and y]
+    per_image = [y.mean(term) - x.mean(term) for x, y in pairs]
     noise = [mc_error(y.draws(term) - x.draws(term)) for x, y in pairs]
     return {
         "seeds": len(shared),
         "difference": float(np.mean(list(b.values())) - np.mean(list(a.values()))),
         "paired_error": standard_error(differences),
-        "image_error": standard_error(per_image),
-        "mc_error": float(np.sqrt(np.sum(np.square(noise))) / len(noise)),
+        "image_error": standard_error(np.mean(per_image, 0)) if pairs else None,
+        "mc_error": float(np.sqrt(np.sum(np.square(noise))) / len(noise)) if pairs else None,
+        "pairs_with_images": len(pairs),
         "welch_p": welch_less(list(a.values()), list(b.values())),
         "paired_p": paired_less(differences),
     }

@@ -6,7 +6,8 @@ python -m experiments.diffenc.suite --config=experiments/configs/diffenc/digits.
 Each run has its own folder DIR/<model>-seed<i>; the same command again resumes what is unfinished
 and leaves alone what is finished. Runs of the first seed come first. After each, DIR receives
 summary.json (with paired differences and tests), table.md and figures that set the finished runs
-side by side; --record=FILE also receives the summary.
+side by side; --record=FILE also receives the summary. An unfinished FILE of the same suite is
+continued: runs that it holds, and whose folders are gone, are not made again.
 """
 
 import os
@@ -17,14 +18,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from absl import flags
 
 import experiments
-from experiments.diffenc.compare import compare
+from experiments.diffenc import earlier
+from experiments.diffenc.compare import Row, compare
 from experiments.runtime import cli, files, trackers
 from experiments.runtime.errors import UserError
 from experiments.runtime.preemption import INTERRUPTED, SIGNALS, StopSignal
@@ -53,6 +55,10 @@ class Job(NamedTuple):
     @property
     def name(self) -> str:
         return f"{self.model} seed {self.seed}"
+
+    @property
+    def run(self) -> tuple[str, int]:
+        return self.model, self.seed
 
     def is_finished(self, arguments: Sequence[str]) -> bool:
         """Whether `finish` has been called with these arguments."""
@@ -140,20 +146,27 @@ class Suite(NamedTuple):
     workdir: pathlib.Path
     record: str | None
     contrasts: Sequence[tuple[str, str]]
+    kept: Mapping[tuple[str, int], Row]  # of runs that are not to be made again
 
     def compare(self, finished: Sequence[Job]) -> str:
         """Writes the summary of the finished runs; returns its tables."""
-        done = [job for job in self.jobs if job in finished]  # in the order of the suite
+        runs: dict[tuple[str, int], pathlib.Path | Row] = {}  # in the order of the suite
+        for job in self.jobs:
+            if job.run in self.kept:
+                runs[job.run] = self.kept[job.run]
+            elif job in finished:
+                runs[job.run] = job.workdir
         return compare(
-            {(job.model, job.seed): job.workdir for job in done},
+            runs,
             self.workdir,
             self.record,
             contrasts=self.contrasts,
-            unfinished=[job.name for job in self.jobs if job not in finished],
+            unfinished=[job.name for job in self.jobs if job.run not in runs],
         )
 
     def run(self, pool: Pool, size: int) -> list[Job]:
-        """Runs all jobs, `size` at a time; returns those that failed."""
+        """Runs all jobs but those kept, `size` at a time; returns those that failed."""
+        todo = [job for job in self.jobs if job.run not in self.kept]
         finished: list[Job] = []
         lock = threading.Lock()
 
@@ -162,13 +175,13 @@ class Suite(NamedTuple):
             if code == 0 and not pool.stopped:
                 with lock:
                     finished.append(job)
-                    if len(finished) < len(self.jobs):
+                    if len(finished) < len(todo):
                         self.compare(finished)  # so that a finished seed is never lost
             return code
 
         with ThreadPoolExecutor(size) as threads:
-            codes = list(threads.map(run, self.jobs))
-        return [job for job, code in zip(self.jobs, codes, strict=True) if code]
+            codes = list(threads.map(run, todo))
+        return [job for job, code in zip(todo, codes, strict=True) if code]
 
 
 def read_contrasts(given: str | None, models: Sequence[str]) -> list[tuple[str, str]]:
@@ -211,9 +224,16 @@ def main(
         for seed in range(first, first + number)
         for model in names
     ]
-    suite = Suite(todo, workdir, record, read_contrasts(contrasts, names))
+    overrides = config_overrides(sys.argv[1:])
+    gone = {job.run for job in todo if not job.workdir.exists()}
+    kept = earlier.rows(pathlib.Path(record), gone, _asked(sys.argv[1:]), _asked) if record else {}
+    if len(kept) == len(todo):
+        raise UserError(f"{record} holds all of these runs, and their folders are gone")
+    if kept:
+        print(f"{len(kept)} of {len(todo)} runs are finished in {record}, their folders gone")
+    suite = Suite(todo, workdir, record, read_contrasts(contrasts, names), kept)
     size = jobs or min(4, os.cpu_count() or 1, len(todo))
-    pool = Pool(size, config_file, config_overrides(sys.argv[1:]), _shared(workdir))
+    pool = Pool(size, config_file, overrides, _shared(workdir))
     with StopSignal() as stop, opened(workdir, {}, stop, facts={"study": "diffenc.suite"}):
         for number in SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
@@ -253,6 +273,13 @@ def config_overrides(arguments: Sequence[str]) -> list[str]:
             value = f"={rest.pop(0)}"
         found.append(f"--{name}{value or ''}")
     return found
+
+
+def _asked(words: Sequence[str]) -> list[str]:
+    """The config file and what is overridden in it."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    files = [f"--config={after}" for word, after in pairs if word == "--config"]
+    return [w for w in words if w.startswith("--config=")] + files + config_overrides(words)
 
 
 def _shared(workdir: pathlib.Path) -> list[str]:

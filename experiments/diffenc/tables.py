@@ -173,6 +173,10 @@ def _reached(model: str, total: Mapping[str, Any]) -> str:
 def _compared(entry: Record) -> str:
     (first, second), difference = entry["models"], entry["difference"]
     low, high = interval(entry)
+    if entry["image_error"] is None:
+        return (
+            f"{second} less {first} is {difference:+.4f}, with no error over images to go with it"
+        )
     if low is None or high is None:
         errors = f"± {entry['image_error']:.4f} over images"
         return f"{second} less {first} is {difference:+.4f} ({errors}), for this one pair of runs"
@@ -184,13 +188,13 @@ def _compared(entry: Record) -> str:
 
 
 def interval(entry: Record) -> tuple[float | None, float | None]:
-    """The 95 % interval of a difference, over seeds and images; None twice with one seed.
+    """The 95 % interval of a difference, over seeds and images; None twice where either is unknown.
 
     Half its width is √((t s)² + (1.96 i)²): Student's t for the error s over n seeds, n − 1 degrees
     of freedom, and the error i over images, which holds that of times and noise. Recovered from
     the two intervals as in Zou and Donner 2008, https://doi.org/10.1002/sim.3095.
     """
-    if entry["paired_error"] is None:
+    if entry["paired_error"] is None or entry["image_error"] is None:
         return None, None
     of_seeds = float(stats.t.ppf(0.975, entry["seeds"] - 1)) * entry["paired_error"]
     half = math.hypot(of_seeds, float(stats.norm.ppf(0.975)) * entry["image_error"])

@@ -44,23 +44,29 @@ def state(entry: Entry, clone: Clone, now: Snapshot, verified: Mapping[str, Reco
     if not path.exists():
         return State("missing", "not run yet")
     record = read(path)
-    made = made_by(record)
-    if dirty := dirty_parts(made):
+    if dirty := dirty_parts(made_by(record)):
         return State("dirty", dirty)
     if left := len(record.get("unfinished", ())):
         return State("partial", f"{left} of its runs are not finished")
     today = code(entry.commands, now)
-    known = verified.get(entry.name, {})
-    commits = sorted({own["commit"] for own in made.values()})
-    if [known.get("commit"), known.get("code")] == [*commits, source.digest(today)]:
-        return State("clean", f"commit {commits[0]}, verified on {known['numbers']:,} numbers")
+    known, commits = verified.get(entry.name, {}), commits_of(record)
+    told = ", ".join(commits)
+    if [known.get("commit"), known.get("code")] == [told, source.digest(today)]:
+        return State("clean", f"commit {told}, verified on {known['numbers']:,} numbers")
     if absent := [commit for commit in commits if not clone.holds(commit)]:
         return State("unknown", f"commit {', '.join(absent)} is not in this clone (a shallow one?)")
     earlier = [code(entry.commands, clone.at(commit)) for commit in commits]
     changes = {p for then in earlier for p in then.keys() | today if then.get(p) != today.get(p)}
     if changes:
-        return State("stale", f"changed since {', '.join(commits)}: {_some(sorted(changes))}")
-    return State("clean", f"commit {', '.join(commits)}")
+        return State("stale", f"changed since {told}: {_some(sorted(changes))}")
+    return State("clean", f"commit {told}")
+
+
+def commits_of(record: Record) -> list[str]:
+    """The commits whose code made a record, or began runs that it sets side by side."""
+    rows = record.get("rows", ())
+    begun = {row["begun"]["commit"] for row in rows if isinstance(row, dict) and row.get("begun")}
+    return sorted(begun | {own["commit"] for own in made_by(record).values()})
 
 
 def place(root: pathlib.Path, name: str) -> pathlib.Path:

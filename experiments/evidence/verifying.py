@@ -10,7 +10,15 @@ from experiments.evidence import runs, source
 from experiments.evidence.clone import Clone
 from experiments.evidence.making import Say, folder_of
 from experiments.evidence.registry import Entry
-from experiments.evidence.standing import VERIFIED, as_of, code, place, state, verifications
+from experiments.evidence.standing import (
+    VERIFIED,
+    as_of,
+    code,
+    commits_of,
+    place,
+    state,
+    verifications,
+)
 from experiments.reporting.record import Record, made_by
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import write_record
@@ -53,29 +61,28 @@ class Agreement(NamedTuple):
 
 
 def verify(entry: Entry, clone: Clone, stop: StopSignal, say: Say) -> Agreement:
-    """Runs a record's small form by the code of its commit and by today's, and compares.
+    """Runs a record's small form by the code of each of its commits and by today's, and compares.
 
     Where they agree, results/verified.json says so of today's code, which may be uncommitted.
 
     Raises:
       UserError: the record cannot be verified, or its numbers have changed.
     """
-    commit = _commit(entry, clone)
+    commits = _commits(entry, clone)
     if lacks := runs.missing(entry._replace(commands=(entry.smoke,), packages=()), clone.root):
         raise UserError(f"{entry.name}: needs {'; '.join(lacks.values())}")
     today = source.digest(code(entry.commands, clone.now()))
     with tempfile.TemporaryDirectory(dir=folder_of(clone, "verify")) as kept:
         folder = pathlib.Path(kept)
-        with clone.checked_out(commit) as tree:
-            old = as_of(entry.smoke, clone.at(commit))
-            then = _small(entry, old, tree, clone, folder / commit, stop, say)
-            _check_commit(then, commit)
+        before = [_before(entry, commit, clone, folder, stop, say) for commit in commits]
         now = _small(entry, entry.smoke, clone.root, clone, folder / "now", stop, say)
-        agreement = compare(then, now)
-    if why := agreement.refusal():
-        raise UserError(f"{entry.name} is not verified: {why}; --run makes it again")
+    found = [compare(then, now) for then in before]
+    for agreement in found:
+        if why := agreement.refusal():
+            raise UserError(f"{entry.name} is not verified: {why}; --run makes it again")
+    agreement = max(found, key=lambda agreement: agreement.largest)
     known = {
-        "commit": commit,
+        "commit": ", ".join(commits),
         "code": today,
         "command": f"python -m {entry.smoke}",
         "largest_difference": agreement.largest,
@@ -85,8 +92,17 @@ def verify(entry: Entry, clone: Clone, stop: StopSignal, say: Say) -> Agreement:
     return agreement
 
 
-def _commit(entry: Entry, clone: Clone) -> str:
-    """The commit of a record that can be verified. Raises `UserError` for another."""
+def _before(entry, commit, clone, folder, stop, say) -> dict[str, Any]:
+    """The record of the small form by the code of a commit."""
+    with clone.checked_out(commit) as tree:
+        old = as_of(entry.smoke, clone.at(commit))
+        then = _small(entry, old, tree, clone, folder / commit, stop, say)
+        _check_commit(then, commit)
+    return then
+
+
+def _commits(entry: Entry, clone: Clone) -> list[str]:
+    """The commits of a record that can be verified. Raises `UserError` for another."""
     word, reason = state(entry, clone, clone.now(), verifications(clone.root))
     if word == "clean":
         raise UserError(f"{entry.name} is clean already: {reason}")
@@ -99,8 +115,7 @@ def _commit(entry: Entry, clone: Clone) -> str:
         raise UserError(
             f"{entry.name} measures speed, which no two runs share; only --run renews it"
         )
-    made = made_by(read(place(clone.root, entry.name)))
-    return next(own["commit"] for own in made.values())
+    return commits_of(read(place(clone.root, entry.name)))
 
 
 def _small(

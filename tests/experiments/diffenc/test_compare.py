@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.diffenc import compare, tables
+from experiments.diffenc import compare, earlier, suite, tables
 from experiments.diffenc.evaluation import PerImage
 from experiments.diffenc.suite import Job, read_contrasts
 from experiments.reporting.markdown import render
@@ -154,3 +154,79 @@ def test_a_finished_run_is_known_by_its_arguments(tmp_path):
     assert not job.is_finished(["--config=a"])
     job.finish(["--config=a"])
     assert job.is_finished(["--config=a"]) and not job.is_finished(["--config=b"])
+
+
+def kept(runs, *gone):
+    """The runs, with rows of an earlier summary in place of some folders."""
+    rows = {(row["model"], row["seed"]): row for row in compare.summarise(runs)["rows"]}
+    return {run: rows[run] if run in gone else folder for run, folder in runs.items()}
+
+
+def test_rows_kept_of_an_earlier_summary_count_as_their_folders_did(runs):
+    whole = compare.summarise(runs)
+    part = compare.summarise(kept(runs, ("vdmv", 0), ("diffenc", 2)))
+    assert part["rows"] == whole["rows"] and part["means"] == whole["means"]
+    for now, then in zip(part["differences"], whole["differences"], strict=True):
+        of_images = {"image_error", "mc_error", "pairs_with_images"}
+        assert {k: v for k, v in now.items() if k not in of_images} == {
+            k: v for k, v in then.items() if k not in of_images
+        }
+        assert (now["pairs_with_images"], then["pairs_with_images"]) == (1, 3)
+    one_pair = {run: folder for run, folder in runs.items() if run[1] == 1}
+    alone = compare.summarise(one_pair)["differences"][0]
+    assert part["differences"][0]["image_error"] == alone["image_error"]
+
+
+def test_no_interval_is_given_where_no_pair_of_folders_is_left(runs):
+    summary = compare.summarise(kept(runs, *[("vdmv", seed) for seed in range(3)]))
+    assert summary["differences"][0]["image_error"] is None
+    assert tables.interval(summary["differences"][0]) == (None, None)
+    assert "no error over images" in tables.verdict(summary)
+    assert "–" in render(tables.difference_table(summary))
+
+
+def test_rows_of_other_data_are_refused(runs):
+    mixed = kept(runs, ("vdmv", 0))
+    mixed["vdmv", 0] = mixed["vdmv", 0] | {"data": "1" * 64}
+    with pytest.raises(UserError, match="other data .*give another --record"):
+        compare.summarise(mixed)
+
+
+ASKED = ["--config=digits.py", "--config.train.num_steps=5"]
+MADE = (
+    "python -m experiments.suite_diffenc --workdir=a --config digits.py --config.train.num_steps=5"
+)
+
+
+@pytest.mark.parametrize(
+    "change, number",
+    [
+        ({}, 2),
+        ({"unfinished": []}, 0),
+        ({"environment": {"command": f"{MADE} --config.seed=3", "commit": "c"}}, 0),
+        ({"environment": {"command": MADE.replace("digits", "swirl"), "commit": "c"}}, 0),
+    ],
+    ids=["the same", "finished", "other values", "other config"],
+)
+def test_an_unfinished_record_of_the_same_suite_is_continued(tmp_path, change, number):
+    rows = [{"model": "vdmv", "seed": seed} for seed in range(3)]
+    record = {
+        "environment": {"command": MADE, "commit": "c"},
+        "unfinished": ["vdmv seed 3"],
+        "data": {"sha256": "0" * 64},
+        "rows": rows,
+    }
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(record | change))
+    found = earlier.rows(path, {("vdmv", 1), ("vdmv", 2), ("vdmv", 3)}, ASKED, suite._asked)
+    assert len(found) == number and all(key in rows_of(found) for key in found)
+    for row in found.values():
+        assert row["begun"] == {"commit": "c"} and row["data"] == "0" * 64
+
+
+def rows_of(found):
+    return {(row["model"], row["seed"]) for row in found.values()}
+
+
+def test_without_a_record_nothing_is_kept(tmp_path):
+    assert earlier.rows(tmp_path / "none.json", {("vdmv", 1)}, ASKED, suite._asked) == {}

@@ -54,6 +54,15 @@ def test_a_record_of_uncommitted_code_is_dirty(toy):
     assert state(toy) == ("dirty", "it names no commit")
 
 
+def test_the_code_that_began_its_runs_counts_as_well(toy):
+    now = toy.change("1 / 3", "1 / 4")
+    toy.record(now, rows=[{"begun": {"commit": now}}, {"begun": {}}])
+    assert state(toy) == ("clean", f"commit {now}")
+    toy.record(now, rows=[{"begun": {"commit": toy.first}}])
+    both = ", ".join(sorted([now, toy.first]))
+    assert state(toy) == ("stale", f"changed since {both}: library/numbers.py")
+
+
 def test_an_unfinished_one_is_partial(toy):
     toy.record(toy.first, unfinished=["a seed 1", "b seed 1"])
     assert state(toy) == ("partial", "2 of its runs are not finished")
