@@ -17,6 +17,7 @@ import numpy as np
 import diffenc
 from experiments.diffenc.evaluation import PARTS, PerImage, make_evaluator
 from experiments.diffenc.run import Run, load_trained
+from experiments.runtime import settings
 from experiments.runtime.files import write_record
 from experiments.runtime.manifest import environment
 
@@ -51,7 +52,7 @@ def main(workdir: pathlib.Path) -> None:
         "goal": GOAL,
         "within_goal": bool(abs(change.mean()) <= GOAL),
         "run": {
-            "config": run.config.to_dict(),
+            "config": settings.plain(run.config),
             "steps": int(state.step),
             "data": run.source.facts(),
             "times_per_image": TIMES,

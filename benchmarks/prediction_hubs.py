@@ -22,6 +22,7 @@ from experiments.runtime.files import write_record
 from experiments.runtime.manifest import environment
 from hubness import k_occurrence, tokens
 from hubness.search import blocks, pairwise
+from hubness.tokens.search import _local, _Options
 
 OUTPUT = pathlib.Path(__file__).parents[1] / "results" / "benchmarks" / "prediction_hubs.json"
 K = 10
@@ -64,8 +65,8 @@ def peak_extra_mb(h: jax.Array, w: jax.Array) -> float:
 def compiled_mb(n: int, vocabulary: int, d: int) -> float:
     """Temporaries of the compiled program for n contexts."""
     shapes = [jax.ShapeDtypeStruct(s, np.float32) for s in ((n, d), (vocabulary, d), (vocabulary,))]
-    options = tokens._Options(K, "dot", True, False, None)
-    compiled = tokens._local.lower(*shapes, 0, 0, options).compile()
+    options = _Options(K, "dot", with_stats=True, exclude_self=False, block_size=None)
+    compiled = _local.lower(*shapes, 0, 0, options).compile()
     return compiled.memory_analysis().temp_size_in_bytes / 1e6
 
 

@@ -22,6 +22,7 @@ from scipy.special import rel_entr
 import similarity as S
 from benchmarks import similarity_published as published
 from benchmarks.timing import once, seconds
+from experiments.closeness.config import Model
 from experiments.closeness.networks import make_model
 from experiments.closeness.task import radial
 from experiments.closeness.training import label_loss
@@ -205,15 +206,7 @@ def training(repeats: int, small: bool) -> Result:
     """Seeds trained in one program against one seed alone: cost, compilation and equality."""
     seeds, width, num_train = (3, 8, 640) if small else (20, 64, 20_000)
     task = radial(4, num_train, 100, 0)
-    spec = {
-        "embedding": "mlp",
-        "dim": 2,
-        "depth": 3,
-        "g_width": 0,
-        "f_length": 0.0,
-        "g_length": 0.0,
-    }
-    model = make_model(spec, width, 4, images=False)
+    model = make_model(Model(embedding="mlp"), width, 4, images=False)
     plan = Plan(epochs=96, batch_size=128, learning_rate=1e-4, gamma=1.0, held_epochs=0)
     data = {"x": task.x, "label": task.label}
     steps = -(-num_train // 128)
