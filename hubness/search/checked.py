@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jaxtyping import Array, Float
 
-from hubness.search import pairwise, shards
+from hubness.search import blocks, pairwise, shards
 from repgeo import inputs
 
 Given = Any
@@ -26,7 +26,9 @@ T = TypeVar("T")
 LEAST, MOST = 2.0**-40, 2.0**60
 LEAST_DOUBLE, MOST_DOUBLE = 2.0**-450, 2.0**480  # the same of float64
 COSINES = ("cosine", "csls")
-CONE = 2.0**-8  # a unit vector in float32 is blurred by 2⁻²⁴
+# float32 blurs unit vectors by 2⁻²⁴; 1 − cos below this, of angles below 2⁻⁸, lacks digits.
+CLOSE = 2.0**-17
+SAMPLE = 256  # rows
 TINY, MAX = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
@@ -78,7 +80,7 @@ def precisely(
     double = jnp.result_type(float) == np.float64
     if double or inputs.is_traced(*given):
         return run(*_alike(arrays))
-    if not any(needs_double(a) or metric in COSINES and in_cone(a) for a in given):
+    if not any(needs_double(a) or metric in COSINES and is_blurred(a) for a in given):
         return run(*_alike(arrays))
     with _evaluated(), jax.enable_x64(True):
         found = run(*_alike(arrays, np.float64))
@@ -110,20 +112,38 @@ def needs_double(x: Checked) -> bool:
     return x.dtype == np.float64 and not np.array_equal(x.astype(np.float32), x)
 
 
-def in_cone(x: Checked) -> bool:
-    """Whether rows, or a thousand of them, all point so much the same way that float32 blurs it."""
+def is_blurred(x: Checked) -> bool:
+    """Whether more than 1 row in 100 has others so near it that float32 blurs their cosines.
+
+    Asked of a sample of rows against all; of rows on several devices against each other.
+    """
     if x.ndim != 2 or len(x) < 2:
         return False
     with jax.ensure_compile_time_eval():
-        some = x[:: max(1, len(x) // 1_024)]
-        return float(_radius(jnp.asarray(some, jnp.float32))) < CONE
+        if isinstance(x, jax.Array) and len(x.sharding.device_set) > 1:
+            x = x[:: max(1, len(x) // 1_024)]
+        return float(_share_close(jnp.asarray(x, jnp.float32))) > 0.01
 
 
 @jax.jit
-def _radius(x: Float[Array, "n d"]) -> Float[Array, ""]:
-    """How far the ends of unit vectors lie from their mean."""
-    unit = inputs.unit_rows(x)
-    return jnp.sqrt(jnp.square(unit - unit.mean(axis=0, keepdims=True)).sum(axis=1)).max()
+def _share_close(x: Float[Array, "n d"]) -> Float[Array, ""]:
+    """The share of sampled rows with two others, not equal to them, within `CLOSE`."""
+    n, d = x.shape
+    rows = jnp.arange(min(n, SAMPLE)) * (n // min(n, SAMPLE))
+    scale = pairwise.inverse_norms(x)
+    # By its mark a row is told from its copies, which are no matter of precision.
+    mark = jnp.sum(x * jax.random.normal(jax.random.key(0), (1, d)), axis=1)
+    q = x[rows] * scale[rows, None]
+
+    def step(count, tile, ids, valid):
+        points, scale, marks = tile
+        near = pairwise.products(q, points * scale[:, None]) > 1 - CLOSE
+        near &= valid[None] & (marks[None] != mark[rows, None])
+        return count + near.sum(axis=1)
+
+    none = jnp.zeros(len(rows), jnp.int32)
+    count = blocks.fold_points(step, none, (x, scale, mark), n)
+    return jnp.mean(count >= min(2, n - 1))
 
 
 def _single(a: Array, ranged: bool) -> Array:
