@@ -74,7 +74,8 @@ def precisely(
     Directions, of which a `metric` of cosines is, need more than magnitudes where all are alike.
 
     Raises:
-        ValueError: results beyond the range of float32, or with `ranged` all below it.
+        ValueError: results beyond the range of float32, or with `ranged` all below it; or double
+            precision is needed over a mesh while something else is traced.
     """
     given = [a for a in arrays if a is not None]
     double = jnp.result_type(float) == np.float64
@@ -82,9 +83,15 @@ def precisely(
         return run(*_alike(arrays))
     if not any(needs_double(a) or metric in COSINES and is_blurred(a) for a in given):
         return run(*_alike(arrays))
-    with _evaluated(), jax.enable_x64(True):
-        found = run(*_alike(arrays, np.float64))
-        return jax.tree.map(lambda a: _single(a, ranged), found)
+    try:
+        with _evaluated(), jax.enable_x64(True):
+            found = run(*_alike(arrays, np.float64))
+            return jax.tree.map(lambda a: _single(a, ranged), found)
+    except NameError as error:  # of an axis: what is evaluated while tracing knows no mesh
+        raise ValueError(
+            "rows that need double precision cannot be shared out over a mesh inside jax.jit: "
+            "search them outside, drop the mesh, or enable JAX's x64 mode"
+        ) from error
 
 
 def _evaluated() -> contextlib.AbstractContextManager[object]:

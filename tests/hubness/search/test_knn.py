@@ -195,6 +195,12 @@ def test_double_precision_is_kept(x, x64):
     np.testing.assert_allclose(np.asarray(nb.distance), np.sort(d, axis=1)[:, :K], rtol=1e-13)
 
 
+def test_double_precision_over_a_mesh_inside_jit_is_refused(x):
+    mesh = jax.make_mesh((8,), ("data",))
+    with pytest.raises(ValueError, match="search them outside, drop the mesh"):
+        jax.jit(lambda: knn(x.astype(np.float64) + 1e7, 3, mesh=mesh).index)()
+
+
 def test_inside_jit(x):
     inside = jax.jit(lambda x: knn(x, K))(x)
     np.testing.assert_array_equal(np.asarray(inside.index), np.asarray(knn(x, K).index))
