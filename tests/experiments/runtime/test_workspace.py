@@ -48,6 +48,17 @@ def test_a_hangup_that_is_ignored_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
+def test_a_run_that_other_code_resumes_still_says_by_which_it_was_begun(tmp_path, monkeypatch):
+    made = {"commit": "first", "devices": ["gpu:H200"]}
+    monkeypatch.setattr(manifest, "environment", lambda: dict(made))
+    for made in (made, {"commit": "second", "devices": ["cpu:cpu"]}, {"commit": "third"}):
+        with StopSignal() as stop, opened(tmp_path / "run", {}, stop, facts={"study": "toy"}):
+            pass
+    found = files.read_json(tmp_path / "run" / "manifest.json")
+    assert found["commit"] == "third"
+    assert found["begun"] == {"commit": "first", "devices": ["gpu:H200"]}
+
+
 @pytest.mark.parametrize(
     "given",
     [{"num_steps": -5}, {"ema_decay": 1.5}, {"learning_rate": -1}, {"warmup_steps": -1},
