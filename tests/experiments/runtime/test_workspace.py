@@ -49,9 +49,9 @@ def test_a_hangup_that_is_ignored_stays_ignored():
 
 
 def test_a_run_that_other_code_resumes_still_says_by_which_it_was_begun(tmp_path, monkeypatch):
-    made = {"commit": "first", "devices": ["gpu:H200"]}
-    monkeypatch.setattr(manifest, "environment", lambda: dict(made))
-    for made in (made, {"commit": "second", "devices": ["cpu:cpu"]}, {"commit": "third"}):
+    first = {"commit": "first", "devices": ["gpu:H200"]}
+    for made in (first, {"commit": "second", "devices": ["cpu:cpu"]}, {"commit": "third"}):
+        monkeypatch.setattr(manifest, "environment", lambda made=made: dict(made))
         with StopSignal() as stop, opened(tmp_path / "run", {}, stop, facts={"study": "toy"}):
             pass
     found = files.read_json(tmp_path / "run" / "manifest.json")
