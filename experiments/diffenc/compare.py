@@ -68,7 +68,7 @@ def _row(model: str, seed: int, workdir: pathlib.Path, result: Row) -> dict[str,
         "step": result["step"],
         "data": result["data"]["sha256"],
         "parameters": manifest["parameters"],
-        "begun": manifest.get("begun", {}),  # by which code and where: maybe not as evaluated
+        "begun": _begun(manifest),
         "gamma": [options["gamma_min"], options["gamma_max"]],
         "by_time": result["by_time"],
         **result["summary"],
@@ -83,6 +83,13 @@ def _row(model: str, seed: int, workdir: pathlib.Path, result: Row) -> dict[str,
             "u": best["optimal"],
         }
     return row
+
+
+def _begun(manifest: Summary) -> dict[str, Any]:
+    """By which code and where a run was begun: it may have been evaluated elsewhere."""
+    then = manifest.get("begun", manifest)  # older manifests have what holds of the last resume
+    known = ("commit", "date", "devices", "matmul_precision", "packages", "platform")
+    return {name: then[name] for name in known if name in then}
 
 
 def draw(summary: Summary, runs: Runs) -> dict[str, Figure]:
