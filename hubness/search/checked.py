@@ -139,7 +139,9 @@ def _share_close(x: Float[Array, "n d"]) -> Float[Array, ""]:
     rows = jnp.arange(min(n, SAMPLE)) * (n // min(n, SAMPLE))
     scale = pairwise.inverse_norms(x)
     # By its mark a row is told from its copies, which are no matter of precision.
-    mark = jnp.sum(x * jax.random.normal(jax.random.key(0), (1, d)), axis=1)
+    weight = jax.random.normal(jax.random.key(0), (1, d))
+    marked = lambda rows, _: jnp.sum(pairwise.take(x, rows) * weight, axis=1)
+    mark = blocks.map_rows(marked, n, pairwise.SQUARE_ROWS, even=False)
     q = x[rows] * scale[rows, None]
 
     def step(count, tile, ids, valid):
