@@ -31,11 +31,13 @@ WAYS = {
 
 
 def read(workdir: pathlib.Path) -> dict[str, Record]:
-    """Every JSON file of the run by its stem. Raises `UserError` for a broken one."""
-    found = {}
-    for path in sorted(workdir.glob("*.json")):
-        found[path.stem] = read_json(path)
-    return found
+    """The JSON files that a run may have, by stem; whatever else lies there is left alone.
+
+    Raises:
+      UserError: one of them is broken.
+    """
+    paths = {name: workdir / f"{name}.json" for name in (*SAID, *MEASURED)}
+    return {name: read_json(path) for name, path in paths.items() if path.exists()}
 
 
 def add_figures(drawn: Mapping[str, Figure], workdir: pathlib.Path) -> pathlib.Path:
@@ -57,17 +59,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
 
 def tables(run: Mapping[str, Record]) -> list[Table]:
     """One table for each thing that was measured of the run."""
-    makers: dict[str, Callable[[Record], Table]] = {
-        "eval": _evaluation,
-        "against": _against,
-        "likelihood_paths": _paths,
-        "likelihood_flow": _flow,
-        "steps": _steps,
-        "inspect": _path_cost,
-        "frechet": _frechet,
-        "record": training.table,
-    }
-    return [make(run[name]) for name, make in makers.items() if name in run]
+    return [make(run[name]) for name, make in MEASURED.items() if name in run]
 
 
 def verdict(run: Mapping[str, Record]) -> str:
@@ -215,3 +207,17 @@ def _frechet(record: Record) -> Table:
     columns = {"frechet_distance": _bits("distance", ".4f"), "dimensions": Column("dimensions")}
     columns |= {f"num_{name}": Column(name, format=",") for name in ("samples", "images")}
     return of_records([{**features, **record}], columns, "Fréchet distance", text)
+
+
+SAID = ("config", "imported", "manifest", "nonfinite")
+# What makes the table of what was measured.
+MEASURED: dict[str, Callable[[Record], Table]] = {
+    "eval": _evaluation,
+    "against": _against,
+    "likelihood_paths": _paths,
+    "likelihood_flow": _flow,
+    "steps": _steps,
+    "inspect": _path_cost,
+    "frechet": _frechet,
+    "record": training.table,
+}
