@@ -8,7 +8,7 @@ from scipy import stats
 
 from experiments.diffenc.significance import TERMS, over_seeds
 from experiments.reporting.markdown import Cell, Column, Table, Value, columns
-from experiments.reporting.record import Record, direction, source
+from experiments.reporting.record import Record, direction, environment, source
 from experiments.runtime import topology
 
 _TERM_COLUMNS = [
@@ -117,6 +117,15 @@ def caption(record: Record) -> str:
         f"(SHA-256 {data['sha256'][:12]}…) after {record['rows'][0]['step']:,} steps; "
         f"{record['times_per_image']} stratified times an image; ± MC: one standard error from "
         f"times and noise; mean rows: ± one standard error over {seeds} seeds.{_missing(record)}"
+        f"{_begun(record)}"
+    )
+
+
+def _begun(record: Record) -> str:
+    """Which commits began the runs, where it was not the one that sets them side by side."""
+    begun = sorted({row["begun"]["commit"] for row in record["rows"] if row.get("begun")})
+    return (
+        "" if begun in ([], [environment(record)["commit"]]) else f" Begun by {', '.join(begun)}."
     )
 
 
@@ -135,8 +144,16 @@ def _difference_caption(record: Record) -> str:
         "on the same images, times and noise. ± one standard error: over runs paired by seed, over "
         "test images, over times and noise. p: one-sided, for the first-named model being lower; "
         "Welch's test over seeds as the paper reports it, and Student's test of the pairs."
-        f"{_missing(record)}"
+        f"{_some_images(record)}{_missing(record)}"
     )
+
+
+def _some_images(record: Record) -> str:
+    """Of how many pairs the errors over images are, where some folders were gone."""
+    pairs = [(e.get("pairs_with_images", e["seeds"]), e["seeds"]) for e in _contrasted(record)]
+    if all(some == of for some, of in pairs):
+        return ""
+    return f" Errors over images and noise are of {min(pairs)[0]} to {max(pairs)[0]} pairs alone."
 
 
 def verdict(record: Record) -> str:

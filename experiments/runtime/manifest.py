@@ -122,13 +122,16 @@ def environment() -> dict[str, Any]:
     }
 
 
+PLACES = ("workdir", "record", "page", "torch_python")  # flags that name what only this machine has
+
+
 def portable() -> dict[str, Any]:
     """`environment`, its command without this machine's folders."""
     kept, values = [], 0
     for word in sys.argv[1:]:
         flag = word.removeprefix("-").removeprefix("-") if word.startswith("-") else ""
-        if values or flag.partition("=")[0] in ("workdir", "record", "page", "json"):
-            values = int(not values and flag in ("workdir", "record", "page"))  # a space for the =
+        if values or flag.partition("=")[0] in (*PLACES, "json"):
+            values = int(not values and flag in PLACES)  # a space for the =
         else:
             kept.append(word)
     return environment() | {"command": shlex.join([*_program(), *kept, "--workdir=DIR"])}

@@ -23,7 +23,7 @@ from experiments.models.sentence import spaces
 from experiments.runtime import cli
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import write_record
-from experiments.runtime.manifest import environment
+from experiments.runtime.manifest import portable
 from experiments.runtime.preemption import StopSignal
 from experiments.runtime.workspace import opened
 
@@ -115,7 +115,7 @@ def main(torch_python: str | None, sts: str | None) -> None:
     with opened(cli.workdir(), {"sts": sts}, StopSignal()) as space:
         for name, check in checks.items():
             found = check(space.path)
-            write_record(RESULTS / f"{name}.json", environment() | found)
+            write_record(RESULTS / f"{name}.json", portable() | found)
             print(json.dumps(found, indent=2))
 
 

@@ -145,9 +145,7 @@ def check_page(folder, inspected, tmp_path):
 
 
 def test_a_page_of_a_run_is_written_at_any_time(digits, tmp_path):
-    (digits[0] / "finished.json").write_text(
-        "[]"
-    )  # as older suites wrote it
+    (digits[0] / "finished.json").write_text("[]")  # as older suites wrote it
     text = write_page(digits[0]).read_text()
     assert "diffenc on digits, seed 0" in text
     assert text.count("<img") == len(list((digits[0] / "figures").glob("*.png"))) >= 1

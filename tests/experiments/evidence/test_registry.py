@@ -14,7 +14,14 @@ from experiments.reporting.record import made_by
 from experiments.runtime.errors import UserError
 
 # Where and how a run was made, not what.
-ASIDE = ("--jobs=", "--workdir=", "--record=", "--compile_cache=", "--allow_config_change=")
+ASIDE = (
+    "--jobs=",
+    "--torch_python=",
+    "--workdir=",
+    "--record=",
+    "--compile_cache=",
+    "--allow_config_change=",
+)
 ASKED = {entry.name: entry for entry in registry.RECORDS}
 
 
