@@ -189,4 +189,6 @@ def steps() -> dict[str, Any]:
 PARTS = {"ceilings": ceilings, "neighbours": neighbours, "tokens": token_search, "steps": steps}
 
 if __name__ == "__main__":
+    if jax.default_backend() != "gpu":
+        raise SystemExit(f"this measures a GPU, and JAX sees none here: {jax.devices()}")
     record("gpu", PARTS, sys.argv[1:])

@@ -1,7 +1,4 @@
-"""That the benchmarks still run: they call private parts, which change. Their figures go nowhere.
-
-Oracle: each measures how far it agrees with its peer.
-"""
+"""That the benchmarks still run: they call private parts, which change. No figure is kept."""
 
 import os
 import subprocess

@@ -123,7 +123,7 @@ def caption(record: Record) -> str:
 
 def _begun(record: Record) -> str:
     """Which commits began the runs, where it was not the one that sets them side by side."""
-    begun = sorted({row["begun"]["commit"] for row in record["rows"] if row.get("begun")})
+    begun = sorted({str(row["begun"]["commit"]) for row in record["rows"] if row.get("begun")})
     return (
         "" if begun in ([], [environment(record)["commit"]]) else f" Begun by {', '.join(begun)}."
     )

@@ -44,12 +44,13 @@ def state(entry: Entry, clone: Clone, now: Snapshot, verified: Mapping[str, Reco
     if not path.exists():
         return State("missing", "not run yet")
     record = read(path)
-    if dirty := dirty_parts(made_by(record)):
+    made = makers(record)
+    if dirty := dirty_parts(made):
         return State("dirty", dirty)
     if left := len(record.get("unfinished", ())):
         return State("partial", f"{left} of its runs are not finished")
     today = code(entry.commands, now)
-    known, commits = verified.get(entry.name, {}), commits_of(record)
+    known, commits = verified.get(entry.name, {}), commits_of(made)
     told = ", ".join(commits)
     if [known.get("commit"), known.get("code")] == [told, source.digest(today)]:
         return State("clean", f"commit {told}, verified on {known['numbers']:,} numbers")
@@ -62,11 +63,16 @@ def state(entry: Entry, clone: Clone, now: Snapshot, verified: Mapping[str, Reco
     return State("clean", f"commit {told}")
 
 
-def commits_of(record: Record) -> list[str]:
-    """The commits whose code made a record, or began runs that it sets side by side."""
-    rows = record.get("rows", ())
-    begun = {row["begun"]["commit"] for row in rows if isinstance(row, dict) and row.get("begun")}
-    return sorted(begun | {own["commit"] for own in made_by(record).values()})
+def makers(record: Record) -> dict[str, Record]:
+    """`made_by`, and what began the runs that a record sets side by side, by their names."""
+    rows = [row for row in record.get("rows", ()) if isinstance(row, dict) and row.get("begun")]
+    begun = {f"{row['model']} seed {row['seed']}": row["begun"] for row in rows}
+    return begun | made_by(record)
+
+
+def commits_of(made: Mapping[str, Record]) -> list[str]:
+    """The commits that `makers` names."""
+    return sorted({own["commit"] for own in made.values()})
 
 
 def place(root: pathlib.Path, name: str) -> pathlib.Path:
@@ -82,7 +88,7 @@ def verifications(root: pathlib.Path) -> dict[str, Record]:
 
 def is_dirty(record: Record) -> bool:
     """Whether no commit holds the code that made a record, or a part of it."""
-    return bool(dirty_parts(made_by(record)))
+    return bool(dirty_parts(makers(record)))
 
 
 def dirty_parts(made: Mapping[str, Record]) -> str:

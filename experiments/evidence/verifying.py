@@ -15,6 +15,7 @@ from experiments.evidence.standing import (
     as_of,
     code,
     commits_of,
+    makers,
     place,
     state,
     verifications,
@@ -115,7 +116,7 @@ def _commits(entry: Entry, clone: Clone) -> list[str]:
         raise UserError(
             f"{entry.name} measures speed, which no two runs share; only --run renews it"
         )
-    return commits_of(read(place(clone.root, entry.name)))
+    return commits_of(makers(read(place(clone.root, entry.name))))
 
 
 def _small(

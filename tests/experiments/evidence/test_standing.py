@@ -56,11 +56,15 @@ def test_a_record_of_uncommitted_code_is_dirty(toy):
 
 def test_the_code_that_began_its_runs_counts_as_well(toy):
     now = toy.change("1 / 3", "1 / 4")
-    toy.record(now, rows=[{"begun": {"commit": now}}, {"begun": {}}])
+    run = lambda commit: {"model": "a", "seed": 1, "begun": {"commit": commit}}
+    toy.record(now, rows=[run(now), {"model": "a", "seed": 0, "begun": {}}])
     assert state(toy) == ("clean", f"commit {now}")
-    toy.record(now, rows=[{"begun": {"commit": toy.first}}])
+    toy.record(now, rows=[run(toy.first)])
     both = ", ".join(sorted([now, toy.first]))
     assert state(toy) == ("stale", f"changed since {both}: library/numbers.py")
+    for commit in (f"{now}-dirty", None):
+        toy.record(now, rows=[run(commit)])
+        assert state(toy).word == "dirty" and "a seed 1" in state(toy).reason
 
 
 def test_an_unfinished_one_is_partial(toy):
