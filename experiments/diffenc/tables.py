@@ -125,7 +125,9 @@ def _begun(record: Record) -> str:
     """Which commits began the runs, where it was not the one that sets them side by side."""
     begun = sorted({str(row["begun"]["commit"]) for row in record["rows"] if row.get("begun")})
     return (
-        "" if begun in ([], [environment(record)["commit"]]) else f" Begun by {', '.join(begun)}."
+        ""
+        if begun in ([], [environment(record)["commit"]])
+        else f" Runs begun by commit {', '.join(begun)}."
     )
 
 
