@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from experiments.closeness import tables as closeness
-from experiments.diffenc import figures, page
+from experiments.diffenc import figures, page, step_record
 from experiments.diffenc import tables as diffusion
 from experiments.diffenc.run import load_config
 from experiments.distill import tables as distillation
@@ -75,6 +75,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
         for name in ("swirl", "ends", "density", "digits", "fashion")
     },
     "diffenc-finite-depth": recorded("diffenc/finite_depth", *_SUITE),
+    "diffenc-steps": recorded("diffenc/steps", step_record.table),
     "closeness": recorded("closeness/radial", closeness.width_table),
     "closeness-narrow": recorded("closeness/narrow", closeness.width_table, closeness.subset_table),
     "kl-to-zero": recorded("closeness/radial", closeness.kl_table),

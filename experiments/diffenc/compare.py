@@ -68,7 +68,7 @@ def _row(model: str, seed: int, workdir: pathlib.Path, result: Row) -> dict[str,
         "step": result["step"],
         "data": result["data"]["sha256"],
         "parameters": manifest["parameters"],
-        "begun": _begun(manifest),
+        "begun": begun_by(manifest),
         "gamma": [options["gamma_min"], options["gamma_max"]],
         "by_time": result["by_time"],
         **result["summary"],
@@ -85,7 +85,7 @@ def _row(model: str, seed: int, workdir: pathlib.Path, result: Row) -> dict[str,
     return row
 
 
-def _begun(manifest: Summary) -> dict[str, Any]:
+def begun_by(manifest: Summary) -> dict[str, Any]:
     """By which code and where a run was begun: it may have been evaluated elsewhere."""
     then = manifest.get("begun", manifest)  # older manifests have what holds of the last resume
     known = ("commit", "date", "devices", "matmul_precision", "packages", "platform")

@@ -1,13 +1,15 @@
 """Chooses the noise levels and variances with which a trained run should be sampled in few steps.
 
 python -m experiments.diffenc.steps --workdir=DIR [--num_steps=10,20,50] [--grid=100] [--num=1024]
+    [--record=FILE]
 
 For each number of steps: the finite-depth diffusion term in bits/dim of equal steps in t and of the
 best choice among --grid + 1 levels, each with the posterior's variance and with the best. Levels
 and variances are chosen on one half of --num training images and priced on the other. Writes
 DIR/steps.json, with the best levels and ln variance ratios, and the codes that they draw to
 DIR/samples_<steps>.npz, and DIR/report.html. Uses EMA weights. Every pair of levels is priced on
-every image: minutes on a CPU, and less by --num and --grid.
+every image: minutes on a CPU, and less by --num and --grid. In a suite's DIR, steps are chosen
+for each of its runs; FILE receives the prices of all.
 """
 
 import pathlib
@@ -23,18 +25,19 @@ from diffenc.finite_depth import optimal_cost, optimal_log_ratio, variance_penal
 from diffenc.likelihood import dequantise, quantise
 from diffenc.sampling import sample_along
 from diffenc.step_choice import best_levels, pair_costs
-from experiments.diffenc import page
+from experiments.diffenc import page, step_record
 from experiments.diffenc.run import DATA, Run, load_trained
-from experiments.runtime import cli, store
+from experiments.runtime import cli, files, store
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import write_json
-from experiments.runtime.manifest import environment
+from experiments.runtime.manifest import CONFIG, environment
 
 OPTIONS = {
     "num_steps": (str, "Numbers of steps, separated by commas; default 10,20,50."),
     "grid": (int, "Intervals of the grid of levels; a multiple of each number; default 100."),
     "num": (int, "Training images to estimate costs on; default 1024."),
     "samples": (int, "Samples to draw with each choice; default: the config's sample.num."),
+    "record": (str, "Also write the choices of all runs to this file."),
 }
 
 
@@ -67,6 +70,9 @@ def choose(
         store.save(workdir / f"samples_{row['num_steps']}.npz", {"codes": drawn})
     result = {
         "model": run.config.model.name,
+        "seed": run.config.seed,
+        "step": int(state.step),
+        "data": run.source.facts(),
         "num": len(codes),
         "grid": grid,
         "rows": rows,
@@ -116,16 +122,30 @@ def _sample(run: Run, params: Any, row: dict[str, Any], num: int) -> np.ndarray:
     return np.asarray(quantise(z, run.source.levels))
 
 
-def main(num_steps: str | None, **given: Any) -> None:
+def runs_in(workdir: pathlib.Path) -> list[pathlib.Path]:
+    """The folders of a suite's runs; of anything else, the folder itself."""
+    return sorted(path.parent for path in workdir.glob(f"*/{CONFIG}")) or [workdir]
+
+
+def main(num_steps: str | None, record: str | None, **given: Any) -> None:
     chosen = {name: value for name, value in given.items() if value is not None}
     try:
         numbers = [int(n) for n in (num_steps or "10,20,50").split(",")]
     except ValueError as error:
         raise UserError(f"--num_steps={num_steps}: give whole numbers with commas") from error
+    if record:
+        files.check_target(pathlib.Path(record), "--record")
+    runs = runs_in(cli.workdir())
     ways = {f"{name}_bits_per_dim": label for name, label in page.WAYS.items()}
-    for row in choose(cli.workdir(), numbers, **chosen)["rows"]:
-        bits = (f"{ways[k]} {v:.4f}" for k, v in row.items() if k in ways)
-        print(f"{row['num_steps']} steps, bits/dim: {', '.join(bits)}")
+    results = {}
+    for folder in runs:
+        results[folder] = result = choose(folder, numbers, **chosen)
+        for row in result["rows"]:
+            bits = (f"{ways[k]} {v:.4f}" for k, v in row.items() if k in ways)
+            who = f"{result['model']} seed {result['seed']}, " if runs[1:] else ""
+            print(f"{who}{row['num_steps']} steps, bits/dim: {', '.join(bits)}", flush=True)
+    if record:
+        files.write_record(pathlib.Path(record), step_record.gather(results))
 
 
 if __name__ == "__main__":

@@ -91,6 +91,8 @@ _VOLATILITY = (
     *(Claim(_BEST.format(depth), "digits", "", "diffenc/finite_depth",
             r.planned(f"diffenc:depth-{depth}-optimal", f"diffenc:depth-{depth}"))
       for depth in (10, 50)),
+    *(Claim(f"levels chosen after training are better than {steps} equal steps", "digits", "",
+            "diffenc/steps", r.chosen("diffenc", steps)) for steps in (10, 50)),
 )  # fmt: skip
 _CLOSENESS = (
     *(Claim(f"{name} falls from width 16 to 128", f"radial, {k} labels", _widths(k, measure),

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 
 from experiments.closeness.tables import jackknife
+from experiments.diffenc.step_record import gain
 from experiments.diffenc.tables import interval
 from experiments.reporting.record import Record, direction
 
@@ -62,6 +63,20 @@ def planned(second: str, first: str) -> Reading:
             return Finding(text, None)
         both = ", ".join(f"{end:+.4f}" for end in over_both)
         return Finding(f"{text}; over images too [{both}]", side("lower", low, high))
+
+    return read
+
+
+def chosen(model: str, num_steps: int) -> Reading:
+    """That levels chosen afterwards are better than equal ones, both with their best variances."""
+
+    def read(record: Record) -> Finding:
+        found = gain(record, model, num_steps)
+        if found.low is None or found.high is None:
+            return Finding(f"{found.mean:+.4f}, one seed", None)
+        seeds = len({row["seed"] for row in record["rows"] if row["model"] == model})
+        text = f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}], {seeds} seeds"
+        return Finding(text, side("lower", found.low, found.high))
 
     return read
 

@@ -33,7 +33,8 @@ class Entry(NamedTuple):
       packages: distributions that it reads data or models from.
       smoke: the command in a small form, to compare two states of the code; "" for measures of
         speed, which no two runs share.
-      written: whether the command writes its record to its place by itself.
+      written: whether the command writes its record to its place by itself, and has no
+        small form whose folder could be read.
     """
 
     name: str
@@ -175,6 +176,10 @@ RECORDS = (
     _suite("volatility_fashion", "fashion_mnist", "vdmv:params,free,diffenc,vdmv",
            "--seeds=5 --jobs=1 --contrasts=free/vdmv:params,free/diffenc,free/vdmv,diffenc/vdmv",
            f"{_FASHION} --config.train.num_steps=10000 --config.train.eval_every=0"),
+    Entry("diffenc/steps",
+          (f"experiments.diffenc.suite --config={_CONFIGS}/diffenc/digits.py --models=diffenc "
+           "--seeds=3 --jobs=1 --workdir=$WORKDIR",
+           f"experiments.diffenc.steps --num=256 {_TO}"), written=True),
     _study("distill/attributes", "distill/attributes.py:all", "--config.student.num=3",
            smoke="distill/attributes.py:all:smoke", cost="not timed"),
     _study("distill/spiral", "distill/spiral.py:all", "--config.teacher.num=3",

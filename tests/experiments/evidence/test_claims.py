@@ -47,6 +47,14 @@ def followed(*rhos):
     return {"models": [{"hubs": rows}]}
 
 
+def priced(*gains):
+    """Runs whose chosen levels cost 2, and equal ones so much more."""
+    row = {"model": "m", "num_steps": 10, "chosen_best_variance_bits_per_dim": 2.0}
+    rows = [row | {"seed": i, "equal_best_variance_bits_per_dim": 2 + g}
+            for i, g in enumerate(gains)]  # fmt: skip
+    return {"rows": rows}
+
+
 FAR, NEAR, WIDE = (0.6, 0.7, 0.8), (0.1, 0.2, 0.3), (-0.1, 0.2, 0.5)
 CASES = {  # reading, records for which it holds, does not, and is open
     "lower": (r.lower("b", "a"), difference(-0.01), difference(0.01), difference(-0.002)),
@@ -57,6 +65,9 @@ CASES = {  # reading, records for which it holds, does not, and is open
                 difference(-0.01, seeds=1)),
     "no gain": (r.no_gain("b", "a", 0.02), difference(-0.01), difference(-0.03),
                 difference(0, image_error=0.1)),
+    "steps": (r.chosen("m", 10), priced(0.2, 0.21, 0.22), priced(-0.2, -0.21, -0.22),
+              priced(0.2)),
+    "steps apart": (r.chosen("m", 10), priced(0.2, 0.21), priced(-0.2, -0.21), priced(-0.2, 0.3)),
     "width": (r.falls_with_width(4, "d_llv"), cells([0.9, 0.8, 0.85], [0.1, 0.12, 0.11]),
               cells([0.1, 0.12, 0.11], [0.9, 0.8, 0.85]), cells([0.1, 0.5, 0.9], [0.1, 0.4, 0.9])),
     "students": (r.students("mcca", "higher"), taught((0.5, 0.4, 0.6), (0.4, 0.3, 0.5)),
