@@ -80,8 +80,10 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "closeness-narrow": recorded("closeness/narrow", closeness.width_table, closeness.subset_table),
     "kl-to-zero": recorded("closeness/radial", closeness.kl_table),
     "label-cosine": recorded("label_cosine/paper", label_cosine.tables),
-    "distill-spiral": recorded("distill/spiral", distillation.tables),
-    "distill-attributes": recorded("distill/attributes", distillation.tables),
+    **{
+        f"distill-{name}": recorded(f"distill/{name.replace('-', '_')}", distillation.tables)
+        for name in ("spiral", "attributes", "interpolation", "low-dimension")
+    },
     **{
         f"hubness-{space}": recorded(f"hubness/ag_news_{space}", hubness.recorded)
         for space in ("static", "minilm", "lsa", "cos-none", "euclidean-none")
