@@ -206,7 +206,7 @@ RECORDS = (
     _benchmark("gpu", cost="3 min; needs a GPU"),
     _benchmark("hubness_sampled", *(f"benchmarks.hubness_sampled {part}"
                                     for part in ("sampled", "growth")), arguments="exact"),
-    Entry("tpu/compile", ("benchmarks.tpu_compile",), "at most 15 CPU min for each of 44 cases",
+    Entry("tpu/compile", ("benchmarks.tpu_compile",), "3 to 25 CPU min for each of 21 models",
           packages=("libtpu",), written=True),
 )  # fmt: skip
 
