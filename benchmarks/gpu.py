@@ -1,20 +1,20 @@
 """Speed of one GPU: neighbours, token search and the published training steps, against the card's
 own matrix products and, where it is installed, torch on the same card.
 
-python -m benchmarks.gpu [part ...]    parts: ceilings, neighbours, tokens, steps
+python -m benchmarks.gpu [part ...]    parts: ceilings, neighbours, tokens, and each of STEPS
 
 Times are medians after compilation, and every ratio comes from one run. Searches take float32
 products in full on both sides, without TF32. The steps are those of experiments.diffenc.train at
 the published batch, on random images, in the precision that JAX takes by default. Writes
-results/benchmarks/gpu.json; a part that is not run keeps its earlier figures.
+results/benchmarks/gpu.json after each part; one that is not run keeps its earlier figures.
 """
 
 import dataclasses
+import functools
 import os
 import runpy
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -39,12 +39,12 @@ from hubness import tokens
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 CONFIG = "experiments/configs/diffenc/cifar10.py"
 STEPS = (
-    ("vdmv-8", "float32"),
-    ("vdmv-8", "bfloat16"),
-    ("diffenc-8-2", "float32"),
-    ("diffenc-8-2", "bfloat16"),
-    ("vdmv-32", "bfloat16"),
-    ("diffenc-32-4", "bfloat16"),
+    "vdmv-8 bfloat16",
+    "diffenc-8-2 bfloat16",
+    "diffenc-32-4 bfloat16",
+    "vdmv-32 bfloat16",
+    "vdmv-8 float32",
+    "diffenc-8-2 float32",
 )
 TOGETHER = 10  # steps between two looks at the clock
 TORCH_ROWS = 2_048  # queries that torch takes at once
@@ -137,18 +137,18 @@ def token_search() -> dict[str, Any]:
     return out
 
 
-def published_step(name: str, dtype: str) -> tuple[Run, float, Any]:
-    """The run of a published model, seconds to compile its step beside others, and the step."""
+def published_run(name: str, dtype: str) -> Run:
+    """The run of a published model."""
     config = settings.read(Config, runpy.run_path(CONFIG)["get_config"](name).to_dict())
     config = changed(config, {"model.options.dtype": dtype})
-    run = make_run(config, data.read(dataclasses.replace(config.data, smoke=True)))
-    return run, *once(lambda: lowered(run).compile())
+    return make_run(config, data.read(dataclasses.replace(config.data, smoke=True)))
 
 
-def step_figures(run: Run, compiling: float, step: Any, product: float) -> dict[str, float]:
-    """What a compiled step takes of time and memory."""
-    size = run.config.train.batch_size
-    r = np.random.default_rng(0)
+def training_step(case: str) -> dict[str, float]:
+    """What the compiled training step of a published model takes of time and memory."""
+    run = published_run(*case.split())
+    compiling, step = once(lambda: lowered(run).compile())
+    size, r = run.config.train.batch_size, np.random.default_rng(0)
     images = {
         "codes": r.integers(0, run.source.levels, (size, *run.source.shape)).astype(np.uint8),
         "label": r.integers(0, 10, size).astype(np.int32),
@@ -169,24 +169,18 @@ def step_figures(run: Run, compiling: float, step: Any, product: float) -> dict[
         "ms": 1e3 * took,
         "model_tflop": flops / 1e12,
         "mfu": flops / took / (peak_flops() or np.nan),
-        "share_of_bfloat16_product_rate": flops / took / product,
+        "share_of_bfloat16_product_rate": flops / took / product_rate("bfloat16"),
         "temporary_gib": step.memory_analysis().temp_size_in_bytes / 2**30,
-        "compile_seconds_beside_others": compiling,
+        "compile_seconds": compiling,
     }
 
 
-def steps() -> dict[str, Any]:
-    """The training steps of the published models; all are compiled first, beside each other."""
-    product, out = product_rate("bfloat16"), {}
-    with ThreadPoolExecutor() as pool:
-        made = list(pool.map(lambda case: published_step(*case), STEPS))
-    for (name, dtype), (run, compiling, step) in zip(STEPS, made, strict=True):
-        out[f"{name} {dtype}"] = step_figures(run, compiling, step, product)
-        print(name, dtype, out[f"{name} {dtype}"], flush=True)
-    return out
-
-
-PARTS = {"ceilings": ceilings, "neighbours": neighbours, "tokens": token_search, "steps": steps}
+PARTS = {
+    "ceilings": ceilings,
+    "neighbours": neighbours,
+    "tokens": token_search,
+    **{case: functools.partial(training_step, case) for case in STEPS},
+}
 
 if __name__ == "__main__":
     if jax.default_backend() != "gpu":
