@@ -22,6 +22,7 @@ from experiments.diffenc import tables as diffusion
 from experiments.diffenc.run import load_config
 from experiments.distill import tables as distillation
 from experiments.evidence import claims
+from experiments.evidence.registry import OBJECTIVES
 from experiments.evidence.standing import REFUSED, states
 from experiments.hubness import tables as hubness
 from experiments.label_cosine import tables as label_cosine
@@ -86,9 +87,14 @@ RENDERERS: dict[str, Callable[[], str]] = {
     },
     **{
         f"hubness-{space}": recorded(f"hubness/ag_news_{space}", hubness.recorded)
-        for space in ("static", "minilm", "lsa", "cos-none", "euclidean-none")
+        for space in ("static", "minilm", "lsa", *OBJECTIVES)
     },
-    "prediction-hubs": recorded("prediction_hubs/smollm2", prediction_hubs.recorded, titles=True),
+    **{
+        f"prediction-hubs{name}": recorded(
+            f"prediction_hubs/{model}", prediction_hubs.recorded, titles=True
+        )
+        for name, model in (("", "smollm2"), ("-gemma3", "gemma3"))
+    },
     "tpu-compile": recorded("tpu/compile", diffusion.compile_table, hubness.compile_table),
     "text-verification": lambda: block([verification_table(RESULTS / "text")]),
     "sbert": _sbert,
