@@ -144,34 +144,48 @@ _HUBBY = {
     "AG News, trained by cosines": "hubness/ag_news_cos-none",
     "AG News, trained by distances": "hubness/ag_news_euclidean-none",
 }
+_MODEST = {
+    "AG News, MiniLM": "hubness/ag_news_minilm",
+    "AG News, trained by cosines, c+n": "hubness/ag_news_cos-c+n",
+    "AG News, trained by distances, c+n": "hubness/ag_news_euclidean-c+n",
+}
 _HUBNESS = (
     *(Claim("f-norm with mutual proximity cuts skewness", data, "about 75 % (abstract)", name,
             hubs.cut(COMBINED, "skewness")) for data, name in _HUBBY.items()),
     *(Claim("f-norm with mutual proximity cuts the error", data, "about 9 % (abstract)", name,
             hubs.cut(COMBINED, "error")) for data, name in _HUBBY.items()),
-    Claim("… less than that where hubness is modest", "AG News, MiniLM", "no known figure†",
-          "hubness/ag_news_minilm", hubs.no_cut(COMBINED, "error", 9)),
+    *(Claim("… less than that where hubness is modest", data, "no known figure†", name,
+            hubs.no_cut(COMBINED, "error", 9)) for data, name in _MODEST.items()),
     Claim("both fall", "20 Newsgroups", "6.06 to 8.79 → 0.42, 7 to 9 %†", why=_TEXTS),
     Claim("both fall", "Yahoo Answers", _NO_TABLE, why=_TEXTS),
 )  # fmt: skip
-_TOKENS = "prediction_hubs/smollm2"
-_THREE = "news, plays, code"
+
+
+def _of_contexts(record: str, model: str) -> tuple[Claim, ...]:
+    """What is claimed of contexts and tokens, of one language model."""
+    data = f"{model}; news, plays, code"
+    return (
+        Claim("next-token prediction has extreme hubs", data, "all skewnesses above 40†", record,
+              hubs.skewed_above(40)),
+        Claim("they are the frequent tokens of their corpus (Spearman's ρ)", data, ".63 to .79†",
+              record, hubs.follow_frequency("dot")),
+        Claim("… more than those of another corpus", data, "Pythia: .70 to .72, .25 to .46†",
+              record, hubs.own_corpus_first),
+        *(Claim("hubs from contexts to tokens are unrelated to frequency", f"{name}; {data}",
+                "a high risk (abstract)", record, hubs.unrelated_to_frequency(distance))
+          for name, distance in (("Euclidean", "euclidean"), ("cosine", "cosine"))),
+        Claim("a predicted hub is right more often than another token", data,
+              "Pile: .36 to .40, .26 to .31†", record, hubs.right_more_often),
+        Claim("reductions cost right answers among ten", data, "none needed (abstract)", record,
+              hubs.reductions_cost),
+    )  # fmt: skip
+
+
 _PREDICTION = (
-    Claim("next-token prediction has extreme hubs", _THREE, "all skewnesses above 40†", _TOKENS,
-          hubs.skewed_above(40)),
-    Claim("they are the frequent tokens of their corpus (Spearman's ρ)", _THREE, ".63 to .79†",
-          _TOKENS, hubs.follow_frequency("dot")),
-    Claim("… more than those of another corpus", _THREE, "Pythia: .70 to .72, .25 to .46†",
-          _TOKENS, hubs.own_corpus_first),
-    Claim("hubs among tokens are unrelated to frequency (|ρ| < .2)", "all three distances",
-          "no known figure†", _TOKENS, hubs.junk_among_tokens),
-    *(Claim("so are hubs from contexts to tokens", f"{name}; {_THREE}", "a high risk (abstract)",
-            _TOKENS, hubs.unrelated_to_frequency(distance))
-      for name, distance in (("Euclidean", "euclidean"), ("cosine", "cosine"))),
-    Claim("a predicted hub is right more often than another token", _THREE,
-          "Pile: .36 to .40, .26 to .31†", _TOKENS, hubs.right_more_often),
-    Claim("reductions cost right answers among ten", _THREE, "none needed (abstract)", _TOKENS,
-          hubs.reductions_cost),
+    *_of_contexts("prediction_hubs/smollm2", "SmolLM2 135M"),
+    *_of_contexts("prediction_hubs/gemma3", "Gemma 3 270M"),
+    Claim("hubs among tokens are unrelated to frequency (|ρ| < .2)", "SmolLM2 135M",
+          "no known figure†", "prediction_hubs/smollm2", hubs.junk_among_tokens),
     Claim("all of these", "Pythia, OLMo, OPT, Mistral, Llama", "as above†",
           why="the weights are not available"),
 )  # fmt: skip
