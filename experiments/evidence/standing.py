@@ -58,7 +58,7 @@ def state(entry: Entry, clone: Clone, now: Snapshot, verified: Mapping[str, Reco
         return State("unknown", f"commit {', '.join(absent)} is not in this clone (a shallow one?)")
     earlier = [code(entry.commands, clone.at(commit)) for commit in commits]
     changes = {p for then in earlier for p in then.keys() | today if then.get(p) != today.get(p)}
-    if changes:
+    if changes := changes - {*entry.unused}:
         return State("stale", f"changed since {told}: {_some(sorted(changes))}")
     return State("clean", f"commit {told}")
 

@@ -123,12 +123,25 @@ class Program:
 
     def _flops(self, where: Mapping[str, Instruction], found: Instruction) -> float:
         left, right = (_shape(where[name].result) for name in found.operands[:2])
-        out = math.prod(_shape(found.result))
+        out = _shape(found.result)
         if found.opcode == "dot":
             axes = _word(r"lhs_contracting_dims=\{([\d,]*)\}", found.rest)
-            return 2.0 * out * math.prod(left[int(a)] for a in axes.split(",") if a)
-        labels = _word(r"dim_labels=\w+_(\w+)->", found.rest)
-        return 2.0 * out * math.prod(right) / right[labels.index("o")]
+            return 2.0 * math.prod(out) * math.prod(left[int(a)] for a in axes.split(",") if a)
+        inputs, kernel, results = (
+            _word(pattern, found.rest)
+            for pattern in (
+                r"dim_labels=(\w+)_",
+                r"dim_labels=\w+_(\w+)->",
+                r"dim_labels=\w+->(\w+)",
+            )
+        )
+        products = 2.0 * right[kernel.index("i")]
+        for axis, size in zip(results, out, strict=True):
+            if axis in "bf":
+                products *= size
+            else:
+                products *= _met(left[inputs.index(axis)], size, found.rest, int(axis))
+        return products
 
     def _called(self, found: Instruction) -> Mapping[str, Instruction]:
         return self.computations[_word(INSIDE, found.rest)]
@@ -203,6 +216,26 @@ def _passes(where: Mapping[str, Instruction], product: Instruction) -> int:
     asked = re.search(r"operand_precision=\{(\w+),", product.rest)
     wide = all(where[name].result.strip().startswith("f32") for name in product.operands[:2])
     return {"high": 3, "highest": 6}.get(asked[1], 1) if asked and wide else 1
+
+
+def _met(size: int, results: int, rest: str, axis: int) -> int:
+    """Along one axis of a convolution, how many pairs of result and weight meet an entry.
+
+    The rest is padding and the gaps of a dilated array, no arithmetic at all. A TPU's compiler
+    writes products of many matrices so, with a window as long as the batch that meets one entry.
+    """
+    window = _word(r"window=\{([^}]*)\}", rest)
+
+    def given(name: str, default: str) -> list[int]:
+        found = re.search(rf"\b{name}=(\S+)", window)
+        return [int(n) for n in (found[1].split("x")[axis] if found else default).split("_")]
+
+    (taps,), (before, _) = given("size", "1"), given("pad", "0_0")
+    (stride,), (gap,), (apart,) = (given(n, "1") for n in ("stride", "lhs_dilate", "rhs_dilate"))
+    places = (
+        result * stride + tap * apart - before for result in range(results) for tap in range(taps)
+    )
+    return sum(0 <= place <= (size - 1) * gap and not place % gap for place in places)
 
 
 def _shape(result: str) -> list[int]:

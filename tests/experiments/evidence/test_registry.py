@@ -67,6 +67,7 @@ def test_modules_configs_and_variables_exist(root):
             variables = set(runs._VARIABLE.findall(command))
             assert variables <= {*registry.INPUTS, "WORKDIR", "RECORD"}, command
         assert bool(entry.smoke) != entry.written, entry.name
+        assert {*entry.unused} <= standing.code(entry.commands, tree).keys(), entry.name
 
 
 def test_names_and_folders_of_records_are_accepted():

@@ -30,6 +30,13 @@ def test_code_that_changed_makes_it_stale_and_names_the_file(toy):
     assert state(toy) == ("stale", f"changed since {toy.first}: library/numbers.py")
 
 
+def test_a_file_that_no_figure_depends_on_may_change(toy):
+    toy.record(toy.first)
+    toy.change("1 / 3", "1 / 4")
+    assert state(toy, ENTRY._replace(unused=("library/numbers.py",))).word == "clean"
+    assert state(toy, ENTRY._replace(unused=("library/others.py",))).word == "stale"
+
+
 def test_a_change_that_is_not_committed_counts_too(toy):
     toy.record(toy.first)
     toy.write("library/numbers.py", "def value():\n    return 2\n")

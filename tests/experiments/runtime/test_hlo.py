@@ -111,5 +111,40 @@ def test_products_are_those_that_xla_counts():
 
     shapes = ((2, 256), jnp.float32), ((256, 32), jnp.float32), ((3, 4, 3, 3), jnp.float32)
     compiled = jax.jit(f).lower(*(jax.ShapeDtypeStruct(*s) for s in shapes)).compile()
-    products = 2 * 2 * 256 * 32 + 2 * (2 * 3 * 8 * 8) * (4 * 3 * 3)
+    taps = 8 * 3 - 2  # along an axis, those that meet a pixel and no padding
+    products = 2 * 2 * 256 * 32 + 2 * (2 * 3 * 4) * taps**2
     assert Program(compiled.as_text()).work().flops == pytest.approx(products)
+
+
+CONVOLUTIONS = {
+    "padded": {"padding": "SAME"},
+    "strided": {"padding": ((1, 2), (0, 1)), "window_strides": (2, 3)},
+    "transposed": {"padding": ((2, 2), (2, 2)), "lhs_dilation": (2, 2)},
+    "dilated": {"padding": "VALID", "rhs_dilation": (2, 1)},
+    "cropped": {"padding": ((-1, 3), (0, 0))},
+    "in groups": {"padding": "SAME", "feature_group_count": 2},
+}
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_products_with_padding_are_not_counted(case):
+    options = {"window_strides": (1, 1)} | CONVOLUTIONS[case]
+    x = jnp.ones((2, 8, 9, 4))
+    kernel = jnp.ones((3, 3, 4 // options.get("feature_group_count", 1), 6))
+    labels = ("NHWC", "HWIO", "NHWC")
+    convolve = lambda x, w: jax.lax.conv_general_dilated(x, w, dimension_numbers=labels, **options)
+    made = jax.jit(convolve).lower(x, kernel).compile()
+    assert Program(made.as_text()).work().flops == made.cost_analysis()["flops"]
+
+
+def test_many_products_of_matrices_written_as_one_convolution_count_once():
+    # Seven [5, 3] times [3, 4], as a TPU's compiler writes them: the batch is a window's axis.
+    text = """
+ENTRY %main (a: bf16[7,5,3], b: bf16[7,3,4]) -> bf16[7,5,4] {
+  %a = bf16[7,5,3]{2,1,0} parameter(0)
+  %b = bf16[7,3,4]{2,1,0} parameter(1)
+  ROOT %c = bf16[7,5,4]{2,1,0} convolution(%a, %b), window={size=7 stride=6 pad=0_0 lhs_dilate=7}, \
+dim_labels=0bf_0io->0bf
+}
+""".replace("\\\n", "")
+    assert Program(text).work().flops == 7 * 2 * 5 * 3 * 4
