@@ -35,7 +35,7 @@ from experiments.runtime.mesh import batch_sharding, replicated
 from experiments.runtime.utilisation import peak_flops
 from hubness import tokens
 
-# Both would take most of the card at the start.
+# JAX would take most of the card at its start, and torch is to have its share.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 CONFIG = "experiments/configs/diffenc/cifar10.py"
 STEPS = (

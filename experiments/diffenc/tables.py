@@ -1,7 +1,8 @@
 """Several evaluated runs side by side: tables, and what their differences allow to say."""
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from scipy import stats
@@ -111,12 +112,13 @@ def _p(value: float) -> str:
 
 def caption(record: Record) -> str:
     """One sentence that says what the table's figures are."""
-    data, seeds = record["data"], len({row["seed"] for row in record["rows"]})
+    data, of_models = record["data"], Counter(row["model"] for row in record["rows"])
     return (
         f"Bits/dim of EMA weights on all {data['test_size']:,} test images of {data['name']} "
         f"(SHA-256 {data['sha256'][:12]}…) after {record['rows'][0]['step']:,} steps; "
         f"{record['times_per_image']} stratified times an image; ± MC: one standard error from "
-        f"times and noise; mean rows: ± one standard error over {seeds} seeds.{_missing(record)}"
+        f"times and noise; mean rows: ± one standard error over {_span(of_models.values())} "
+        f"seeds.{_missing(record)}"
         f"{_begun(record)}"
     )
 
@@ -140,7 +142,7 @@ def _missing(record: Record) -> str:
 
 def _difference_caption(record: Record) -> str:
     """What the table of differences says and how its tests differ."""
-    seeds = len({row["seed"] for row in record["rows"]})
+    seeds = _span([entry["seeds"] for entry in _contrasted(record)])
     return (
         f"Differences in bits/dim over {seeds} seeds between models of one noise range, evaluated "
         "on the same images, times and noise. ± one standard error: over runs paired by seed, over "
@@ -148,6 +150,11 @@ def _difference_caption(record: Record) -> str:
         "Welch's test over seeds as the paper reports it, and Student's test of the pairs."
         f"{_some_images(record)}{_missing(record)}"
     )
+
+
+def _span(numbers: Collection[int]) -> str:
+    """One number where all are equal, else the least and the largest."""
+    return " to ".join(map(str, sorted({min(numbers, default=0), max(numbers, default=0)})))
 
 
 def _some_images(record: Record) -> str:

@@ -34,7 +34,7 @@ def missing(entry: Entry, root: pathlib.Path) -> dict[str, str]:
             found[name] = f"the {known.what}: set {name}=PATH"
     for package in entry.packages:
         if importlib.util.find_spec(package.replace("-", "_")) is None:
-            found[package] = f"the package {package}: pip install --no-deps {package}"
+            found[package] = f"the package {package}: pip install {package}"
     return found
 
 

@@ -86,6 +86,9 @@ def test_an_unfinished_suite_pairs_the_seeds_that_both_models_have(runs):
     summary = compare.summarise(some)
     said = tables.caption(summary | {"unfinished": ["diffenc seed 2"]})
     assert said.endswith("Unfinished: 1 of 9 planned runs still to come.")
+    assert "one standard error over 2 to 3 seeds." in said
+    named = summary | {"contrasts": [["vdmv", "diffenc"]]}
+    assert "in bits/dim over 2 seeds" in tables.difference_table(named).caption
     total = next(d for d in summary["differences"] if d["term"] == "bits_per_dim")
     values = {(r["model"], r["seed"]): r["bits_per_dim"] for r in summary["rows"]}
     pairs = [values["diffenc", seed] - values["vdmv", seed] for seed in (0, 1)]
