@@ -146,5 +146,5 @@ ENTRY %main (a: bf16[7,5,3], b: bf16[7,3,4]) -> bf16[7,5,4] {
   ROOT %c = bf16[7,5,4]{2,1,0} convolution(%a, %b), window={size=7 stride=6 pad=0_0 lhs_dilate=7}, \
 dim_labels=0bf_0io->0bf
 }
-""".replace("\\\n", "")
+"""
     assert Program(text).work().flops == 7 * 2 * 5 * 3 * 4
