@@ -30,7 +30,9 @@ def mutual_knn(
 
     A similarity; symmetric; not a metric. Invariant to rotation, permutation and isotropic scale,
     and to a scale of each row. Unrelated representations give about k/(n-1). An input is not its
-    own neighbour; of ties at the k-th place the lowest index counts.
+    own neighbour; of ties at the k-th place the lowest index counts. Where both sides have many
+    ties (few distinct values, equal rows), it counts on both: unrelated ones then agree more, and
+    the value depends on the order of the inputs. `calibrated` takes that level out.
 
     Raises:
         ValueError: k is not an integer in [1, n - 1], or a row is zero, which has no direction.
