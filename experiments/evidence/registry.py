@@ -36,6 +36,7 @@ class Entry(NamedTuple):
       written: whether the command writes its record to its place by itself, and has no
         small form whose folder could be read.
       unused: files that its commands import and no figure of it depends on.
+      parts: how many entries it has once all of them are run; 0 where it is written as a whole.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Entry(NamedTuple):
     smoke: str = ""
     written: bool = False
     unused: tuple[str, ...] = ()
+    parts: int = 0
 
     @property
     def module(self) -> str:
@@ -90,10 +92,12 @@ def _suite(name: str, config: str, models: str, *flags: str, cost: str = "not ti
     return Entry(f"diffenc/{name}", (command,), cost, smoke=smoke)
 
 
-def _benchmark(name: str, *before: str, cost: str = "not timed", arguments: str = "") -> Entry:
+def _benchmark(
+    name: str, *before: str, cost: str = "not timed", arguments: str = "", parts: int = 0
+) -> Entry:
     """Measures of speed and memory; all parts are measured anew."""
     command = f"benchmarks.{name} {arguments}".strip()
-    return Entry(f"benchmarks/{name}", (*before, command), cost, written=True)
+    return Entry(f"benchmarks/{name}", (*before, command), cost, written=True, parts=parts)
 
 
 _FINE_TUNED = (
@@ -212,15 +216,17 @@ RECORDS = (
     _benchmark("diffenc_precision",
                f"experiments.diffenc.train --config={_CONFIGS}/diffenc/digits.py:diffenc "
                "--config.train.eval_every=1000 --workdir=$WORKDIR", arguments="$WORKDIR"),
-    *map(_benchmark, ("diffenc_scale", "diffenc_step", "distill", "hubness", "prediction_hubs")),
+    *(_benchmark(name, parts=4) for name in ("diffenc_scale", "diffenc_step", "distill")),
+    *map(_benchmark, ("hubness", "prediction_hubs")),
     _benchmark("similarity", arguments="--repeats 11"),
     # It lowers a step as `diffenc.compile` does, and reads nothing of the compiled text.
-    _benchmark("gpu", cost="5 min; needs a GPU")._replace(
+    _benchmark("gpu", cost="5 min; needs a GPU", parts=9)._replace(
         unused=("experiments/runtime/hlo.py", "experiments/runtime/topology.py")),
     _benchmark("hubness_sampled", *(f"benchmarks.hubness_sampled {part}"
-                                    for part in ("sampled", "growth")), arguments="exact"),
+                                    for part in ("sampled", "growth")), arguments="exact", parts=3),
     Entry("tpu/compile", ("benchmarks.tpu_compile --seconds=3000",),
-          "1 to 15 CPU min for each of 21 models", packages=("libtpu",), written=True),
+          "1 to 25 CPU min for each of 21 models", packages=("libtpu",), written=True,
+          parts=25),
 )  # fmt: skip
 
 

@@ -47,8 +47,28 @@ def state(entry: Entry, clone: Clone, now: Snapshot, verified: Mapping[str, Reco
     made = makers(record)
     if dirty := dirty_parts(made):
         return State("dirty", dirty)
-    if left := len(record.get("unfinished", ())):
-        return State("partial", f"{left} of its runs are not finished")
+    found = _of_code(entry, record, made, clone, now, verified)
+    left = unfinished(entry, record)
+    return State("partial", left) if left and found.word == "clean" else found
+
+
+def unfinished(entry: Entry, record: Record) -> str:
+    """Which share of a record is still to come, in words; "" where it is whole."""
+    if runs := len(record.get("unfinished", ())):
+        return f"{runs} of its runs are not finished"
+    left = entry.parts - len(record)
+    return f"{left} of its {entry.parts} parts are not run" if left > 0 else ""
+
+
+def _of_code(
+    entry: Entry,
+    record: Record,
+    made: Mapping[str, Record],
+    clone: Clone,
+    now: Snapshot,
+    verified: Mapping[str, Record],
+) -> State:
+    """What the code of today says of a record that commits made."""
     today = code(entry.commands, now)
     known, commits = verified.get(entry.name, {}), commits_of(made)
     told = ", ".join(commits)

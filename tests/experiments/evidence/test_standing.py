@@ -77,6 +77,16 @@ def test_the_code_that_began_its_runs_counts_as_well(toy):
 def test_an_unfinished_one_is_partial(toy):
     toy.record(toy.first, unfinished=["a seed 1", "b seed 1"])
     assert state(toy) == ("partial", "2 of its runs are not finished")
+    toy.change("1 / 3", "1 / 4")
+    assert state(toy).word == "stale"  # which weighs more
+
+
+def test_one_of_parts_that_are_not_all_run_is_partial(toy):
+    toy.record(toy.first)
+    entries = len(standing.read(standing.place(toy.root, ENTRY.name)))
+    assert state(toy, ENTRY._replace(parts=entries)).word == "clean"
+    found = state(toy, ENTRY._replace(parts=entries + 3))
+    assert found == ("partial", f"3 of its {entries + 3} parts are not run")
 
 
 def test_a_commit_that_a_shallow_clone_lacks_is_said(toy, tmp_path_factory):
