@@ -43,6 +43,7 @@ def brier(probs: Real[ArrayLike, " k"], label: Int[ArrayLike, ""]) -> Float[Arra
     """Mean over classes of (p(y) - [y = label])² of one example, in [0, 2 / k].
 
     The one-vs-rest form averaged over classes; k times it is the multi-class Brier score.
+    That probs sum to one is not checked; where they do not, it is no proper score.
 
     Raises:
         ValueError: probs is not a vector of values in [0, 1], or the label, where known, is outside

@@ -167,6 +167,8 @@ def _check_finite(what: str, matrix: np.ndarray) -> None:
 def read_labels(reference: str) -> Int[np.ndarray, "n"]:
     """Labels numbered in sorted order: of FILE[:NAME], or the lines of any other text file.
 
+    A line of a text file is a name as it stands, "nan" too; in other formats NaN is refused.
+
     Raises:
       UserError: where there is no such file, or it holds no vector.
     """

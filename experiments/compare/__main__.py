@@ -25,7 +25,7 @@ OPTIONS = {
     "models": (str, "Files, FILE:NAME, FILE:*, or folders, separated by commas."),
     "texts": (str, "Texts that models are run on, as text:FILE with one a line, or ag_news:FILE."),
     "measures": (str, "Measures of the matrix, separated by commas; default mcca,cka."),
-    "draws": (int, "Draws of halves and pairings; default 200, a tenth a pair of more; 0: none."),
+    "draws": (int, "Draws for chance, 0 or from 20; default 200, a tenth a pair of more."),
     "sets": (int, "Input sets of the log-likelihood variance; default 200."),
     "seed": (int, "Seed of the sets and draws; default 0."),
     "stacked": (bool, "The first axis of every array is a seed, each an entry."),
