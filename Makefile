@@ -37,7 +37,7 @@ compat:
 	$(or $(NEWEST),python3) -m venv .venv-compat
 	$(COMPAT) -m pip install --quiet --upgrade --editable '.[dev]'
 	$(COMPAT) -c 'import sys, jax; print("Python", sys.version.split()[0], "jax", jax.__version__)'
-	JAX_COMPILATION_CACHE_DIR=.venv-compat/cache $(COMPAT) -m pytest tests/repgeo tests/similarity \
+	JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv-compat/cache $(COMPAT) -m pytest tests/repgeo tests/similarity \
 		tests/hubness tests/distill tests/diffenc tests/experiments/runtime
 
 lint: .venv/ready
