@@ -32,6 +32,7 @@ from experiments.runtime.store import Store
 
 PARTS = "frechet.parts"
 CHUNK = 4096  # images whose features are kept at once
+LEAST = 2
 OPTIONS = {
     "features": (str, "FILE.py:FUNCTION, from codes [n, h, w, c] to features [n, d]."),
     "split": (str, "Images to compare with: test (default) or train."),
@@ -50,6 +51,8 @@ def measure(
     """The distance of the run in `workdir`; returns what frechet.json holds."""
     if split not in ("test", "train"):
         raise UserError(f"--split={split}: accepted are test and train")
+    if num is not None and num < LEAST:
+        raise UserError(f"--num={num}: a covariance needs at least {LEAST} samples")
     if not (path := workdir / "samples.npz").exists():
         raise UserError(f"{path} is missing; run experiments.diffenc.sample on that run first")
     extractor, facts = load_extractor(features)

@@ -43,10 +43,10 @@ def inspect(
     """Measures and draws the encoder of the run in `workdir`; returns what inspect.json holds."""
     if not 0 < step <= MAPPED[0]:
         raise UserError(f"--step={step:g}: t − s must lie in (0, {MAPPED[0]:g}]")
-    run, state = load_trained(workdir, data)
-    num, examples = num or 256, examples or 4
+    num, examples = 256 if num is None else num, 4 if examples is None else examples
     if min(num, examples) < 1:
         raise UserError(f"--num={num} and --examples={examples} must be at least 1")
+    run, state = load_trained(workdir, data)
     batch = run.source.test.take(np.arange(min(max(num, examples), run.source.test.size)))
     label = batch["label"] if run.model.options.num_classes else None
     x = np.asarray(dequantise(batch["codes"], run.source.levels))

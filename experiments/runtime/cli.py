@@ -256,12 +256,13 @@ def config_file(value: str) -> str:
     if own.exists():
         return f"{own}{arg}"
     folder = next((p for p in (path.parent, own.parent) if p.is_dir() and p != CONFIGS), None)
-    if folder is None:
+    names = [p.name for p in folder.glob("*.py") if p.name[0] != "_"] if folder else []
+    if not names:
         ours = sorted(f"{PREFIX}{p.name}" for p in CONFIGS.iterdir() if p.name[0] != "_")
         raise UserError(
-            f"--config: there is no folder {path.parent}; of ours there are {', '.join(ours)}"
+            f"--config: there is no {path}, nor another config in its folder; folders of ours are "
+            f"{', '.join(ours)}"
         )
-    names = [p.name for p in folder.glob("*.py") if not p.name.startswith("_")]
     raise nearest(path.name, names, f"config in {folder}")
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
+from experiments.diffenc.frechet import measure
 from experiments.diffenc.frechet_distance import extract, frechet_distance, load_extractor
 from experiments.runtime.errors import UserError
 
@@ -49,3 +50,9 @@ def test_extractor_is_the_users_function_with_its_digest(tmp_path):
         extract(lambda codes: codes, codes)
     with pytest.raises(UserError, match="not finite"):
         extract(lambda codes: np.full((len(codes), 2), np.nan), codes)
+
+
+@pytest.mark.parametrize("num", [-3, 0, 1])
+def test_too_few_samples_are_refused_before_the_run_is_read(num, tmp_path):
+    with pytest.raises(UserError, match=f"--num={num}: .* at least 2"):
+        measure(tmp_path, "features.py:f", num=num)

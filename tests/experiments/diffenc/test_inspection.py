@@ -7,6 +7,8 @@ import pytest
 
 import diffenc
 from experiments.diffenc import encoder_figures, inspection
+from experiments.diffenc.inspect import inspect
+from experiments.runtime.errors import UserError
 
 T = [0.2, 0.5, 0.8, 1.0]
 
@@ -65,3 +67,9 @@ def test_all_heat_maps_share_one_scale_that_is_white_at_zero():
     assert {image.get_clim() for image in maps} == {(-limit, limit)}
     assert min(maps[0].cmap(maps[0].norm(0.0))[:3]) > 0.95
     plt.close(figure)
+
+
+@pytest.mark.parametrize("given", [{"num": 0}, {"examples": 0}, {"num": -1}])
+def test_none_at_all_is_refused_and_not_taken_as_the_default(given, tmp_path):
+    with pytest.raises(UserError, match="must be at least 1"):
+        inspect(tmp_path, **given)

@@ -138,8 +138,10 @@ def test_a_config_is_the_file_here_or_else_the_package_s(tmp_path, monkeypatch, 
     assert cli.config_file("diffenc/digits.py:vdmv") == "diffenc/digits.py:vdmv"
     with pytest.raises(UserError, match="Did you mean 'swirl.py'"):
         cli.config_file("experiments/configs/diffenc/swirls.py:vdmv")
-    with pytest.raises(UserError, match="no folder nowhere; of ours there are experiments/configs"):
+    with pytest.raises(UserError, match="no nowhere/swirl.py, .* folders of ours are exp"):
         cli.config_file("nowhere/swirl.py:vdmv")
+    with pytest.raises(UserError, match="no swirls.py, .* experiments/configs/diffenc"):
+        cli.config_file("swirls.py:vdmv")  # in a folder that has none
 
 
 def test_a_package_that_an_extra_brings_is_named_with_it(capsys):
