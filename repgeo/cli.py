@@ -108,7 +108,7 @@ def compare(models: Sequence[str], texts: str | None, **given: Any) -> None:
 
 @main.command()
 @click.argument("file")
-@click.option("--bias", default="", metavar="FILE", help="One number a label.")
+@click.option("--bias", default="", metavar="FILE", help="One number a label: .npy, or .csv.")
 @click.option("--max-labels", default=2_000, show_default=True, help="Rows sampled of more.")
 @click.option("--seed", default=0, show_default=True, help="Of that sample.")
 @publishing

@@ -26,6 +26,7 @@ def read_matrix(matrix: str, bias: str, rows: int, seed: int) -> tuple[np.ndarra
             f"{matrix} has shape {W.shape}; accepted is (labels, dim), 3 labels or more"
         )
     b = arrays.as_numbers(arrays.load_one(bias), bias) if bias else np.zeros(len(W), np.float32)
+    b = b[:, 0] if b.shape == (len(W), 1) else b  # a column of a table
     if b.shape != (len(W),) or not np.isfinite(b).all():
         raise UserError(
             f"{bias} has shape {b.shape}; accepted is ({len(W)},), one finite number for each label"

@@ -39,3 +39,12 @@ def test_every_format_of_arrays_is_read(tmp_path):
     found, bias = read_matrix(f"{tmp_path}/w.csv", "", 100, 0)
     np.testing.assert_allclose(found, W, rtol=1e-6)
     assert not bias.any()
+
+
+def test_a_bias_may_be_the_one_column_of_a_table(tmp_path):
+    b = np.arange(6.0)
+    np.save(tmp_path / "w.npy", W)
+    np.save(tmp_path / "b.npy", b[:, None])
+    np.savetxt(tmp_path / "b.csv", b)
+    for name in ("b.npy", "b.csv"):
+        assert (read_matrix(f"{tmp_path}/w.npy", f"{tmp_path}/{name}", 100, 0)[1] == b).all()
