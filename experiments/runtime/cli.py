@@ -212,12 +212,8 @@ def keep_output_from_stopping_runs() -> None:
 def _parse(argv: list[str], names: list[str]) -> list[str]:
     wants_help = [a for a in argv[1:] if a in ("--help", "-h", "--helpshort", "--helpfull")]
     rest = [a for a in argv if a not in wants_help]
-    for i, argument in enumerate(rest):
-        name, equals, value = argument.partition("=")
-        if i and name.lstrip("-") == "config" and equals:
-            rest[i] = f"{name}={config_file(value)}"
     try:
-        parsed = flags.FLAGS(rest)
+        parsed = flags.FLAGS(with_own_configs(rest))
     except (AttributeError, KeyError) as error:
         raise _unknown_key(str(error)) from error
     except (flags.Error, TypeError, ValueError) as error:
@@ -240,6 +236,18 @@ def _unknown_key(message: str) -> UserError:
     key, near = found.groups()
     hint = f' Did you mean "{near}"?' if near else ""
     return UserError(f"--config has no key {key!r}.{hint} --help beside --config lists its keys.")
+
+
+def with_own_configs(argv: list[str]) -> list[str]:
+    """`argv` with `config_file` of what --config=FILE.py:ARG, or --config FILE.py:ARG, names."""
+    found = list(argv)
+    for i, argument in enumerate(argv[1:], 1):
+        name, equals, value = argument.partition("=")
+        if name in ("-config", "--config") and equals:
+            found[i] = f"{name}={config_file(value)}"
+        elif argv[i - 1] in ("-config", "--config") and argument[:1] != "-":
+            found[i] = config_file(argument)
+    return found
 
 
 def config_file(value: str) -> str:

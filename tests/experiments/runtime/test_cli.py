@@ -133,6 +133,9 @@ def test_a_config_is_the_file_here_or_else_the_package_s(tmp_path, monkeypatch, 
     ours = root / "experiments/configs/diffenc/digits.py"
     for given in ("experiments/configs/diffenc/digits.py", "diffenc/digits.py"):
         assert cli.config_file(f"{given}:vdmv:smoke") == f"{ours}:vdmv:smoke"
+    words = ["train", "--config", "diffenc/digits.py", "--config=diffenc/digits.py", "--workdir=w"]
+    want = ["train", "--config", str(ours), f"--config={ours}", "--workdir=w"]
+    assert cli.with_own_configs(words) == want
     (tmp_path / "diffenc").mkdir()
     (tmp_path / "diffenc" / "digits.py").touch()
     assert cli.config_file("diffenc/digits.py:vdmv") == "diffenc/digits.py:vdmv"
