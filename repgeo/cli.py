@@ -82,7 +82,7 @@ def hubness(file: str, **given: Any) -> None:
 @click.argument("models", nargs=-1, required=True, metavar="A B [C ...]")
 @click.option("--texts", metavar="FILE", help="Texts to run models on, one a line.")
 @click.option("--measures", help="Measures of the matrix of three or more; default mcca,cka.")
-@click.option("--draws", type=int, help="For chance, 0 or from 20; default 200 (of more, 20).")
+@click.option("--draws", type=int, help="For chance, 0 or from 20; default 200, 20 a pair of more.")
 @click.option("--seed", type=int, help="Of the draws; default 0.")
 @click.option("--stacked", is_flag=True, help="The first axis of every array is a seed.")
 @publishing
