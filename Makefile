@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= work/digits
 
-.PHONY: train test quick processes slow wheel compat lint lock report evidence docs notebooks clean
+.PHONY: train test quick processes slow wheel libtpu compat lint lock report evidence docs notebooks clean
 
 train: .venv/ready
 	$(BIN)/python -m experiments.diffenc.suite --workdir=$(RUN) \
@@ -29,6 +29,12 @@ slow: processes
 # The wheel in a fresh environment outside the clone; needs a package index.
 wheel: .venv/ready
 	$(BIN)/python -m pytest -n 0 -m registry tests/registry
+
+# What is compiled for TPUs that are not here, by the compiler that jax names; needs a package index.
+libtpu: .venv/ready
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target work/libtpu "$$($(BIN)/python -c \
+		'from importlib.metadata import requires; print(*(r.partition(";")[0] for r in requires("jax") if r.startswith("libtpu")))')"
+	PYTHONPATH=work/libtpu $(BIN)/python -m pytest -n 0 -m libtpu tests/experiments
 
 # The quick tests on the newest Python and the newest releases of everything that can be had here.
 NEWEST := $(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.1[3-9]*/bin/python)))

@@ -225,8 +225,9 @@ RECORDS = (
     _benchmark("hubness_sampled", *(f"benchmarks.hubness_sampled {part}"
                                     for part in ("sampled", "growth")), arguments="exact", parts=3),
     Entry("tpu/compile", ("benchmarks.tpu_compile --seconds=3000",),
-          "1 to 25 CPU min for each of 21 models", packages=("libtpu",), written=True,
-          parts=25),
+          "1 to 25 CPU min for each of 21 models", packages=("libtpu",),
+          smoke=f"experiments.diffenc.compile --config={_CONFIGS}/diffenc/cifar10.py:vdmv-8 "
+          "--config.model.options.dtype=bfloat16 --topology=v5e:2x4 --workdir=$WORKDIR", parts=25),
 )  # fmt: skip
 
 

@@ -212,10 +212,16 @@ def _instruction(line: str) -> Instruction | None:
 
 
 def _passes(where: Mapping[str, Instruction], product: Instruction) -> int:
-    """How many products in bfloat16 one of float32 takes on a TPU, by the precision asked for."""
+    """How many products in bfloat16 one takes on a TPU, by the precision asked for.
+
+    A float32 operand is cut into bfloat16 pieces, each 2⁻⁸ of the one before; pairs of pieces count
+    down to the smallest that is asked for: 6 or 3 of two float32 operands, 3 or 2 of one.
+    """
     asked = re.search(r"operand_precision=\{(\w+),", product.rest)
-    wide = all(where[name].result.strip().startswith("f32") for name in product.operands[:2])
-    return {"high": 3, "highest": 6}.get(asked[1], 1) if asked and wide else 1
+    least = {"high": 2, "highest": 3}.get(asked[1], 1) if asked else 1
+    wide = [where[name].result.strip().startswith("f32") for name in product.operands[:2]]
+    left, right = (range(least if is_wide else 1) for is_wide in wide)
+    return sum(i + j < least for i in left for j in right)
 
 
 def _met(size: int, results: int, rest: str, axis: int) -> int:

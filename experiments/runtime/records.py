@@ -7,7 +7,8 @@ from typing import Any
 from experiments.runtime.errors import UserError
 
 # The newest name first; the others are those of runs made before there was one.
-NAMES = ("record.json", "summary.json", "result.json", "compare.json", "advice.json", "eval.json")
+NAMES = ("record.json", "summary.json", "result.json", "compare.json", "advice.json", "eval.json",
+         "compile.json")  # fmt: skip
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:

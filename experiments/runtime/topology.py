@@ -5,11 +5,12 @@ whether a program fits are the compiler's figures; FLOPs, traffic and collective
 program (`hlo`); the time of a step is the roofline's: none of the three can be done sooner.
 """
 
+import contextlib
 import importlib.util
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -96,7 +97,8 @@ def measured(lower: Callable[[], Any], mesh: Mesh, model_flops: float) -> Report
     begun = time.process_time()
     facts: dict[str, Any] = {"chips": mesh.size, "chip": device.device_kind}
     try:
-        compiled = lower().compile()
+        with uncached():
+            compiled = lower().compile()
     except jax.errors.JaxRuntimeError as error:
         needed = _needed(str(error))
         facts |= {"hbm_gib": needed, "hbm_of_chip_gib": chip.hbm_gib}
@@ -129,6 +131,21 @@ def measured(lower: Callable[[], Any], mesh: Mesh, model_flops: float) -> Report
         "compile_cpu_seconds": seconds,
     }
     return Report(True, facts)
+
+
+@contextlib.contextmanager
+def uncached() -> Iterator[None]:
+    """Without JAX's persistent cache: no program for a TPU can be read back where there is none."""
+    from jax.experimental.compilation_cache.compilation_cache import reset_cache
+
+    before = jax.config.values["jax_enable_compilation_cache"]
+    jax.config.update("jax_enable_compilation_cache", False)
+    reset_cache()  # it is asked once whether there is one
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", before)
+        reset_cache()
 
 
 def _needed(message: str) -> float | None:

@@ -92,10 +92,18 @@ def test_a_kernel_that_ends_in_one_operation_of_two_results_writes_both(called):
     assert Program(PAIRS.replace("CALLED", called)).work().read == 2 * (8 * 4 + 8 * 4)
 
 
-def test_full_precision_takes_a_tpu_six_passes():
-    asked = "dim_labels=bf_io->bf, operand_precision={highest,highest}"
-    work = Program(TEXT.replace("dim_labels=bf_io->bf", asked)).work()
-    assert work.issued == 6 * work.flops
+@pytest.mark.parametrize(
+    "precision, halved, passes",
+    [("highest", 0, 6), ("high", 0, 3), ("highest", 1, 3), ("high", 1, 2), ("highest", 2, 1)],
+)
+def test_pairs_of_bfloat16_pieces_that_a_precision_takes(precision, halved, passes):
+    """By hand: of three pieces each six pairs are above 2⁻²⁴; with one of one piece, three."""
+    asked = f"dim_labels=bf_io->bf, operand_precision={{{precision},{precision}}}"
+    text = TEXT.replace("dim_labels=bf_io->bf", asked)
+    for name in ("%w", "%q.0")[:halved]:
+        text = text.replace(f"{name} = f32", f"{name} = bf16")
+    work = Program(text).work()
+    assert work.issued == passes * work.flops
 
 
 def test_a_loop_of_unknown_length_is_said():
