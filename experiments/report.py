@@ -141,7 +141,8 @@ def print_record(workdir: pathlib.Path) -> None:
 
 def main(check: bool, json: bool) -> int:
     if cli.has_workdir():
-        print_record(cli.workdir()) if json else print(write_page(cli.workdir()))
+        folder = cli.workdir(writes=not json)
+        print_record(folder) if json else print(write_page(folder))
         return 0
     if json:
         raise UserError("--json goes with --workdir=DIR: it prints the record of that run")

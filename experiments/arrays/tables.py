@@ -184,9 +184,7 @@ def word2vec(path: pathlib.Path) -> dict[str, Stored]:
     header = len(sizes) == 2 and all(size.isdecimal() for size in sizes)
     count, width = (int(s) for s in sizes) if header else (None, len(sizes) - 1)
     if width < 1:
-        raise UserError(
-            f"{path} is no word2vec text: a line is a word and its numbers, separated by spaces"
-        )
+        raise _no_words(path)
     read = functools.partial(_read_word2vec, path, header, count, width)
     return {
         UNNAMED: Stored((count, width), np.dtype(np.float32), lambda: read()[1]),
@@ -212,6 +210,8 @@ def _read_word2vec(
                 yield [float(value) for value in values]
 
     found = gathered(np.array(rows, np.float32) for rows in _batched(vectors(), width))
+    if words and not header and all(map(_is_number, words)):
+        raise _no_words(path)
     if found is None or (count or 0) > len(words):
         raise UserError(f"{path} is truncated: {len(words):,} of {count or 0:,} words are there")
     if count not in (None, len(words)):
@@ -220,6 +220,13 @@ def _read_word2vec(
             "it, or leave it out"
         )
     return np.array(words), found
+
+
+def _no_words(path: pathlib.Path) -> UserError:
+    return UserError(
+        f"{path} is no word2vec text: a line is a word and its numbers, separated by spaces; save "
+        "numbers without words as .npy or .csv, as np.savetxt(…, delimiter=',') does"
+    )
 
 
 def parquet(path: pathlib.Path) -> dict[str, Stored]:

@@ -28,6 +28,7 @@ OPTIONS = {
     "examples": (int, "Images to draw; default 4."),
     "step": (float, "t − s of the heat maps; default 0.1."),
 }
+SHOWN = 64
 DEPTHS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 TIMES = np.linspace(0.0, 1.0, 41)
 MAPPED = np.array([0.4, 0.6, 0.8, 1.0])
@@ -46,6 +47,8 @@ def inspect(
     num, examples = 256 if num is None else num, 4 if examples is None else examples
     if min(num, examples) < 1:
         raise UserError(f"--num={num} and --examples={examples} must be at least 1")
+    if examples > SHOWN:
+        raise UserError(f"--examples={examples}: a picture shows at most {SHOWN} images")
     run, state = load_trained(workdir, data)
     batch = run.source.test.take(np.arange(min(max(num, examples), run.source.test.size)))
     label = batch["label"] if run.model.options.num_classes else None

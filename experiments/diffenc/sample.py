@@ -24,6 +24,7 @@ from experiments.runtime import cli, distributed, row_progress, store
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import digest_of
 from experiments.runtime.mesh import batch_sharding, replicated
+from experiments.runtime.ranges import Between
 from experiments.runtime.store import Store
 
 VALUES = 2**20  # drawn at once (341 images of CIFAR), so that memory does not grow with --num
@@ -62,6 +63,8 @@ def sample(
     if classes:
         conditioning = np.arange(num) % classes if label is None else np.full(num, label)
     seed = int(settings.seed if seed is None else seed)
+    if seed not in (stated := Between(0, 2**32)):
+        raise stated.refusal("--seed", seed)
     draw = _drawer(run, state.ema, num_steps)
     size = max(run.mesh.size, VALUES // math.prod(run.source.shape))
     size -= size % run.mesh.size

@@ -50,8 +50,10 @@ def choose(
     data: str | None = None,
 ) -> dict[str, Any]:
     """Chooses steps for the run in `workdir`; returns what steps.json holds."""
-    if any(n < 1 or grid % n or n == grid for n in num_steps):
+    if any(not 1 <= n < grid or grid % n for n in num_steps):
         raise UserError(f"--grid={grid} must be a larger multiple of each of {list(num_steps)}")
+    if samples is not None and samples < 1:
+        raise UserError(f"--samples={samples}; accepted: 1 or more")
     run, state = load_trained(workdir, data)
     if run.model.options.num_classes:
         raise UserError("step choice is for unconditional models; train with conditional=False")

@@ -12,8 +12,6 @@ continued: runs that it holds, and whose folders are gone, are not made again.
 
 import os
 import pathlib
-import re
-import runpy
 import signal
 import subprocess
 import sys
@@ -27,9 +25,10 @@ from absl import flags
 import experiments
 from experiments.diffenc import earlier
 from experiments.diffenc.compare import Row, compare
+from experiments.diffenc.overrides import asked, check_runs, config_overrides
 from experiments.runtime import cli, files, trackers
 from experiments.runtime.errors import UserError
-from experiments.runtime.preemption import INTERRUPTED, SIGNALS, StopSignal
+from experiments.runtime.preemption import INTERRUPTED, PARENT, SIGNALS, StopSignal
 from experiments.runtime.workspace import opened
 
 OPTIONS = {
@@ -41,6 +40,8 @@ OPTIONS = {
     "contrasts": (str, "Pairs to compare in the tables, as second/first,…; default: all pairs."),
 }
 PATHS = (str(pathlib.Path(experiments.__file__).parents[1]), os.environ.get("PYTHONPATH"))
+# What a run's environment says: where our packages are, and that it ends with its suite.
+LAUNCHED = {"PYTHONPATH": os.pathsep.join(filter(None, PATHS)), PARENT: str(os.getpid())}
 FINISHED = "finished.json"
 LAST = "samples.npz"  # what a run writes last
 
@@ -120,7 +121,7 @@ class Pool:
         module = (sys.executable, "-P", "-u", "-m", "experiments.diffenc.train", "--then_evaluate")
         process = subprocess.Popen(
             [*module, f"--workdir={job.workdir}", *self.shared, *arguments],
-            env=self.memory | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, PATHS))},
+            env=self.memory | os.environ | LAUNCHED,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -212,7 +213,7 @@ def main(
             f"--config={config_file} --models={word}"
         )
     names = (models or "vdmv,nt,diffenc").split(",")
-    _check_models(config_file, names)
+    overrides = config_overrides(sys.argv[1:])
     trackers.check_trackers(cli.trackers())
     first, number = first_seed or 0, 2 if seeds is None else seeds
     if number < 1 or first < 0 or (jobs is not None and jobs < 1):
@@ -224,9 +225,9 @@ def main(
         for seed in range(first, first + number)
         for model in names
     ]
-    overrides = config_overrides(sys.argv[1:])
+    check_runs(config_file, overrides, todo)
     gone = {job.run for job in todo if not job.workdir.exists()}
-    kept = earlier.rows(pathlib.Path(record), gone, _asked(sys.argv[1:]), _asked) if record else {}
+    kept = earlier.rows(pathlib.Path(record), gone, asked(sys.argv[1:]), asked) if record else {}
     if len(kept) == len(todo):
         raise UserError(f"{record} holds all of these runs, and their folders are gone")
     if kept:
@@ -247,39 +248,6 @@ def main(
             raise UserError(f"these runs failed, see above: {failures}")
         print(suite.compare(todo))
     return 0
-
-
-def _check_models(config_file: str, names: Sequence[str]) -> None:
-    """Raises `UserError` for a model that is unknown or given twice."""
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"--models names {', '.join(twice)} more than once; give each once")
-    for name in names:
-        runpy.run_path(config_file)["get_config"](name)
-
-
-def config_overrides(arguments: Sequence[str]) -> list[str]:
-    """The overrides of the config among the arguments, as --config.KEY=VALUE each.
-
-    One dash or two, and the value after "=" or as the next argument, as the flags are read.
-    """
-    found, rest = [], list(arguments)
-    while rest:
-        argument = rest.pop(0)
-        match = re.fullmatch(r"--?((?:no)?config\.[^=]+)(=.*)?", argument, re.DOTALL)
-        if match is None:
-            continue
-        name, value = match.groups()
-        if value is None and rest and not rest[0].startswith("-"):
-            value = f"={rest.pop(0)}"
-        found.append(f"--{name}{value or ''}")
-    return found
-
-
-def _asked(words: Sequence[str]) -> list[str]:
-    """The config file and what is overridden in it."""
-    pairs = zip(words, [*words[1:], ""], strict=True)
-    files = [f"--config={after}" for word, after in pairs if word == "--config"]
-    return [w for w in words if w.startswith("--config=")] + files + config_overrides(words)
 
 
 def _shared(workdir: pathlib.Path) -> list[str]:

@@ -79,11 +79,15 @@ def has_config() -> bool:
     return flags.FLAGS.config is not None
 
 
-def workdir() -> pathlib.Path:
-    """The folder of the run. Raises `UserError` where --workdir is missing."""
+def workdir(*, writes: bool = True) -> pathlib.Path:
+    """The folder of the run, to be written unless not `writes`.
+
+    Raises `UserError` where --workdir is missing, or cannot be that folder.
+    """
     if not _WORKDIR.value:
         raise UserError("--workdir=DIR is missing: the folder that holds the run")
-    return files.folder(_WORKDIR.value)
+    path = pathlib.Path(_WORKDIR.value)
+    return path if path.is_dir() and not writes else files.folder(_WORKDIR.value)
 
 
 def has_workdir() -> bool:
@@ -131,8 +135,6 @@ def run(
             return _fail(f"unexpected argument {argv[1]!r}; options start with --")
         if needs_config and not has_config():
             return _fail("--config=FILE.py:ARG is missing; --help explains")
-        if not accepts_config and has_config():
-            return _fail("this command has no --config: it reads that of the run in --workdir")
         logging.set_verbosity(logging.WARNING)
         if _CACHE.value:
             jax.config.update("jax_compilation_cache_dir", os.path.abspath(_CACHE.value))
@@ -142,7 +144,8 @@ def run(
     keep_output_from_stopping_runs()
     try:
         shared = SHARED if accepts_config else ("workdir", "compile_cache")
-        app.run(checked, flags_parser=lambda argv: _parse(argv, [*options, *shared]))
+        parse = lambda argv: _parse(argv, [*options, *shared], accepts_config)
+        app.run(checked, flags_parser=parse)
     except UserError as error:
         sys.exit(_fail(str(error)))
 
@@ -209,7 +212,9 @@ def keep_output_from_stopping_runs() -> None:
             setattr(sys, name, _Unbreakable(stream))
 
 
-def _parse(argv: list[str], names: list[str]) -> list[str]:
+def _parse(argv: list[str], names: list[str], accepts_config: bool) -> list[str]:
+    if not accepts_config and any(re.match(r"--?(no)?config\b", a) for a in argv[1:]):
+        raise UserError("this command has no --config: it reads that of the run in --workdir")
     wants_help = [a for a in argv[1:] if a in ("--help", "-h", "--helpshort", "--helpfull")]
     rest = [a for a in argv if a not in wants_help]
     try:

@@ -103,6 +103,31 @@ def check_data(workdir: pathlib.Path, digests: Mapping[str, str]) -> None:
             )
 
 
+def origin(
+    workdir: pathlib.Path, source: pathlib.Path | None, step: int | None
+) -> dict[str, dict[str, Any]]:
+    """What to say of the run `source` whose weights a new run in `workdir` starts from.
+
+    {} where there is none, or a run in `workdir` already, which keeps what was said of it.
+
+    Raises:
+      UserError: the run in `workdir` did not start from `source`.
+    """
+    path = workdir / MANIFEST
+    if source is None:
+        return {}
+    if not path.exists():
+        return {"init_from": {"run": str(source), "step": step}}
+    before = read_json(path).get("init_from")
+    if before is None or pathlib.Path(before["run"]).resolve() != source.resolve():
+        began = "weights of its own" if before is None else f"those of {before['run']}"
+        raise UserError(
+            f"--init_from={source}: {workdir} holds a run that began from {began}; leave it out to "
+            "resume that run, or use another --workdir"
+        )
+    return {}
+
+
 def environment() -> dict[str, Any]:
     """Command, day (UTC), commit, versions and devices of this process.
 

@@ -1,5 +1,6 @@
 """Signals as a flag that long work polls, so that a stopped run saves first."""
 
+import os
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -11,6 +12,8 @@ from experiments.runtime import distributed
 
 # Slurm warns by SIGUSR1, a closed terminal by SIGHUP.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+# Names the process that started this one, without which it is to stop.
+PARENT = "REPGEO_PARENT"
 INTERRUPTED = 130  # exit code of SIGINT, as shells have it
 
 Handler = Callable[[int, FrameType | None], Any] | int | None  # as `signal.signal` returns it
@@ -26,9 +29,9 @@ class StopSignal:
     SIGTERM or SIGINT a second time ends the process. A SIGHUP that was ignored at the start, as
     under nohup, stays ignored.
 
-    True once a signal has come. With several processes it turns true at the same poll in all of
-    them, whichever was signalled: they must poll equally often, and the answer to one poll is read
-    at the next, so that no host waits for it.
+    True once a signal has come, or the process that `PARENT` names is gone. With several processes
+    it turns true at the same poll in all of them, whichever was signalled: they must poll equally
+    often, and the answer to one poll is read at the next, so that no host waits for it.
     """
 
     def __init__(self) -> None:
@@ -36,6 +39,7 @@ class StopSignal:
         self._previous: dict[int, Handler] = {}
         self._asked: jax.Array | None = None
         self._agreed = False
+        self._parent = os.environ.get(PARENT)
 
     def __enter__(self) -> "StopSignal":
         for number in SIGNALS:
@@ -57,6 +61,8 @@ class StopSignal:
         self.received = self.received or name
 
     def __bool__(self) -> bool:
+        if self._parent not in (None, str(os.getppid())):
+            self.received = self.received or "the end of what started it"
         if jax.process_count() == 1:
             return self.received is not None
         if not self._agreed:

@@ -120,7 +120,7 @@ def run(
     prepared = study.prepare(study.read(plain))
     source = request.init_from
     borrowed = source and weights.read(source, next(iter(prepared.layouts.values()))())
-    origin = {"init_from": {"run": str(source), "step": borrowed.step}} if borrowed else {}
+    origin = manifest.origin(request.workdir, source, borrowed and borrowed.step)
     with workspace.opened(
         request.workdir,
         plain,

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from experiments.diffenc.suite import config_overrides
+from experiments.diffenc.overrides import config_overrides
 
 DIGITS = "--config=experiments/configs/diffenc/digits.py"
 
