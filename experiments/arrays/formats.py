@@ -11,7 +11,7 @@ from typing import IO
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.arrays import tables
+from experiments.arrays import tables, word2vec
 from experiments.arrays.lazy import UNNAMED, Stored
 from experiments.runtime import files
 from experiments.runtime.errors import UserError, nearest
@@ -183,8 +183,8 @@ FORMATS: dict[str, Callable[[pathlib.Path], dict[str, Stored]]] = {
     ".parquet": tables.parquet,
     ".safetensors": _safetensors,
     ".tsv": tables.tsv,
-    ".txt": tables.word2vec,
-    ".vec": tables.word2vec,
-    ".w2v": tables.word2vec,
+    ".txt": word2vec.read,
+    ".vec": word2vec.read,
+    ".w2v": word2vec.read,
 }
 SUFFIXES = tuple(FORMATS)

@@ -1,4 +1,4 @@
-"""Matrices in tables: .csv, .tsv, .parquet and word2vec's text, read a block of rows at a time."""
+"""Matrices in tables: .csv, .tsv and .parquet, read a block of rows at a time."""
 
 import csv as csv_module
 import functools
@@ -13,8 +13,6 @@ from experiments.arrays.lazy import UNNAMED, Stored
 from experiments.arrays.numbers import gathered
 from experiments.runtime.errors import UserError
 
-# Name of the words of a word2vec file.
-WORDS = "words"
 # Cells of a block: as text about 16 MB.
 _BLOCK_CELLS = 1 << 18
 # So many whole numbers 0, 1, 2, … in the first line of a table are the names of its columns.
@@ -63,7 +61,7 @@ def _check_delimiter(path: pathlib.Path, delimiter: str, row: Sequence[str]) -> 
     """Raises `UserError` for a row of one cell that another delimiter makes numbers of."""
     for other in (",", ";", "\t"):
         parts = row[0].split(other) if len(row) == 1 and other != delimiter else []
-        if len(parts) > 1 and any(map(_is_number, parts)):
+        if len(parts) > 1 and any(map(is_number, parts)):
             raise UserError(
                 f"{path}: columns are separated by {other!r}; accepted are commas in .csv and tabs "
                 "in .tsv"
@@ -73,11 +71,11 @@ def _check_delimiter(path: pathlib.Path, delimiter: str, row: Sequence[str]) -> 
 def _is_header(path: pathlib.Path, first: Sequence[str], second: Sequence[str] = ()) -> bool:
     """Whether the first line names the columns. What is missing, in either line, tells nothing."""
     known = [name for name in first if not _is_missing(name)]
-    counted = [name for name in known if _is_number(name)]
+    counted = [name for name in known if is_number(name)]
     if not counted:
         return True
     if any(
-        not _is_number(name) and _is_number(value)
+        not is_number(name) and is_number(value)
         for name, value in zip(first, second, strict=False)
         if not _is_missing(name) and not _is_missing(value)
     ):
@@ -102,7 +100,7 @@ def _numeric(path: pathlib.Path, delimiter: str, header: bool, width: int) -> li
         open_columns = [i for i in range(width) if i not in found]
         if not open_columns:
             break
-        found |= {i: _is_number(row[i]) for i in open_columns if not _is_missing(row[i])}
+        found |= {i: is_number(row[i]) for i in open_columns if not _is_missing(row[i])}
     return [i for i in range(width) if found.get(i)]
 
 
@@ -110,7 +108,7 @@ def _is_missing(cell: str) -> bool:
     return cell.strip().lower() in _MISSING
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
@@ -144,7 +142,7 @@ def _read_columns(
 
     def blocks() -> Iterator[np.ndarray]:
         done = 0
-        for block in _batched(rows, width):
+        for block in batched(rows, width):
             yield _block(path, [[row[i] for i in columns] for row in block], done, dtype)
             done += len(block)
 
@@ -154,7 +152,7 @@ def _read_columns(
     return found
 
 
-def _batched(rows: Iterator[Any], width: int) -> Iterator[list[Any]]:
+def batched(rows: Iterator[Any], width: int) -> Iterator[list[Any]]:
     """The rows, so many at a time that a block has about `_BLOCK_CELLS` cells."""
     while block := list(itertools.islice(rows, max(1, _BLOCK_CELLS // width))):
         yield block
@@ -166,7 +164,7 @@ def _block(
     try:
         return np.array(rows) if dtype is None else np.array(rows, dtype)
     except ValueError:
-        number, cell = next((i, c) for i, r in enumerate(rows) for c in r if not _is_number(c))
+        number, cell = next((i, c) for i, r in enumerate(rows) for c in r if not is_number(c))
         raise UserError(
             f"{path}, row {before + number:,} counted from 0: {cell!r} is no number, as the "
             "column's others are; fill or remove the row"
@@ -175,58 +173,6 @@ def _block(
 
 def _vector(read, column: int, numeric: bool) -> np.ndarray:
     return read([column], np.float64 if numeric else None)[:, 0]
-
-
-def word2vec(path: pathlib.Path) -> dict[str, Stored]:
-    """The vectors and the words of word2vec's text form, with or without its line of sizes."""
-    with path.open(encoding="utf-8") as file:
-        sizes = file.readline().split()
-    header = len(sizes) == 2 and all(size.isdecimal() for size in sizes)
-    count, width = (int(s) for s in sizes) if header else (None, len(sizes) - 1)
-    if width < 1:
-        raise _no_words(path)
-    read = functools.partial(_read_word2vec, path, header, count, width)
-    return {
-        UNNAMED: Stored((count, width), np.dtype(np.float32), lambda: read()[1]),
-        WORDS: Stored((count,), None, lambda: read()[0]),
-    }
-
-
-def _read_word2vec(
-    path: pathlib.Path, header: bool, count: int | None, width: int
-) -> tuple[np.ndarray, np.ndarray]:
-    words: list[str] = []
-
-    def vectors() -> Iterator[list[float]]:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(file, start=1):
-                if (header and number == 1) or not line.strip():
-                    continue
-                # A word may itself hold spaces.
-                word, *values = line.rstrip(" \r\n").rsplit(" ", width)
-                if len(values) != width or not all(map(_is_number, values)):
-                    raise UserError(f"{path}, line {number:,}: not a word and {width} numbers")
-                words.append(word)
-                yield [float(value) for value in values]
-
-    found = gathered(np.array(rows, np.float32) for rows in _batched(vectors(), width))
-    if words and not header and all(map(_is_number, words)):
-        raise _no_words(path)
-    if found is None or (count or 0) > len(words):
-        raise UserError(f"{path} is truncated: {len(words):,} of {count or 0:,} words are there")
-    if count not in (None, len(words)):
-        raise UserError(
-            f"{path}: its first line says {count:,} words, and {len(words):,} are there; correct "
-            "it, or leave it out"
-        )
-    return np.array(words), found
-
-
-def _no_words(path: pathlib.Path) -> UserError:
-    return UserError(
-        f"{path} is no word2vec text: a line is a word and its numbers, separated by spaces; save "
-        "numbers without words as .npy or .csv, as np.savetxt(…, delimiter=',') does"
-    )
 
 
 def parquet(path: pathlib.Path) -> dict[str, Stored]:

@@ -165,6 +165,12 @@ def test_truncated_word2vec_text(tmp_path):
         arrays.read_matrix(write(tmp_path / "z.txt", ["sport", "arts"]))
 
 
+def test_a_matrix_as_text_does_not_lose_its_first_column_to_words(tmp_path):
+    np.savetxt(tmp_path / "x.txt", MATRIX)
+    with pytest.raises(UserError, match=r"no word2vec text: .* as .npy or .csv"):
+        arrays.read_matrix(str(tmp_path / "x.txt"))
+
+
 class TestParquet:
     @pytest.fixture
     def pq(self):

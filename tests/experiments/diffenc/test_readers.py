@@ -80,6 +80,12 @@ def test_samples_need_no_data_and_an_evaluation_can_be_told_where_they_are(run, 
         evaluate(folder, data=str(other))
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_that_would_be_those_of_others_are_refused(run, seed):
+    with pytest.raises(UserError, match=f"--seed={seed}; accepted is an integer in"):
+        sample(run[0], seed=seed)
+
+
 def test_many_samples_are_drawn_in_batches_and_go_on_where_they_stopped(run, tmp_path, monkeypatch):
     """Case M17. Oracle: the model's own sampler, batch by batch."""
     folder = shutil.copytree(run[0], tmp_path / "run")

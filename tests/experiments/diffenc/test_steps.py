@@ -36,6 +36,11 @@ def test_chosen_steps_and_variances_are_cheaper_on_other_images(tmp_path):
     assert shown in (tmp_path / "report.html").read_text()
     with pytest.raises(UserError, match="multiple"):
         choose(tmp_path, num_steps=[5], grid=12)
+    for grid in (0, -12):
+        with pytest.raises(UserError, match=f"--grid={grid} must be a larger multiple"):
+            choose(tmp_path, num_steps=[3], grid=grid)
+    with pytest.raises(UserError, match="--samples=-1; accepted: 1 or more"):
+        choose(tmp_path, num_steps=[3], grid=12, samples=-1)
 
 
 WAYS = ("equal", "equal_best_variance", "chosen", "chosen_best_variance")

@@ -29,6 +29,13 @@ REFUSED = {
     "twice": ([DIGITS, "--models=vdmv,nt,vdmv"], "vdmv more than once"),
     "model": ([DIGITS, "--models=vdmw"], "Did you mean 'vdmv'"),
     "seeds": ([DIGITS, "--seeds=0"], "at least 1"),
+    "seed": ([DIGITS, "--config.seed=7"], "give the first of theirs as --first_seed=7"),
+    "value": (
+        [DIGITS, "--config.train.num_steps=-3"],
+        "train.num_steps=-3; accepted is an integer",
+    ),
+    "together": ([DIGITS, "--config.model.options.gamma_min=6"], "the first the smaller one"),
+    "allowed": ([DIGITS, "--allow_config_change=train.num_step"], "Did you mean 'train.num_steps'"),
     "track": ([DIGITS, "--track=tensorbord"], "Did you mean 'tensorboard'"),
 }
 LAUNCH = """

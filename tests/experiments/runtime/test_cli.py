@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 import tomllib
+import types
 
 import pytest
 
-from experiments.runtime import cli
+from experiments.runtime import cli, files
 from experiments.runtime.cli import split_arg
 from experiments.runtime.errors import UserError, nearest
 from experiments.runtime.files import write_json
@@ -126,6 +127,16 @@ def test_a_workdir_belongs_to_one_config_unless_told_otherwise(tmp_path):
     with pytest.raises(UserError, match="a.b cannot change from 1 to 2 .*: it is fixed"):
         check_config(tmp_path, changed, allowed=["a.b"], fixed={"a": "it is fixed"})
     assert config_changes({"x": {"y": 1}}, {"z": 2}) == {"x.y": (1, None), "z": (None, 2)}
+
+
+def test_a_reader_of_runs_has_no_config_and_may_find_its_folder_read_only(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="has no --config: it reads that of the run"):
+        cli._parse(["evaluate", "--config=nowhere.py"], [], accepts_config=False)
+    monkeypatch.setattr(cli, "_WORKDIR", types.SimpleNamespace(value=str(tmp_path)))
+    monkeypatch.setattr(files.os, "access", lambda *_: False)
+    assert cli.workdir(writes=False) == tmp_path
+    with pytest.raises(UserError, match="nothing can be written"):
+        cli.workdir()
 
 
 def test_a_config_is_the_file_here_or_else_the_package_s(tmp_path, monkeypatch, root):

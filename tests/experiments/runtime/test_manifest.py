@@ -3,8 +3,12 @@
 import shlex
 import sys
 
+import pytest
+
 from experiments import moved
 from experiments.runtime import manifest
+from experiments.runtime.errors import UserError
+from experiments.runtime.files import write_json
 from tests.experiments.evidence.toy import Repository
 
 
@@ -17,6 +21,21 @@ def test_a_recorded_command_can_be_typed_again_and_names_no_folder_of_this_machi
     assert "here" not in command and "json" not in command
     assert moved.current(command) == command
     assert shlex.split(manifest.environment()["command"])[-1] == "--json"
+
+
+def test_a_run_keeps_what_was_said_of_the_weights_it_began_from(tmp_path):
+    one, two, run = (tmp_path / name for name in ("one", "two", "run"))
+    assert manifest.origin(run, None, None) == {}
+    began = manifest.origin(run, one, 7)
+    assert began == {"init_from": {"run": str(one), "step": 7}}
+    run.mkdir()
+    write_json(run / "manifest.json", began)
+    assert manifest.origin(run, None, None) == manifest.origin(run, one / ".." / "one", 9) == {}
+    with pytest.raises(UserError, match="/two: .*run holds a run that began from those of .*/one;"):
+        manifest.origin(run, two, 7)
+    write_json(run / "manifest.json", {})
+    with pytest.raises(UserError, match="began from weights of its own; leave it out to resume"):
+        manifest.origin(run, one, 7)
 
 
 def test_a_commit_is_dirty_where_code_differs_and_not_where_results_do(tmp_path, monkeypatch):

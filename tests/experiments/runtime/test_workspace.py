@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from experiments.diffenc.config import Train
-from experiments.runtime import files, manifest, trackers, weights
+from experiments.runtime import files, manifest, preemption, trackers, weights
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import CheckpointError, NonFiniteError, UserError
 from experiments.runtime.loop import Schedule
@@ -35,6 +35,15 @@ def test_the_first_signal_is_noted_and_only_a_second_interrupt_ends():
         assert stop.exit_code == 130
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_run_ends_with_the_process_that_started_it(monkeypatch):
+    """As the trainers of a suite that was killed."""
+    monkeypatch.setenv(preemption.PARENT, str(os.getppid()))
+    stop = StopSignal()
+    assert not stop
+    monkeypatch.setattr(preemption.os, "getppid", lambda: 1)
+    assert stop and stop.exit_code == 0 and "what started it" in stop.cause
 
 
 def test_a_hangup_that_is_ignored_stays_ignored():
