@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import arrays
-from experiments.arrays import tables
+from experiments.arrays import tables, word2vec
 from experiments.arrays.numbers import gathered
 from experiments.runtime.errors import UserError
 
@@ -68,7 +68,8 @@ def test_a_block_has_few_cells_however_wide_the_rows(tmp_path, monkeypatch, name
             yield block
 
     monkeypatch.setattr(tables, "_BLOCK_CELLS", 64)
-    monkeypatch.setattr(tables, "gathered", lambda blocks: gathered(watched(blocks)))
+    for module in (tables, word2vec):
+        monkeypatch.setattr(module, "gathered", lambda blocks: gathered(watched(blocks)))
     np.testing.assert_array_equal(arrays.read_matrix(str(tmp_path / name)), wide)
     assert max(sizes) == 64 and len(sizes) == 25
 
