@@ -147,6 +147,8 @@ _LONG = "--config.train.num_steps=16000 --config.train.eval_every=8000"
 _FASHION = "--config.data.path=$FASHION_MNIST --config.data.size=14"
 _CORPORA = "--config.corpora=ag_news:$AG_NEWS=4000,shakespeare=2500,python=2500"
 _VERIFIED = "experiments.verify_text --workdir=$WORKDIR --torch_python=$TORCH_PYTHON"
+# Of files that users bring, of which no benchmark reads one.
+_READERS = tuple(f"experiments/arrays/{name}.py" for name in ("formats", "tables", "word2vec"))
 RECORDS = (
     _study("label_cosine/paper", "label_cosine/paper.py", smoke="label_cosine/paper.py:smoke",
            cost="seconds"),
@@ -216,12 +218,13 @@ RECORDS = (
     _benchmark("diffenc_precision",
                f"experiments.diffenc.train --config={_CONFIGS}/diffenc/digits.py:diffenc "
                "--config.train.eval_every=1000 --workdir=$WORKDIR", arguments="$WORKDIR"),
-    *(_benchmark(name, parts=4) for name in ("diffenc_scale", "diffenc_step", "distill")),
+    _benchmark("diffenc_scale", parts=4)._replace(unused=_READERS),
+    *(_benchmark(name, parts=4) for name in ("diffenc_step", "distill")),
     *map(_benchmark, ("hubness", "prediction_hubs")),
-    _benchmark("similarity", arguments="--repeats 11"),
+    _benchmark("similarity", arguments="--repeats 11")._replace(unused=_READERS),
     # It lowers a step as `diffenc.compile` does, and reads nothing of the compiled text.
     _benchmark("gpu", cost="5 min; needs a GPU", parts=9)._replace(
-        unused=("experiments/runtime/hlo.py", "experiments/runtime/topology.py")),
+        unused=("experiments/runtime/hlo.py", "experiments/runtime/topology.py", *_READERS)),
     _benchmark("hubness_sampled", *(f"benchmarks.hubness_sampled {part}"
                                     for part in ("sampled", "growth")), arguments="exact", parts=3),
     Entry("tpu/compile", ("benchmarks.tpu_compile --seconds=3000",),

@@ -2,7 +2,8 @@
 
 Found from the imports of its entry, wherever in a file they stand; a module at the start of a
 string counts as imported, for some are started as processes. Of each file counts what remains
-without docstrings, comments, annotations and blocks for type checkers.
+without docstrings, comments, annotations, blocks for type checkers, and imports of what no number
+depends on.
 """
 
 import ast
@@ -126,7 +127,18 @@ class _Plain(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        return None if node.module in _FOR_TYPES and not node.level else node
+        if node.level:
+            return node
+        module = str(node.module)
+        if module in _FOR_TYPES or is_left_out(_path(module)):
+            return None
+        node.names = [n for n in node.names if not is_left_out(_path(f"{module}.{n.name}"))]
+        return node if node.names else None
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        kind = node.value.value if isinstance(node.value, ast.Subscript) else None
+        is_alias = isinstance(kind, ast.Name) and kind.id == "Annotated"  # of a type and its range
+        return None if is_alias else self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         self.generic_visit(node)
@@ -156,6 +168,10 @@ def _names(tree: ast.AST) -> Iterable[str]:
             yield from (base + alias.name for alias in node.names)
         elif isinstance(node, ast.Constant) and (found := _MODULE.match(str(node.value))):
             yield from (found.group(1), f"{found.group(1)}.__main__")
+
+
+def _path(module: str) -> str:
+    return f"{module.replace('.', '/')}.py"
 
 
 def _absolute(name: str, path: str) -> str:

@@ -12,6 +12,9 @@ SAME = {
     "annotations": "def f(x: int, y: int = 2) -> int:\n    return x + y\n",
     "layout": "def f(x,\n      y=2):\n\n    return (x + y)\n",
     "types": "from typing import Any\ndef f(x: Any, y=2):\n    return x + y\n",
+    "ranges": "Share = Annotated[float, Real(0, 1)]\ndef f(x, y=2):\n    return x + y\n",
+    "messages": "from experiments.runtime.errors import UserError\n"
+    "from experiments.runtime import cli\ndef f(x, y=2):\n    return x + y\n",
     "for checkers": "if TYPE_CHECKING:\n    import numpy\ndef f(x, y=2):\n    return x + y\n",
 }
 OTHER = {
@@ -20,6 +23,8 @@ OTHER = {
     "kind of number": "def f(x, y=2.0):\n    return x + y\n",
     "name": "def f(x, z=2):\n    return x + z\n",
     "import": "import numpy\ndef f(x, y=2):\n    return x + y\n",
+    "mixed import": "from experiments.runtime import cli, files\n"
+    "def f(x, y=2):\n    return x + y\n",
     "decorator": "@jit\ndef f(x, y=2):\n    return x + y\n",
 }
 
