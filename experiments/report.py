@@ -135,7 +135,8 @@ def write_page(workdir: pathlib.Path) -> pathlib.Path:
 
 def print_record(workdir: pathlib.Path) -> None:
     """The record in DIR as JSON; of a diffusion run, all that was measured of it."""
-    is_run = "name" in read(workdir / "config.json").get("model", {})
+    model = read(workdir / "config.json").get("model")
+    is_run = isinstance(model, dict) and "name" in model
     print(as_json(page.read(workdir) if is_run else read(workdir)), end="")
 
 

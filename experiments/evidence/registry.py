@@ -31,7 +31,7 @@ class Entry(NamedTuple):
       commands: what follows `python -m`, one after another; the last makes the record.
       cost: minutes on two cores, as far as somebody has written them down.
       packages: distributions that it reads data or models from.
-      smoke: the command in a small form, to compare two states of the code; "" for measures of
+      smoke: the commands in a small form, to compare two states of the code; () for measures of
         speed, which no two runs share.
       written: whether the command writes its record to its place by itself, and has no
         small form whose folder could be read.
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
     commands: tuple[str, ...]
     cost: str = "not timed"
     packages: tuple[str, ...] = ()
-    smoke: str = ""
+    smoke: tuple[str, ...] = ()
     written: bool = False
     unused: tuple[str, ...] = ()
     parts: int = 0
@@ -79,7 +79,7 @@ def _study(name: str, config: str, *flags: str, smoke: str, cost: str, packages=
     start = f"experiments.{study} --config={_CONFIGS}/"
     command = " ".join((f"{start}{config}", *flags, _TO))
     small = f"{start}{smoke} --workdir=$WORKDIR"
-    return Entry(name, (command,), cost, packages, small)
+    return Entry(name, (command,), cost, packages, (small,))
 
 
 def _suite(name: str, config: str, models: str, *flags: str, cost: str = "not timed") -> Entry:
@@ -89,7 +89,7 @@ def _suite(name: str, config: str, models: str, *flags: str, cost: str = "not ti
     small = ",".join(f"{model}:smoke" for model in models.split(","))
     data = (_FASHION,) if _FASHION in " ".join(flags) else ()
     smoke = " ".join((f"{start}{small} --seeds=1 --jobs=1", *data, "--workdir=$WORKDIR"))
-    return Entry(f"diffenc/{name}", (command,), cost, smoke=smoke)
+    return Entry(f"diffenc/{name}", (command,), cost, smoke=(smoke,))
 
 
 def _benchmark(
@@ -193,7 +193,11 @@ RECORDS = (
     Entry("diffenc/steps",
           (f"experiments.diffenc.suite --config={_CONFIGS}/diffenc/digits.py --models=diffenc "
            "--seeds=3 --jobs=1 --workdir=$WORKDIR",
-           f"experiments.diffenc.steps --num=256 {_TO}"), written=True),
+           f"experiments.diffenc.steps --num=256 {_TO}"),
+          smoke=(f"experiments.diffenc.suite --config={_CONFIGS}/diffenc/digits.py "
+                 "--models=diffenc:smoke --seeds=1 --jobs=1 --workdir=$WORKDIR",
+                 "experiments.diffenc.steps --num=32 --grid=20 --num_steps=5,10 --workdir=$WORKDIR "
+                 "--record=$WORKDIR/record.json")),
     _study("distill/attributes", "distill/attributes.py:all", "--config.student.num=3",
            smoke="distill/attributes.py:all:smoke", cost="not timed"),
     _study("distill/spiral", "distill/spiral.py:all", "--config.teacher.num=3",
@@ -229,8 +233,9 @@ RECORDS = (
                                     for part in ("sampled", "growth")), arguments="exact", parts=3),
     Entry("tpu/compile", ("benchmarks.tpu_compile --seconds=3000",),
           "1 to 25 CPU min for each of 21 models", packages=("libtpu",),
-          smoke=f"experiments.diffenc.compile --config={_CONFIGS}/diffenc/cifar10.py:vdmv-8 "
-          "--config.model.options.dtype=bfloat16 --topology=v5e:2x4 --workdir=$WORKDIR", parts=25),
+          smoke=(f"experiments.diffenc.compile --config={_CONFIGS}/diffenc/cifar10.py:vdmv-8 "
+          "--config.model.options.dtype=bfloat16 --topology=v5e:2x4 --workdir=$WORKDIR",),
+          parts=25),
 )  # fmt: skip
 
 

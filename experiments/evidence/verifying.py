@@ -3,7 +3,7 @@
 import math
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from experiments.evidence import runs, source
@@ -70,7 +70,7 @@ def verify(entry: Entry, clone: Clone, stop: StopSignal, say: Say) -> Agreement:
       UserError: the record cannot be verified, or its numbers have changed.
     """
     commits = _commits(entry, clone)
-    if lacks := runs.missing(entry._replace(commands=(entry.smoke,), packages=()), clone.root):
+    if lacks := runs.missing(entry._replace(commands=entry.smoke, packages=()), clone.root):
         raise UserError(f"{entry.name}: needs {'; '.join(lacks.values())}")
     today = source.digest(code(entry.commands, clone.now()))
     with tempfile.TemporaryDirectory(dir=folder_of(clone, "verify")) as kept:
@@ -85,7 +85,7 @@ def verify(entry: Entry, clone: Clone, stop: StopSignal, say: Say) -> Agreement:
     known = {
         "commit": ", ".join(commits),
         "code": today,
-        "command": f"python -m {entry.smoke}",
+        "command": " && ".join(f"python -m {command}" for command in entry.smoke),
         "largest_difference": agreement.largest,
         "numbers": agreement.numbers,
     }
@@ -96,7 +96,7 @@ def verify(entry: Entry, clone: Clone, stop: StopSignal, say: Say) -> Agreement:
 def _before(entry, commit, clone, folder, stop, say) -> dict[str, Any]:
     """The record of the small form by the code of a commit."""
     with clone.checked_out(commit) as tree:
-        old = as_of(entry.smoke, clone.at(commit))
+        old = [as_of(command, clone.at(commit)) for command in entry.smoke]
         then = _small(entry, old, tree, clone, folder / commit, stop, say)
         _check_commit(then, commit)
     return then
@@ -121,7 +121,7 @@ def _commits(entry: Entry, clone: Clone) -> list[str]:
 
 def _small(
     entry: Entry,
-    command: str,
+    commands: Sequence[str],
     tree: pathlib.Path,
     clone: Clone,
     folder: pathlib.Path,
@@ -133,20 +133,21 @@ def _small(
     Raises:
       UserError: it fails.
     """
-    say(f"{entry.name}: python -m {command}, by the code of {folder.name}")
     values = {n: str((clone.root / v).resolve()) for n, v in runs.inputs(clone.root).items() if v}
-    words = runs.words(command, values | {"WORKDIR": str(folder)})
-    with tempfile.TemporaryFile("w+") as log:
-        exit_code = runs.run(words, tree, stop, log)
-        log.seek(0)
-        last = (log.read().strip().splitlines() or ["it says nothing"])[-1]
-    if stop.received:
-        raise UserError(f"{entry.name}: stopped by {stop.received}; nothing is verified")
-    if exit_code:
-        raise UserError(
-            f"{entry.name} cannot be verified: its small form by the code of {folder.name} ends "
-            f"with code {exit_code}: {last}"
-        )
+    for command in commands:
+        say(f"{entry.name}: python -m {command}, by the code of {folder.name}")
+        words = runs.words(command, values | {"WORKDIR": str(folder)})
+        with tempfile.TemporaryFile("w+") as log:
+            exit_code = runs.run(words, tree, stop, log)
+            log.seek(0)
+            last = (log.read().strip().splitlines() or ["it says nothing"])[-1]
+        if stop.received:
+            raise UserError(f"{entry.name}: stopped by {stop.received}; nothing is verified")
+        if exit_code:
+            raise UserError(
+                f"{entry.name} cannot be verified: its small form by the code of {folder.name} "
+                f"ends with code {exit_code}: {last}"
+            )
     return read(folder)
 
 

@@ -60,7 +60,7 @@ def test_a_record_was_made_by_its_command(entry, root):
 def test_modules_configs_and_variables_exist(root):
     tree = Clone(root).now()
     for entry in registry.RECORDS:
-        for command in (*entry.commands, *filter(None, [entry.smoke])):
+        for command in (*entry.commands, *entry.smoke):
             assert source.entry(command.split()[0], tree.paths), command
             configs = standing._CONFIG.findall(command)
             assert all((root / path).exists() for path in configs), command

@@ -87,9 +87,9 @@ def test_what_cannot_be_verified_is_said(toy, monkeypatch):
     toy.record(toy.first)
     toy.change("1 / 3", "1 / 4")
     with pytest.raises(UserError, match="measures speed"):
-        verify(toy, ENTRY._replace(smoke=""))
+        verify(toy, ENTRY._replace(smoke=()))
     with pytest.raises(UserError, match="ends with code 1: no luck today"):
-        verify(toy, ENTRY._replace(smoke="experiments.toy --fails=yes"))
+        verify(toy, ENTRY._replace(smoke=("experiments.toy --fails=yes",)))
     monkeypatch.setattr(
         Clone, "checked_out", lambda clone, commit: contextlib.nullcontext(toy.root)
     )

@@ -43,7 +43,7 @@ ENTRY = Entry(
     "toy/one",
     ("experiments.toy --workdir=$WORKDIR --record=$RECORD",),
     "no time",
-    smoke="experiments.toy --workdir=$WORKDIR",
+    smoke=("experiments.toy --workdir=$WORKDIR",),
 )
 WHO = {
     f"GIT_{role}_{what}": "t@t" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
