@@ -173,6 +173,11 @@ class Judge:
         except UserError:
             self.best = -1.0
 
+    @property
+    def met(self) -> bool:
+        """Whether there is a best encoder yet."""
+        return self.best > -1.0
+
     def __call__(self, state: TrainState) -> dict[str, float]:
         params = jax.device_get(state.params)
         model = dataclasses.replace(self.prepared.model, params=params)
@@ -201,7 +206,9 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
             describe_batch=functools.partial(_indices, prepared),
         )
         state, start = loop.resume(space.starting(factory))
-        loop.evaluate = Judge(prepared, space, start)
+        loop.evaluate = judge = Judge(prepared, space, start)
+        if start == plan.num_steps and not judge.met:
+            loop.evaluated = False  # where nothing is left to train, what is there is judged
         stream = batches(
             prepared.train.take,
             len(prepared.train.score),
