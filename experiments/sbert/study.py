@@ -22,7 +22,7 @@ from experiments.models.sentence import huggingface, spaces
 from experiments.models.sentence.bert import Encoder
 from experiments.models.sentence.pooling import pool
 from experiments.runtime import study
-from experiments.runtime.batches import batch_indices, batches, check_batch_size
+from experiments.runtime.batches import batch_indices, batches, check_batch_fits, check_batch_size
 from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Loop
 from experiments.runtime.mesh import make_mesh
@@ -69,6 +69,7 @@ def prepare(config: Config) -> Prepared:
     # A smoke run's synthetic model: the encoders saved later copy its tokenizer from there.
     folder = pathlib.Path(tempfile.mkdtemp())
     model, splits = _read(config, folder)
+    check_batch_fits("config.train.batch_size", plan.batch_size, len(splits["train"].score))
     texts = sources.ag_news(where.ag_news).texts if where.ag_news else ()
     digests = {f"STS {split}": pairs.sha256 for split, pairs in splits.items()}
     prepared = Prepared(

@@ -202,6 +202,18 @@ REPORTED = [  # cases C3 and R19, and what a search with one bad value each foun
     ("diffenc.train", "swirl", "data.path", "x.npz", "choose one of fashion_mnist, images"),
     ("diffenc.train", "swirl", "seed", 2**70, "seed=1180591620717411303424; accepted"),
     ("diffenc.train", "cifar10", "data.channels", 1, "channels=1 means nothing for cifar10"),
+    # What passed every check and ended in a traceback, or never, after the folder was taken.
+    ("diffenc.train", "digits", "train.batch_size", 8 * 10**7, "up to 4,096 in a batch"),
+    ("closeness", "radial", "train.batch_size", 10**8, "=100000000 for 500 training examples"),
+    ("distill", "spiral", "teacher.batch_size", 10**8, "teacher.batch_size=.* up to 4,096"),
+    ("distill", "spiral", "student.batch_size", 10**8, "student.batch_size=.* up to 4,096"),
+    ("sbert", "sts", "train.batch_size", 10**8, "for 64 training examples"),
+    ("closeness", "radial", "eval.num_inputs", 2, r"model.dim \+ 1 = 3 of them"),
+    ("closeness", "radial", "data.num_test", 2, "num_inputs=200 of 2 test inputs"),
+    ("prediction_hubs", "smollm2", "k", 10**5, "k=100000: contexts to tokens has"),
+    ("prediction_hubs", "smollm2", "k", 40, "contexts to contexts has 39 points"),
+    ("prediction_hubs", "smollm2", "corpora", "one=20,two=9", "k=10: contexts to contexts has 8"),
+    ("hubness", "newsgroups", "local_k", 200, "local_k=200: nicdm finds at most 199 .* of 200"),
 ]
 
 
