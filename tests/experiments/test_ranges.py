@@ -33,7 +33,7 @@ JUDGED = "hubness.study:JUDGEMENT"
 # What no field of a type can mean.
 NEVER = {
     bool: (2, "perhaps", None),
-    int: (-(10**9), 2.5, "many", True, math.nan),
+    int: (-(10**9), 10**30, 2.5, "many", True, math.nan),
     float: (math.nan, math.inf, -math.inf, "much", True),
     str: (" ", "no\0word", 3, ("a",)),
 }
@@ -214,6 +214,17 @@ REPORTED = [  # cases C3 and R19, and what a search with one bad value each foun
     ("prediction_hubs", "smollm2", "k", 40, "contexts to contexts has 39 points"),
     ("prediction_hubs", "smollm2", "corpora", "one=20,two=9", "k=10: contexts to contexts has 8"),
     ("hubness", "newsgroups", "local_k", 200, "local_k=200: nicdm finds at most 199 .* of 200"),
+    ("closeness", "radial", "data.num_train", 10**10, "integer ≥ 1, at most 1,000,000"),
+    ("closeness", "radial", "model.depth", 10**9, "an integer ≥ 0, at most 1,000"),
+    ("closeness", "radial", "labels", (2**31,), r"labels\[0\]=2147483648; .* at most 1,000"),
+    ("closeness", "radial", "constructed.perturbations", 10**9, "at most 250"),
+    ("distill", "spiral", "data.per_arm", 10**9, "per_arm=1000000000; .* at most 1,000,000"),
+    ("distill", "spiral", "student.num", 10**9, "num=1000000000; .* at most 1,000"),
+    ("distill", "spiral", "eval.num_sets", 10**9, "an integer ≥ 0, at most 1,000,000"),
+    ("distill", "spiral", "student.epochs", 2**31, "integer ≥ 1, at most 2,147,483,647"),
+    ("label_cosine", "paper", "cases", ((10, 4), (10, 6)), r"\(10, 6\) has more than 1,000,000"),
+    ("diffenc.train", "swirl", "model.options.num_layers", 10**9, "≥ 0, at most 1,000"),
+    ("diffenc.train", "swirl", "model.options.width", 2**63, "≥ 2, at most 1,000,000"),
 ]
 
 
