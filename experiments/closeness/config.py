@@ -11,12 +11,15 @@ from experiments.runtime.ranges import (
     AboveZero,
     Between,
     Count,
+    Few,
     NotNegative,
     Path,
     Positive,
     Seed,
     Several,
     Share,
+    Size,
+    SizeOr0,
 )
 from experiments.runtime.settings import as_flags
 
@@ -26,8 +29,8 @@ class Radial:
     """Wedges of the plane."""
 
     name: Literal["radial"] = "radial"
-    num_train: Positive = 20_000
-    num_test: Positive = 2_000
+    num_train: Size = 20_000
+    num_test: Size = 2_000
     seed: Seed = 0
     smoke: bool = False
 
@@ -47,8 +50,8 @@ class Model:
 
     embedding: Literal["mlp", "resnet18"]
     dim: Positive = 2
-    depth: Count = 3
-    g_width: Count = 0
+    depth: Annotated[int, Between(0, 1_000, "[]")] = 3
+    g_width: SizeOr0 = 0
     f_length: NotNegative = 0.0  # lengths to which f or g are scaled; 0 leaves them free
     g_length: NotNegative = 0.0
 
@@ -59,7 +62,7 @@ class Train:
 
     num_steps: Positive
     batch_size: Positive
-    num_seeds: Annotated[int, Between(2)]  # distances are between seeds
+    num_seeds: Annotated[int, Between(2, 1_000, "[]")]  # distances are between seeds
     learning_rate: AboveZero = 1e-4
     together: Count = 0  # seeds computed at once; 0: one on CPU, all elsewhere
     log_every: Count = 8
@@ -74,7 +77,7 @@ class Eval:
     Models below `min_accuracy` are left out, and a width with fewer than `min_models` as a whole.
     """
 
-    num_sets: Positive = 200
+    num_sets: Size = 200
     min_accuracy: Share = 0.9
     min_models: Positive = 5
     num_inputs: Positive = 2_000
@@ -86,9 +89,9 @@ class Constructed:
 
     # Those that `similarity.constructions` knows a size of perturbations for.
     labels: Annotated[tuple[Literal[4, 5, 6, 10, 18], ...], Several()] = (4, 5, 6, 10, 18)
-    perturbations: Positive = 250
-    num_sets: Positive = 300
-    per_label: Positive = 500
+    perturbations: Annotated[int, Between(1, 250, "[]")] = 250  # of the sizes 1 to 250
+    num_sets: Size = 300
+    per_label: Size = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +99,8 @@ class Config:
     """A run: every number of labels in every width."""
 
     seed: Seed = 0
-    labels: Annotated[tuple[Positive, ...], Several()] = ()
-    widths: Annotated[tuple[Positive, ...], Several()]
+    labels: Annotated[tuple[Few, ...], Several()] = ()
+    widths: Annotated[tuple[Size, ...], Several()]
     data: Radial | Cifar10
     model: Model
     train: Train

@@ -17,6 +17,8 @@ from experiments.closeness.pairs import all_pairs
 from experiments.closeness.task import Task, make_task
 from experiments.closeness.training import Training, train_seeds
 from experiments.runtime import settings, study
+from experiments.runtime.batches import check_batch_fits
+from experiments.runtime.errors import UserError
 from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 
@@ -51,6 +53,13 @@ def prepare(config: Config) -> Prepared:
 
 def _training(config: Config, task: Task, width: int) -> Training:
     model = make_model(config.model, width, task.num_labels, images=task.name != "radial")
+    check_batch_fits("config.train.batch_size", config.train.batch_size, len(task.x))
+    asked, held, needed = config.eval.num_inputs, len(task.test_x), config.model.dim + 1
+    if min(asked, held) < needed:
+        raise UserError(
+            f"config.eval.num_inputs={asked} of {held:,} test inputs: d_LLV draws sets of "
+            f"model.dim + 1 = {needed} of them; take at least {needed}, or lower model.dim"
+        )
     key = jax.random.fold_in(jax.random.key(config.seed), task.num_labels)
     return Training(model, width, task, config.train, key)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from experiments.runtime.ranges import Between, Positive, Seed, Several, Text
+from experiments.runtime.ranges import Between, Seed, Several, Size, Text
 
 Reference = Annotated[str, Text("a file or folder", needed=True)]
 LEAST_DRAWS = 20  # of which one in twenty can be
@@ -19,8 +19,8 @@ class Config:
 
     models: Annotated[tuple[Reference, ...], Several(0, repeated=True)]
     measures: Annotated[str, Text("measures, separated by commas", needed=True)] = "mcca,cka"
-    draws: Annotated[int, Between(LEAST_DRAWS, besides=0)] = 200  # 0: none
-    sets: Positive = 200
+    draws: Annotated[int, Between(LEAST_DRAWS, 1_000_000, "[]", besides=0)] = 200  # 0: none
+    sets: Size = 200
     seed: Seed = 0
     stacked: bool = False
     texts: Annotated[str, Text("text:FILE or ag_news:FILE")] | None = None

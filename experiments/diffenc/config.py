@@ -15,12 +15,14 @@ from experiments.runtime.ranges import (
     Between,
     Count,
     Dropout,
+    Few,
     Finite,
     NotNegative,
     Positive,
     Seed,
     Several,
     Share,
+    Size,
     Text,
     Words,
 )
@@ -30,7 +32,7 @@ Options = Mapping[str, Any]
 
 PUBLISHED_RANGE = (-13.3, 5.0)
 Word = Annotated[str, Text("a word that `diffenc.build` knows", needed=True)]
-Width = Annotated[int, Between(2)]
+Width = Annotated[int, Between(2, 1_000_000, "[]")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +48,9 @@ class ModelOptions:
     depth: Positive | None = None
     step_variance: Word | None = None
     width: Width | None = None
-    num_layers: Count | None = None
+    num_layers: Annotated[int, Between(0, 1_000, "[]")] | None = None
     encoder_width: Width | None = None
-    encoder_layers: Positive | None = None
+    encoder_layers: Few | None = None
     dropout: Dropout | None = None
     fourier: Annotated[tuple[Annotated[int, Between(-64, 65)], ...], Several(0)] | None = None
     dtype: Word | None = None
@@ -101,8 +103,8 @@ class Eval:
 
     seed: Seed = 0
     batch_size: Positive = 128
-    times_per_image_in_training: Positive = 2
-    times_per_image: Positive = 32
+    times_per_image_in_training: Size = 2
+    times_per_image: Size = 32
     volatility: Literal["optimal"] | None = None
 
 
@@ -111,7 +113,7 @@ class Sample:
     """How many samples are drawn, and how."""
 
     seed: Seed = 0
-    num: Positive = 64
+    num: Size = 64
     num_steps: Positive = 1000
 
 

@@ -13,6 +13,7 @@ import diffenc
 from diffenc.volatility import Volatility
 from experiments.data import Split
 from experiments.runtime import store
+from experiments.runtime.batches import SMALL_BATCH
 from experiments.runtime.errors import UserError
 from experiments.runtime.mesh import batch_sharding, replicated
 from experiments.runtime.preemption import Stopped
@@ -117,6 +118,8 @@ def make_evaluator(
     the model's own.
     """
     strata = max(1, times_per_image // 2)
+    # Beyond the split a batch is filled up: that costs nothing where it is small, and else memory.
+    batch_size = min(batch_size, max(split.size, SMALL_BATCH))
     batch_size = -(-batch_size // mesh.size) * mesh.size
     sharding = batch_sharding(mesh)
 

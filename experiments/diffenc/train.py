@@ -28,7 +28,7 @@ from experiments.diffenc.evaluation import make_evaluator
 from experiments.diffenc.run import Run, draw_noise, elbo_loss, load_trained, make_run
 from experiments.diffenc.sample import sample
 from experiments.runtime import cli, distributed, study
-from experiments.runtime.batches import batch_indices, batches
+from experiments.runtime.batches import batch_indices, batches, check_batch_fits
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.loop import Loop
 from experiments.runtime.metrics import MetricsWriter, read_metrics
@@ -59,6 +59,7 @@ def prepare(config: Config) -> Prepared:
     """Data, model and optimiser. Raises `UserError` for names and values that cannot be."""
     config.check()
     run = make_run(config)
+    check_batch_fits("config.train.batch_size", config.train.batch_size, run.source.train.size)
     factory = run.state_factory()
     factory.abstract()  # refuses what shapes and shardings rule out
     return Prepared(

@@ -9,6 +9,7 @@ from experiments.runtime.cli import split_arg
 from experiments.runtime.ranges import (
     Count,
     Dropout,
+    Few,
     NotNegative,
     Path,
     Positive,
@@ -16,6 +17,8 @@ from experiments.runtime.ranges import (
     Seed,
     Several,
     Share,
+    Size,
+    SizeOr0,
     Text,
     Unused,
     Words,
@@ -33,7 +36,7 @@ class Spiral:
     path: Annotated[str, Unused("", "the arms of spirals are drawn, not read")] = ""
     smoke: bool = False
     seed: Seed = 0
-    per_arm: Positive = 1000
+    per_arm: Size = 1000
     split: Literal["standard", "interpolation", "extrapolation"] = "standard"
 
 
@@ -75,7 +78,7 @@ class Network:
 
     embedding: Literal["mlp", "resnet18", "resnet50"]
     dim: Positive
-    widths: Annotated[tuple[Positive, ...], Several(0, repeated=True)] = (512,)
+    widths: Annotated[tuple[Size, ...], Several(0, repeated=True)] = (512,)
     dropout: Dropout = 0.1
     head: Literal["xavier", "fan_in"] = "xavier"
     tiny: bool = False
@@ -93,7 +96,7 @@ class Models:
 class Training:
     """How teachers or students are trained; Adam, as published."""
 
-    num: Positive = 5
+    num: Few = 5
     epochs: Positive
     learning_rate: NotNegative
     batch_size: Positive
@@ -133,7 +136,7 @@ class Eval:
     """When measures are taken, and over how many label sets; 0 for all."""
 
     every: Positive = 10
-    num_sets: Count = 0
+    num_sets: SizeOr0 = 0
     seed: Seed = 0
 
 

@@ -18,6 +18,7 @@ from experiments.distill.population import ExampleLoss, Members, Plan, members
 from experiments.distill.task import Task, check_task
 from experiments.distill.tasks import make_task
 from experiments.runtime import settings
+from experiments.runtime.batches import check_batch_fits
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import plain, read_json
 from experiments.runtime.manifest import CONFIG, MANIFEST, flatten
@@ -52,6 +53,7 @@ def make_setup(config: Config) -> Setup:
     concepts = len(task.concept_names) if task.teach_concept else 0
     teacher_model = make_classifier(config.model.teacher, num_labels, concepts)
     student_model = make_classifier(config.model.student, num_labels)
+    seen = task.train if task.distilled is None else task.distilled
     key = jax.random.key(config.seed)
     num_teachers, each = config.teacher.num, config.student.num
     group = functools.partial(members, together=config.together)
@@ -62,8 +64,8 @@ def make_setup(config: Config) -> Setup:
         student_model=student_model,
         teachers=group(teacher_model, jax.random.fold_in(key, 0), num_teachers, 1),
         students=group(student_model, jax.random.fold_in(key, 1), num_teachers, each),
-        teacher_plan=_plan(config.teacher),
-        student_plan=_plan(config.student),
+        teacher_plan=_plan("teacher", config.teacher, len(task.train)),
+        student_plan=_plan("student", config.student, len(seen)),
         label_sets=_label_sets(num_labels, config.model.teacher.dim, config.eval),
     )
 
@@ -161,7 +163,8 @@ def _check_same_models(
         )
 
 
-def _plan(part: Training) -> Plan:
+def _plan(role: str, part: Training, num_examples: int) -> Plan:
+    check_batch_fits(f"config.{role}.batch_size", part.batch_size, num_examples)
     return Plan(part.epochs, part.batch_size, part.learning_rate, part.gamma, part.held_epochs)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from ml_collections import ConfigDict
 
-from experiments.runtime.ranges import Between, Path, Positive, Seed, Several, Text, Words
+from experiments.runtime.ranges import INT32, Between, Path, Positive, Seed, Several, Text, Words
 from experiments.runtime.settings import as_flags
 
 Texts = Annotated[
@@ -84,7 +84,7 @@ class Embeddings:
     embeddings: Annotated[str, Text("a file of embeddings", needed=True)]
     labels: Path | None = None
     metric: Annotated[str, Text("cosine or euclidean", needed=True)] = "cosine"
-    max_queries: Annotated[int, Between(22)] = 20_000  # neighbourhoods of 10, and as many beside
+    max_queries: Annotated[int, Between(22, INT32, "[]")] = 20_000  # two lists of 10
     reductions: bool = False
 
 

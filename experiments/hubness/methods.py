@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 import hubness
-from experiments.runtime.errors import nearest
+from experiments.runtime.errors import UserError, nearest
 from hubness import features
 from hubness.reductions import skhubness
 
 Rows = Float[np.ndarray, "n d"]
+STORED = 121  # neighbours in the published graphs for mutual proximity: 19 + 100 + 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Method:
     def max_points(self) -> int | None:
         """The most points that the reduction takes; None for any number."""
         return None if self.kind is None else self.kind.max_points
+
+    @property
+    def options(self) -> set[str]:
+        """The names of the reduction's own options."""
+        return set() if self.kind is None else {f.name for f in dataclasses.fields(self.kind)}
 
 
 REDUCTIONS: dict[str, type[hubness.Reduction]] = hubness.REDUCTIONS | {
@@ -93,6 +99,18 @@ def all_methods(words: Sequence[str]) -> list[Method]:
     return list(dict.fromkeys(found))
 
 
+def check_local_k(methods: Sequence[Method], local_k: int, num_points: int) -> None:
+    """Raises `UserError` where a method has no such neighbourhood among so many points."""
+    for method in methods:
+        stored = method.kind is not None and issubclass(method.kind, skhubness.Stored)
+        most = min(num_points, STORED if stored else num_points) - 1
+        if "local_k" in method.options and local_k > most:
+            raise UserError(
+                f"config.local_k={local_k}: {method.name} finds at most {most:,} neighbours of "
+                f"each of {num_points:,} points; lower it to that, or leave the method out"
+            )
+
+
 class Found(NamedTuple):
     """The neighbours of each query, nearest first, on the host."""
 
@@ -116,10 +134,8 @@ def search(
     if method.kind is None:
         found = hubness.knn(points, k, queries=queries, metric=metric)
     else:
-        # The published graphs store 121 neighbours for mutual proximity: 19 + 100 + 2.
         stored = issubclass(method.kind, skhubness.Stored)
-        options = {"local_k": local_k} | ({"num_candidates": 121} if stored else {})
-        taken = {field.name for field in dataclasses.fields(method.kind)}
-        reduction = method.kind(**{name: v for name, v in options.items() if name in taken})
+        options = {"local_k": local_k} | ({"num_candidates": STORED} if stored else {})
+        reduction = method.kind(**{n: v for n, v in options.items() if n in method.options})
         found = hubness.reduced_knn(points, k, reduction, queries=queries, metric=metric)
     return Found(np.asarray(found.distance), np.asarray(found.index))

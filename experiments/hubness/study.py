@@ -12,7 +12,7 @@ from experiments.data.texts import sources
 from experiments.hubness import advice, summary, synthetic, tables, verdict
 from experiments.hubness.config import Config, Embeddings
 from experiments.hubness.evaluate import Outcome, Split, compare, evaluate, half_split
-from experiments.hubness.methods import Method, all_methods
+from experiments.hubness.methods import Method, all_methods, check_local_k
 from experiments.models.sentence import spaces
 from experiments.runtime import row_progress as progress
 from experiments.runtime import study
@@ -51,6 +51,7 @@ def prepare(config: Config) -> Prepared:
     methods = all_methods(config.methods)
     texts, embed, splits, digests = _read(config)
     allowed, left_out = possible(methods, splits)
+    check_local_k(allowed, config.local_k, min(len(split.train) for split in splits))
     return Prepared(
         config=config,
         digests=digests,

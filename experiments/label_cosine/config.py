@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from experiments.runtime.ranges import Between, Path, Positive, Real, Seed, Several
+from experiments.runtime.ranges import INT32, Between, Few, Path, Real, Seed, Several, Size
+
+Labels = Annotated[int, Between(3, 1_000, "[]")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +21,11 @@ class Config:
     cosines: Annotated[tuple[Annotated[float, Real(-1, 1, "[]")], ...], Several()] = (
         *(-1.0, -0.5, 0.0, 0.5, 0.95),
     )
-    num_inputs: Positive = 50_000
-    cases: Annotated[tuple[tuple[Annotated[int, Between(3)], Positive], ...], Several()] = tuple(
+    num_inputs: Size = 50_000
+    cases: Annotated[tuple[tuple[Labels, Few], ...], Several()] = tuple(
         (k, m) for k in (3, 5, 10) for m in (2, 3, 4) if (k, m) != (10, 4)
     )
-    seeds: Positive = 10
+    seeds: Size = 10
     matrix: Path = ""
     bias: Path = ""
-    max_labels: Annotated[int, Between(3)] = 2_000
+    max_labels: Annotated[int, Between(3, INT32, "[]")] = 2_000

@@ -1,6 +1,7 @@
 """The paper's examples of label cosines, and the audit of a matrix of yours."""
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -14,6 +15,7 @@ from experiments.runtime.errors import UserError
 from experiments.runtime.files import digest_of
 from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
+from similarity import patterns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +30,12 @@ class Prepared(study.Prepared[Config]):
 
 def prepare(config: Config) -> Prepared:
     """Reads the matrix, where there is one."""
+    for k, m in config.cases:
+        if math.comb(math.comb(k, 2), min(m, k - 1)) > patterns.MOST_MINORS:
+            raise UserError(
+                f"config.cases: ({k}, {m}) has more than {patterns.MOST_MINORS:,} minors, choices "
+                f"of {min(m, k - 1)} of {math.comb(k, 2):,} differences of labels; lower either"
+            )
     if not config.matrix:
         if config.bias:
             raise UserError(f"config.bias={config.bias!r} is that of a matrix; give config.matrix")

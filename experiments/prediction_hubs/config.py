@@ -9,7 +9,7 @@ import hubness
 from experiments.prediction_hubs.neighbourhoods import COMPARISONS, DISTANCES
 from experiments.runtime.cli import split_arg
 from experiments.runtime.errors import UserError
-from experiments.runtime.ranges import NotNegative, Path, Positive, Seed, Several, Text, Words
+from experiments.runtime.ranges import NotNegative, Path, Positive, Seed, Several, Size, Text, Words
 from experiments.runtime.settings import as_flags
 
 # The article's contexts: files of Cheng et al. 2025, one line `context TAB next word`.
@@ -90,7 +90,7 @@ class Config:
     hubs: Hubs = Hubs()
     training_counts: Path = ""
     reductions: Annotated[tuple[Reduction, ...], Several(0)] = ("csls", "nicdm", "mp_gauss")
-    bootstrap: Positive = 1000
+    bootstrap: Size = 1000
     num_top: Positive = 20
     max_queries: Positive = 1000
     expected: Annotated[tuple[tuple[Said, Said, Said], ...], Several(0)] = ()

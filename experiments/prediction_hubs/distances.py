@@ -25,7 +25,8 @@ def summarise(
     statement about the latter: Beyer et al. 1999, doi:10.1007/3-540-49257-7_15.
     """
     points, queries = sides(space, comparison, sample)
-    chosen = np.unique(np.linspace(0, len(queries) - 1, max_queries).astype(int))
+    number = min(max_queries, len(queries))
+    chosen = np.unique(np.linspace(0, len(queries) - 1, number).astype(int))
     bias = space.bias if comparison == "ct" and space.bias is not None else np.zeros(len(points))
     args = (jnp.asarray(points), jnp.asarray(bias, jnp.float32), distance, comparison != "ct")
     blocks = [chosen[i : i + _BLOCK] for i in range(0, len(chosen), _BLOCK)]

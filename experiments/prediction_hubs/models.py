@@ -34,8 +34,8 @@ class Live(NamedTuple):
         return len(self.model.unembedding)
 
     @property
-    def corpora(self) -> list[str]:
-        return [made.name for made in self.made]
+    def corpora(self) -> dict[str, int]:
+        return {made.name: len(made.ids) for made in self.made}
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the model and of the contexts of each corpus, by name."""
@@ -69,8 +69,8 @@ class Stored(NamedTuple):
         return len(self.made.unembedding)
 
     @property
-    def corpora(self) -> list[str]:
-        return [sample.name for sample in self.made.samples]
+    def corpora(self) -> dict[str, int]:
+        return {sample.name: len(sample.hidden) for sample in self.made.samples}
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the file."""

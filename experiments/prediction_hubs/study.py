@@ -1,7 +1,7 @@
 """Who is whose neighbour in every model of a config, and what follows from it."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from experiments.prediction_hubs.config import Config
 from experiments.prediction_hubs.figures import figures
 from experiments.prediction_hubs.models import Loaded, load
 from experiments.prediction_hubs.neighbourhoods import (
+    COMPARISONS,
     Neighbourhood,
     Sample,
     Space,
@@ -24,6 +25,7 @@ from experiments.runtime.files import digest_of
 from experiments.runtime.settings import plain
 from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
+from hubness import REDUCTIONS
 
 MEASURED = ("euclidean", "cosine", "probability")  # the distances of the histograms
 Place = tuple[str, str, str]  # comparison, distance, and corpus, "" among tokens
@@ -47,6 +49,7 @@ def prepare(config: Config) -> Prepared:
         raise UserError(f"config.hubs.value={config.hubs.value}; of rule 'quantile' at most 1")
     revisions = tuple(config.model.revisions.split(","))
     first = load(config, revisions[0])
+    check_sizes(config, first.num_tokens, first.corpora.values())
     training, omitted = None, 0
     if config.training_counts:
         training, omitted = corpora.read_counts(config.training_counts, first.num_tokens)
@@ -59,6 +62,26 @@ def prepare(config: Config) -> Prepared:
         training=training,
         omitted=omitted,
     )
+
+
+def check_sizes(config: Config, num_tokens: int, num_contexts: Collection[int]) -> None:
+    """Raises `UserError` where a comparison has fewer points than neighbours are asked of it."""
+    tokens, contexts = num_tokens - 1, sum(num_contexts) - 1  # besides the point that asks
+    each = min(num_contexts) - (not config.self_included)
+    local = max((getattr(REDUCTIONS[r], "local_k", 0) for r in config.reductions), default=0)
+    k_most = {"ct": num_tokens, "cc": min(each, contexts), "tt": tokens}
+    local_most = {"ct": min(contexts + 1, tokens), "cc": contexts, "tt": tokens}
+    for comparison in config.comparisons:
+        if config.k > (most := k_most[comparison]):
+            raise UserError(
+                f"config.k={config.k}: {COMPARISONS[comparison]} has {most:,} points to choose "
+                f"from; give k at most that, more contexts, or comparisons without {comparison!r}"
+            )
+        if local > (most := local_most[comparison]):
+            raise UserError(
+                f"config.reductions={config.reductions} take {local} neighbours of each point, and "
+                f"{COMPARISONS[comparison]} has {most:,}: take more contexts, or give reductions=()"
+            )
 
 
 def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
@@ -189,7 +212,7 @@ def _found(prepared: Prepared, space: Workspace) -> list[Neighbourhood]:
     """The neighbourhoods of the last model, from its parts."""
     store, config = _parts(prepared, space), prepared.config
     found = []
-    for place in _places(config, prepared.first.corpora, config.distances):
+    for place in _places(config, list(prepared.first.corpora), config.distances):
         part = store.read(_name(place))
         found.append(Neighbourhood(*place, part["index"], part["counts"]))
     return found

@@ -46,7 +46,9 @@ class Between(Range):
     def __str__(self) -> str:
         whole = isinstance(self.low, int) and not isinstance(self, Real)
         text = "an integer" if whole else "a finite number"
-        if self.high < math.inf:
+        if whole and self.ends == "[]":
+            text += f" ≥ {self.low}, at most {self.high:,}"
+        elif self.high < math.inf:
             text += f" in {self.ends[0]}{self.low}, {self.high}{self.ends[1]}"
         elif self.low > -math.inf:
             text += f" {'≥' if self.ends[0] == '[' else '>'} {self.low}"
@@ -124,8 +126,14 @@ class Several(Range):
         return number if self.repeated else f"{number}, none of them twice"
 
 
-Count = Annotated[int, Between(0)]
-Positive = Annotated[int, Between(1)]
+INT32 = 2**31 - 1  # what a step, a row or a place is counted in
+Count = Annotated[int, Between(0, INT32, "[]")]
+Positive = Annotated[int, Between(1, INT32, "[]")]
+# What is held at once: rows and draws, or units of a layer; and what is made one by one: models,
+# layers, labels. More would end in no answer, or in no memory after the folder is taken.
+Size = Annotated[int, Between(1, 1_000_000, "[]")]
+SizeOr0 = Annotated[int, Between(0, 1_000_000, "[]")]
+Few = Annotated[int, Between(1, 1_000, "[]")]
 Seed = Annotated[int, Between(0, 2**32)]
 Finite = Annotated[float, Real(ends="()")]
 AboveZero = Annotated[float, Real(0, ends="()")]

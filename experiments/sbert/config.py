@@ -49,13 +49,15 @@ class Train:
     grad_clip: NotNegative = 1.0
     sharding: Literal["replicated", "fsdp"] = "replicated"
     log_every: Count = 20
-    eval_every: Count = 360
+    eval_every: Count = 360  # 0: after the last step alone
     save_every: Count = 120
     keep: Positive = 2
 
     @property
     def schedule(self) -> Schedule:
-        return Schedule(self.num_steps, self.log_every, self.eval_every, self.save_every)
+        # The best encoder is among those judged: the last one always is.
+        every = self.eval_every or self.num_steps
+        return Schedule(self.num_steps, self.log_every, every, self.save_every)
 
 
 @dataclass(frozen=True, kw_only=True)

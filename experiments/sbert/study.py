@@ -22,7 +22,7 @@ from experiments.models.sentence import huggingface, spaces
 from experiments.models.sentence.bert import Encoder
 from experiments.models.sentence.pooling import pool
 from experiments.runtime import study
-from experiments.runtime.batches import batch_indices, batches, check_batch_size
+from experiments.runtime.batches import batch_indices, batches, check_batch_fits, check_batch_size
 from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Loop
 from experiments.runtime.mesh import make_mesh
@@ -69,6 +69,7 @@ def prepare(config: Config) -> Prepared:
     # A smoke run's synthetic model: the encoders saved later copy its tokenizer from there.
     folder = pathlib.Path(tempfile.mkdtemp())
     model, splits = _read(config, folder)
+    check_batch_fits("config.train.batch_size", plan.batch_size, len(splits["train"].score))
     texts = sources.ag_news(where.ag_news).texts if where.ag_news else ()
     digests = {f"STS {split}": pairs.sha256 for split, pairs in splits.items()}
     prepared = Prepared(
@@ -173,6 +174,11 @@ class Judge:
         except UserError:
             self.best = -1.0
 
+    @property
+    def met(self) -> bool:
+        """Whether there is a best encoder yet."""
+        return self.best > -1.0
+
     def __call__(self, state: TrainState) -> dict[str, float]:
         params = jax.device_get(state.params)
         model = dataclasses.replace(self.prepared.model, params=params)
@@ -201,7 +207,9 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
             describe_batch=functools.partial(_indices, prepared),
         )
         state, start = loop.resume(space.starting(factory))
-        loop.evaluate = Judge(prepared, space, start)
+        loop.evaluate = judge = Judge(prepared, space, start)
+        if start == plan.num_steps and not judge.met:
+            loop.evaluated = False  # where nothing is left to train, what is there is judged
         stream = batches(
             prepared.train.take,
             len(prepared.train.score),

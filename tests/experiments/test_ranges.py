@@ -33,7 +33,7 @@ JUDGED = "hubness.study:JUDGEMENT"
 # What no field of a type can mean.
 NEVER = {
     bool: (2, "perhaps", None),
-    int: (-(10**9), 2.5, "many", True, math.nan),
+    int: (-(10**9), 10**30, 2.5, "many", True, math.nan),
     float: (math.nan, math.inf, -math.inf, "much", True),
     str: (" ", "no\0word", 3, ("a",)),
 }
@@ -202,6 +202,29 @@ REPORTED = [  # cases C3 and R19, and what a search with one bad value each foun
     ("diffenc.train", "swirl", "data.path", "x.npz", "choose one of fashion_mnist, images"),
     ("diffenc.train", "swirl", "seed", 2**70, "seed=1180591620717411303424; accepted"),
     ("diffenc.train", "cifar10", "data.channels", 1, "channels=1 means nothing for cifar10"),
+    # What passed every check and ended in a traceback, or never, after the folder was taken.
+    ("diffenc.train", "digits", "train.batch_size", 8 * 10**7, "up to 4,096 in a batch"),
+    ("closeness", "radial", "train.batch_size", 10**8, "=100000000 for 500 training examples"),
+    ("distill", "spiral", "teacher.batch_size", 10**8, "teacher.batch_size=.* up to 4,096"),
+    ("distill", "spiral", "student.batch_size", 10**8, "student.batch_size=.* up to 4,096"),
+    ("sbert", "sts", "train.batch_size", 10**8, "for 64 training examples"),
+    ("closeness", "radial", "eval.num_inputs", 2, r"model.dim \+ 1 = 3 of them"),
+    ("closeness", "radial", "data.num_test", 2, "num_inputs=200 of 2 test inputs"),
+    ("prediction_hubs", "smollm2", "k", 10**5, "k=100000: contexts to tokens has"),
+    ("prediction_hubs", "smollm2", "k", 40, "contexts to contexts has 39 points"),
+    ("prediction_hubs", "smollm2", "corpora", "one=20,two=9", "k=10: contexts to contexts has 8"),
+    ("hubness", "newsgroups", "local_k", 200, "local_k=200: nicdm finds at most 199 .* of 200"),
+    ("closeness", "radial", "data.num_train", 10**10, "integer ≥ 1, at most 1,000,000"),
+    ("closeness", "radial", "model.depth", 10**9, "an integer ≥ 0, at most 1,000"),
+    ("closeness", "radial", "labels", (2**31,), r"labels\[0\]=2147483648; .* at most 1,000"),
+    ("closeness", "radial", "constructed.perturbations", 10**9, "at most 250"),
+    ("distill", "spiral", "data.per_arm", 10**9, "per_arm=1000000000; .* at most 1,000,000"),
+    ("distill", "spiral", "student.num", 10**9, "num=1000000000; .* at most 1,000"),
+    ("distill", "spiral", "eval.num_sets", 10**9, "an integer ≥ 0, at most 1,000,000"),
+    ("distill", "spiral", "student.epochs", 2**31, "integer ≥ 1, at most 2,147,483,647"),
+    ("label_cosine", "paper", "cases", ((10, 4), (10, 6)), r"\(10, 6\) has more than 1,000,000"),
+    ("diffenc.train", "swirl", "model.options.num_layers", 10**9, "≥ 0, at most 1,000"),
+    ("diffenc.train", "swirl", "model.options.width", 2**63, "≥ 2, at most 1,000,000"),
 ]
 
 

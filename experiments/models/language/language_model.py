@@ -96,6 +96,7 @@ def extract(
     lengths = np.array([len(context) for context in contexts])
     _check_contexts(model, contexts, lengths)
     order = np.argsort(lengths, kind="stable")
+    batch_size = min(batch_size, chunk_rows)  # more would only be filled up
 
     def compute(start: int, stop: int) -> dict[str, np.ndarray]:
         chosen = order[start:stop]

@@ -14,6 +14,7 @@ from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import read_json
 from experiments.runtime.metrics import read_metrics
+from experiments.runtime.preemption import Stopped, StopSignal
 from experiments.sbert import sts
 from experiments.sbert import study as train_sbert
 
@@ -101,3 +102,33 @@ def test_missing_data_says_what_to_give(tmp_path):
         config.model.folder = str(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no model folder"):
         train_sbert.prepare(read(config))
+
+
+@pytest.mark.parametrize("changes", [{"eval_every": 0}, {"num_steps": 0}])
+def test_what_is_there_at_the_end_is_judged_whatever_was_asked_for(changes, run, tmp_path):
+    config, (_, straight) = smoke(**changes), run
+    state = train(config, tmp_path)
+    if "eval_every" in changes:
+        jax.tree.map(np.testing.assert_array_equal, state, straight)
+    result, steps = read_json(tmp_path / "record.json"), config.train.num_steps
+    (judged,) = [r for r in read_metrics(tmp_path / "metrics.jsonl") if r["split"] == "test"]
+    assert result["best"] == {"dev_spearman": judged["spearman"], "step": steps}
+    before, after = (result[side]["sts_test_spearman"] for side in ("before", "after"))
+    assert (before == after) == (steps == 0)
+    best = (tmp_path / "best.npz").read_bytes()
+    train(config, tmp_path)
+    assert (tmp_path / "best.npz").read_bytes() == best
+
+
+def test_a_run_cut_short_before_its_first_judgement_is_judged(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_sbert.Judge, "__call__", lambda *a: pytest.fail("too early"))
+    stop = StopSignal()
+    say = lambda line: setattr(stop, "received", "SIGTERM") if "step 2" in line else None
+    request = study.Request(tmp_path, allowed=("train.num_steps",))
+    with pytest.raises(Stopped):
+        study.run(train_sbert.STUDY, read(smoke(eval_every=8)), request, stop=stop, say=say)
+    monkeypatch.undo()
+    steps = int(max(p.name for p in (tmp_path / "checkpoints").iterdir()))
+    config = read(smoke(eval_every=8, num_steps=steps))
+    result = study.run(train_sbert.STUDY, config, request, say=lambda line: None)
+    assert result["best"]["step"] == steps < 8
