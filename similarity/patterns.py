@@ -17,7 +17,7 @@ from repgeo import inputs
 from similarity import checks
 from similarity.family import HIGHEST
 
-MOST_MINORS = 1_000_000
+_MINORS = 1_000_000
 
 
 def braid(k: int) -> Float[np.ndarray, "pairs k"]:
@@ -121,10 +121,10 @@ def _minors(W: np.ndarray, eps: float, rtol: float | None) -> Float[Array, " set
     u, s, _ = np.linalg.svd(W, full_matrices=False)
     rank = int((s > s[0] * max(W.shape) * eps).sum()) if s[0] > 0 else 0
     count = math.comb(W.shape[0], rank)
-    if rank == 0 or count > MOST_MINORS:
+    if rank == 0 or count > _MINORS:
         raise ValueError(
             f"W of shape {W.shape} and rank {rank} has {count} minors; accepted are "
-            f"rank 1 or more and at most {MOST_MINORS}: pass fewer rows"
+            f"rank 1 or more and at most {_MINORS}: pass fewer rows"
         )
     basis = u[:, :rank]
     length = np.linalg.norm(basis, axis=1, keepdims=True)

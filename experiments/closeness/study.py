@@ -17,8 +17,8 @@ from experiments.closeness.pairs import all_pairs
 from experiments.closeness.task import Task, make_task
 from experiments.closeness.training import Training, train_seeds
 from experiments.runtime import settings, study
-from experiments.runtime.batches import check_batch_fits
 from experiments.runtime.errors import UserError
+from experiments.runtime.ranges import check_batch_fits
 from experiments.runtime.study import Record, Study
 from experiments.runtime.workspace import Workspace
 

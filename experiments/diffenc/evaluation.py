@@ -13,10 +13,10 @@ import diffenc
 from diffenc.volatility import Volatility
 from experiments.data import Split
 from experiments.runtime import store
-from experiments.runtime.batches import SMALL_BATCH
 from experiments.runtime.errors import UserError
 from experiments.runtime.mesh import batch_sharding, replicated
 from experiments.runtime.preemption import Stopped
+from experiments.runtime.ranges import SMALL_BATCH
 
 PARTS = ("diffusion", "prior", "reconstruction")
 

@@ -28,12 +28,13 @@ from experiments.diffenc.evaluation import make_evaluator
 from experiments.diffenc.run import Run, draw_noise, elbo_loss, load_trained, make_run
 from experiments.diffenc.sample import sample
 from experiments.runtime import cli, distributed, study
-from experiments.runtime.batches import batch_indices, batches, check_batch_fits
+from experiments.runtime.batches import batch_indices, batches
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.loop import Loop
 from experiments.runtime.metrics import MetricsWriter, read_metrics
 from experiments.runtime.profiling import profiled
 from experiments.runtime.progress import Progress
+from experiments.runtime.ranges import check_batch_fits
 from experiments.runtime.state import TrainState
 from experiments.runtime.step import make_step
 from experiments.runtime.study import Record, Request, Study

@@ -18,10 +18,10 @@ from experiments.distill.population import ExampleLoss, Members, Plan, members
 from experiments.distill.task import Task, check_task
 from experiments.distill.tasks import make_task
 from experiments.runtime import settings
-from experiments.runtime.batches import check_batch_fits
 from experiments.runtime.errors import UserError
 from experiments.runtime.files import plain, read_json
 from experiments.runtime.manifest import CONFIG, MANIFEST, flatten
+from experiments.runtime.ranges import check_batch_fits
 from similarity.sets import all_label_sets, sample_label_sets
 
 

@@ -31,9 +31,9 @@ class Prepared(study.Prepared[Config]):
 def prepare(config: Config) -> Prepared:
     """Reads the matrix, where there is one."""
     for k, m in config.cases:
-        if math.comb(math.comb(k, 2), min(m, k - 1)) > patterns.MOST_MINORS:
+        if math.comb(math.comb(k, 2), min(m, k - 1)) > patterns._MINORS:
             raise UserError(
-                f"config.cases: ({k}, {m}) has more than {patterns.MOST_MINORS:,} minors, choices "
+                f"config.cases: ({k}, {m}) has more than {patterns._MINORS:,} minors, choices "
                 f"of {min(m, k - 1)} of {math.comb(k, 2):,} differences of labels; lower either"
             )
     if not config.matrix:

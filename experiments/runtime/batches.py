@@ -13,7 +13,6 @@ from experiments.runtime.errors import UserError
 from experiments.runtime.mesh import batch_sharding
 
 Arrays = dict[str, np.ndarray]
-SMALL_BATCH = 4096  # in which few examples may come many times
 
 
 @functools.lru_cache(maxsize=4)
@@ -48,15 +47,6 @@ def check_batch_size(batch_size: int, mesh: Mesh, accumulate: int = 1) -> None:
         raise UserError(
             f"batch size {batch_size} cannot be split over {mesh.size} devices{parts}: "
             f"choose a positive multiple of {max(least, 1)}"
-        )
-
-
-def check_batch_fits(where: str, batch_size: int, num_examples: int) -> None:
-    """Raises `UserError` for a batch of `where` that is neither small nor held by the data."""
-    if batch_size > (most := max(num_examples, SMALL_BATCH)):
-        raise UserError(
-            f"{where}={batch_size} for {num_examples:,} training examples; accepted are up to "
-            f"{most:,} in a batch: the number of examples, or {SMALL_BATCH:,} where they are fewer"
         )
 
 

@@ -126,6 +126,7 @@ class Several(Range):
         return number if self.repeated else f"{number}, none of them twice"
 
 
+SMALL_BATCH = 4096  # in which few examples may come many times
 INT32 = 2**31 - 1  # what a step, a row or a place is counted in
 Count = Annotated[int, Between(0, INT32, "[]")]
 Positive = Annotated[int, Between(1, INT32, "[]")]
@@ -141,3 +142,12 @@ NotNegative = Annotated[float, Real(0)]
 Share = Annotated[float, Real(0, 1, "[]")]
 Dropout = Annotated[float, Real(0, 1)]
 Path = Annotated[str, Text("the name of a file or folder")]
+
+
+def check_batch_fits(where: str, batch_size: int, num_examples: int) -> None:
+    """Raises `UserError` for a batch of `where` that is neither small nor held by the data."""
+    if batch_size > (most := max(num_examples, SMALL_BATCH)):
+        raise UserError(
+            f"{where}={batch_size} for {num_examples:,} training examples; accepted are up to "
+            f"{most:,} in a batch: the number of examples, or {SMALL_BATCH:,} where they are fewer"
+        )

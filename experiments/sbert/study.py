@@ -22,13 +22,14 @@ from experiments.models.sentence import huggingface, spaces
 from experiments.models.sentence.bert import Encoder
 from experiments.models.sentence.pooling import pool
 from experiments.runtime import study
-from experiments.runtime.batches import batch_indices, batches, check_batch_fits, check_batch_size
+from experiments.runtime.batches import batch_indices, batches, check_batch_size
 from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Loop
 from experiments.runtime.mesh import make_mesh
 from experiments.runtime.metrics import read_metrics
 from experiments.runtime.optimizers import adamw
 from experiments.runtime.progress import Progress
+from experiments.runtime.ranges import check_batch_fits
 from experiments.runtime.settings import plain
 from experiments.runtime.state import StateFactory, TrainState
 from experiments.runtime.step import make_step
