@@ -198,7 +198,7 @@ def test_a_seeded_split_takes_a_share_of_each_class():
         ("set", {}, {"test_share": 1.0}, r"accepted is a finite number in \(0, 1\)"),
         ("set", {}, {"size": 100_000}, "accepted is an integer ≥ 0, at most 4,096"),
         ("set", {}, {"channels": 4}, "accepted is 0 or 1 or 3"),
-        ("set", {}, {"levels": 1}, r"accepted is 0, or an integer in \[2, 65536\]"),
+        ("set", {}, {"levels": 1}, "accepted is 0, or an integer ≥ 2, at most 65,536"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(tmp_path, name, content, wanted, message):

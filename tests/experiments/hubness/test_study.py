@@ -136,6 +136,7 @@ def test_a_file_of_embeddings_is_data_of_the_run(tmp_path):
     (tmp_path / "texts.csv").write_text("\n".join(f'"{i % 2 + 1}","{i}","text"' for i in range(12)))
     with (config := get_config("ag_news", "lsa")).unlocked():
         config.space, config.texts = f"file:{path}", f"ag_news:{tmp_path}/texts.csv"
+        config.local_k = 5
     for seed in (0, 1):
         np.save(path, np.random.default_rng(seed).normal(size=(12, 3)).astype(np.float32))
         digests.append(hubspaces.prepare(read(config)).digests)

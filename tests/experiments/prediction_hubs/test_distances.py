@@ -88,6 +88,10 @@ def test_queries_beyond_the_limit_are_left_out_evenly():
     assert found["num_queries"] == 3
     expected = dense("ct", "euclidean")[[0, 149, 299]].mean()
     np.testing.assert_allclose(found["mean"], expected, rtol=1e-5)
+    every, more = (
+        distances.summarise(SPACE, "ct", "euclidean", SAMPLE, max_queries=n) for n in (300, 10**12)
+    )
+    assert every == more and more["num_queries"] == 300
 
 
 def test_the_probability_distance_has_the_mean_that_theory_gives():

@@ -19,8 +19,9 @@ def model(tmp_path_factory):
     return lm.load(f"gguf:{tiny.write_llama(tmp_path_factory.mktemp('m') / 'tiny.gguf')}")
 
 
-def test_extraction_is_the_model_on_every_context(model, tmp_path):
-    found = language_model.extract(model, CONTEXTS, Store(tmp_path), batch_size=4, chunk_rows=9)
+@pytest.mark.parametrize("size", [4, 10**12])
+def test_extraction_is_the_model_on_every_context(model, tmp_path, size):
+    found = language_model.extract(model, CONTEXTS, Store(tmp_path), batch_size=size, chunk_rows=9)
     np.testing.assert_allclose(found, model.last_hidden(CONTEXTS), atol=1e-5)
 
 
