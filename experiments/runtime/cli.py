@@ -150,6 +150,11 @@ def run(
         sys.exit(_fail(str(error)))
 
 
+_NO_MEMORY = (
+    "out of memory; what was finished is kept. Smaller batches, or fewer or narrower rows, may fit"
+)
+
+
 def guarded(main: Callable[[], int | None]) -> int:
     """The exit code of `main()`: 2 for what the user can mend, said in one sentence on stderr."""
     try:
@@ -158,7 +163,12 @@ def guarded(main: Callable[[], int | None]) -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(files.reason(error))
-    except jax.errors.JaxRuntimeError:
+    except MemoryError as error:
+        return _fail(f"{_NO_MEMORY} ({error or 'of this machine'})")
+    except jax.errors.JaxRuntimeError as error:
+        first = str(error).splitlines()[0]
+        if first.startswith("RESOURCE_EXHAUSTED"):
+            return _fail(f"{_NO_MEMORY} ({first})")
         peers.wait_for_verdict()
         raise
     except ModuleNotFoundError as error:

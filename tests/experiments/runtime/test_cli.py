@@ -7,6 +7,7 @@ import sys
 import tomllib
 import types
 
+import jax
 import pytest
 
 from experiments.runtime import cli, files
@@ -127,6 +128,18 @@ def test_a_workdir_belongs_to_one_config_unless_told_otherwise(tmp_path):
     with pytest.raises(UserError, match="a.b cannot change from 1 to 2 .*: it is fixed"):
         check_config(tmp_path, changed, allowed=["a.b"], fixed={"a": "it is fixed"})
     assert config_changes({"x": {"y": 1}}, {"z": 2}) == {"x.y": (1, None), "z": (None, 2)}
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("3 TiB"), jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 3 TiB\nat …")]
+)
+def test_too_little_memory_is_said_in_a_sentence(error, capsys):
+    def runs():
+        raise error
+
+    assert cli.guarded(runs) == 2
+    said = capsys.readouterr().err
+    assert "out of memory; what was finished is kept" in said and said.endswith("3 TiB)\n")
 
 
 def test_a_reader_of_runs_has_no_config_and_may_find_its_folder_read_only(tmp_path, monkeypatch):
