@@ -58,13 +58,20 @@ def _delimited(path: pathlib.Path, delimiter: str) -> dict[str, Stored]:
 
 
 def _check_delimiter(path: pathlib.Path, delimiter: str, row: Sequence[str]) -> None:
-    """Raises `UserError` for a row of one cell that another delimiter makes numbers of."""
-    for other in (",", ";", "\t"):
-        parts = row[0].split(other) if len(row) == 1 and other != delimiter else []
-        if len(parts) > 1 and any(map(is_number, parts)):
+    """Raises `UserError` for a row that another delimiter makes numbers of.
+
+    It is of one cell; or, where commas are those of decimals, each cell but its ends holds the
+    last digits of a number and the first of the next.
+    """
+    inner = row[1:-1]
+    for other in {",", ";", "\t"} - {delimiter}:
+        parts = row[0].split(other) if len(row) == 1 else []
+        halves = [half for cell in inner for half in cell.split(other)]
+        cut = len(halves) == 2 * len(inner) > 0 and all(map(is_number, halves))
+        if cut or (len(parts) > 1 and any(map(is_number, parts))):
             raise UserError(
                 f"{path}: columns are separated by {other!r}; accepted are commas in .csv and tabs "
-                "in .tsv"
+                "in .tsv, and points in numbers"
             )
 
 

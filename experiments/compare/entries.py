@@ -14,6 +14,8 @@ from experiments.runtime.errors import UserError, nearest
 # What names the inputs of a file: an array, a column, or the words of word2vec.
 IDS = ("ids", "words")
 
+BY_ORDER = "Inputs are matched by their order"
+
 
 class Entry(NamedTuple):
     """Embeddings f of the inputs; of a model also unembeddings g and perhaps a bias b.
@@ -76,7 +78,7 @@ def align(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
     if not with_ids:
         return list(entries), []
     without = ", ".join(entry.name for entry in entries if entry.ids is None)
-    return list(entries), [f"Inputs are matched by their order: {without} has no ids."]
+    return list(entries), [f"{BY_ORDER}: {without} has no ids."]
 
 
 def _by_ids(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:

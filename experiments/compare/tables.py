@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import similarity as S
+from experiments.compare.entries import BY_ORDER
 from experiments.compare.measures import LEVEL
 from experiments.reporting.markdown import Cell, Column, Table, Value, code, columns
 from experiments.reporting.record import Record
@@ -55,7 +56,12 @@ def brief(record: Record) -> list[Table]:
 
 
 def verdict(record: Record) -> str:
-    """How alike two entries are; of more, the extremes of each matrix."""
+    """How alike two entries are; of more, the extremes of each matrix. Then what pairs the rows."""
+    matched = " ".join(n for n in record.get("alignment", ()) if n.startswith(BY_ORDER))
+    return f"{_alike(record)} {matched}".strip()
+
+
+def _alike(record: Record) -> str:
     if "measures" not in record:
         return _of_matrices(record)
     names = " and ".join(map(code, record["entries"]))

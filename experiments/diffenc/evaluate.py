@@ -27,8 +27,8 @@ from experiments.diffenc.run import DATA, Run, load_trained
 from experiments.diffenc.significance import paired_difference
 from experiments.runtime import cli, distributed
 from experiments.runtime.errors import NonFiniteError, UserError, nearest
-from experiments.runtime.files import write_json
-from experiments.runtime.manifest import environment
+from experiments.runtime.files import read_json, write_json
+from experiments.runtime.manifest import MANIFEST, environment
 from experiments.runtime.mesh import replicated
 from experiments.runtime.metrics import check_finite, read_metrics
 
@@ -124,6 +124,15 @@ def draw_encodings(run: Run, params: Any, num: int = 4):
     return figures.encodings(x, np.stack(encoded), DEPTHS)
 
 
+def _check_against(workdir: pathlib.Path, other: pathlib.Path) -> None:
+    """Raises `UserError` where `other` is not evaluated, or on other data than `workdir` has."""
+    load_per_image(other / PER_IMAGE)
+    paths = [folder / MANIFEST for folder in (workdir, other)]
+    ours, theirs = (read_json(p).get("digests") if p.exists() else None for p in paths)
+    if ours and theirs and ours != theirs:
+        raise UserError(f"--against={other}: that run has other data than {workdir}")
+
+
 def subtract(workdir: pathlib.Path, other: pathlib.Path) -> dict[str, dict[str, float]]:
     """This run less `other`, term by term, with its errors; also written to against.json."""
     first, second = (load_per_image(folder / PER_IMAGE) for folder in (other, workdir))
@@ -152,6 +161,8 @@ def main(
     **cluster,
 ) -> None:
     workdir = cli.workdir()
+    if against:
+        _check_against(workdir, pathlib.Path(against))
     distributed.start(**cluster)
     result = evaluate(workdir, times_per_image, volatility, data)
     if not distributed.is_lead():

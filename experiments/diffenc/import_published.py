@@ -77,6 +77,8 @@ def import_checkpoint(
 def main(checkpoint: str | None, weights: str | None) -> None:
     if not checkpoint:
         raise UserError("--checkpoint=FILE is missing: the file that the published code saved")
+    if cli.trackers() or cli.allowed_changes():
+        raise UserError("--track and --allow_config_change are for training; leave them out here")
     config, workdir = STUDY.read(cli.config()), cli.workdir()
     state = import_checkpoint(config, workdir, pathlib.Path(checkpoint), weights)
     step = int(state.step)

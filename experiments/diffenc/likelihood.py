@@ -46,15 +46,21 @@ def measure(
     *,
     num: int = 64,
     draws: int = 8,
-    num_steps: int = 100,
-    probes: int = 0,
+    num_steps: int | None = None,
+    probes: int | None = None,
     data: str | None = None,
 ) -> dict[str, Any]:
     """Bits/dim of the run in `workdir` by `method`; returns what likelihood_<method>.json holds."""
     if method not in METHODS:
         raise UserError(f"--method={method}: accepted are {', '.join(METHODS)}")
-    if min(num, draws, num_steps) < 1 or probes < 0:
-        raise UserError("--num, --draws and --num_steps must be at least 1, --probes at least 0")
+    if (num_steps if method == "flow" else probes) is not None:
+        raise UserError("--num_steps is for --method=paths, and --probes for --method=flow")
+    num_steps, probes = 100 if num_steps is None else num_steps, probes or 0
+    if num < 2 or min(draws, num_steps) < 1 or probes < 0:
+        raise UserError(
+            "--num must be at least 2, for an error over images; --draws and --num_steps at least "
+            "1, --probes at least 0"
+        )
     run, state = load_trained(workdir, data)
     batch = run.source.test.take(np.arange(min(num, run.source.test.size)))
     weigh = METHODS[method](run, state.ema, batch, num_steps, probes)
@@ -84,7 +90,7 @@ def bounds(log_w: jax.Array, shape: tuple[int, ...], single: bool) -> list[dict[
     rows = []
     for draws, nats in values.items():
         bits = np.asarray(diffenc.bits_per_dim(-nats, shape), np.float64)
-        error = float(bits.std(ddof=1) / np.sqrt(len(bits))) if len(bits) > 1 else 0.0
+        error = float(bits.std(ddof=1) / np.sqrt(len(bits)))
         rows.append({"draws": draws, "mean": float(bits.mean()), "image_error": error})
     return rows
 

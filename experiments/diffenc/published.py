@@ -49,12 +49,26 @@ def read(path: pathlib.Path, weights: str | None = None) -> Published:
     except ValueError as error:
         raise UserError(f"{path}, {len(data):,} bytes: {error}") from error
     for name, tree in zip(names, (params, ema), strict=True):
-        bad = [leaf for leaf, value in tree.items() if not np.isfinite(value).all()]
+        bad = [leaf for leaf, value in tree.items() if not _is_float32(np.asarray(value))]
         if bad:
-            raise UserError(f"{path}: {name} holds values that are not finite: {_shorten(bad)}")
-    if "step" not in state or np.ndim(state["step"]) != 0:
-        raise UserError(f"{path} does not say at which step it was saved")
-    return Published(params, ema, int(state["step"]), hashlib.sha256(data).hexdigest())
+            raise UserError(
+                f"{path}: {name} holds values that are not finite numbers of float32: "
+                f"{_shorten(bad)}"
+            )
+    step = np.asarray(state.get("step"))
+    if step.ndim or not np.issubdtype(step.dtype, np.integer) or not 0 <= step < 2**31:
+        raise UserError(
+            f"{path} does not say at which step it was saved: a whole number from 0 is needed, and "
+            f"it holds {state.get('step')!r}"
+        )
+    return Published(params, ema, int(step), hashlib.sha256(data).hexdigest())
+
+
+def _is_float32(value: np.ndarray) -> bool:
+    """Whether all values are real numbers that float32 holds."""
+    real = np.issubdtype(value.dtype, np.floating) or value.dtype == jnp.bfloat16
+    with np.errstate(over="ignore"):
+        return bool(real and np.isfinite(value.astype(np.float32)).all())
 
 
 def to_state(published: Published, run: Run) -> TrainState:

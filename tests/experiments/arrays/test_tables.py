@@ -143,6 +143,13 @@ def test_malformed_tables_are_one_clear_error(tmp_path, lines, message):
         arrays.read_matrix(write(tmp_path / "x.csv", lines) + (":a" if "c,d" in lines else ""))
 
 
+@pytest.mark.parametrize("name, cells", [("x.csv", ";"), ("x.csv", "\t")])
+def test_commas_of_decimals_are_no_columns(tmp_path, name, cells):
+    rows = [cells.join(f"{v:.4f}".replace(".", ",") for v in row) for row in np.eye(3) - 0.13]
+    with pytest.raises(UserError, match="columns are separated by .* and points in numbers"):
+        arrays.read_matrix(write(tmp_path / name, rows))
+
+
 @pytest.mark.parametrize("header", [[], ["3 2"]])
 def test_word2vec_text(tmp_path, header):
     words = ["the", "new york", "a"]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from experiments.arrays import save
+from experiments.compare import tables
 from experiments.compare.entries import align, read_entries, shared_labels
 from experiments.runtime.errors import UserError
 
@@ -102,7 +103,11 @@ def test_inputs_are_matched_by_ids(tmp_path):
     with pytest.raises(UserError, match="0 ids in common"):
         align(read_entries([f"{tmp_path}/a.npz", f"{tmp_path}/d.npz"]))
     save(tmp_path / "e.npz", {"f": F})
-    assert "e has no ids" in align(read_entries([f"{tmp_path}/a.npz", f"{tmp_path}/e.npz"]))[1][0]
+    notes = align(read_entries([f"{tmp_path}/a.npz", f"{tmp_path}/e.npz"]))[1]
+    assert "e has no ids" in notes[0]
+    assert tables.verdict({"measures": {}, "entries": ["a", "e"], "alignment": notes}).endswith(
+        notes[0]
+    )
 
 
 def with_nan():

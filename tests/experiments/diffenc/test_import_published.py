@@ -100,15 +100,29 @@ def test_files_that_do_not_fit_are_one_clear_error(saved, tmp_path):
     damaged = tmp_path / "cut"
     damaged.write_bytes(whole[: len(whole) // 2])
     poisoned = dict(entries["params"], score_model=np.float32("nan"))
+    leaf = lambda value: entries | {"params": dict(entries["params"], score_model=value)}
     unnumbered = {k: v for k, v in entries.items() if k != "step"}
     cases = {
         "not a published checkpoint": damaged,
         "is a folder": tmp_path,
         "there is no file": tmp_path / "nothing",
-        "not finite: score_model": write(tmp_path / "nan", entries | {"params": poisoned}),
+        "not finite numbers of float32: score_model": write(
+            tmp_path / "nan", entries | {"params": poisoned}
+        ),
         "does not say at which step": write(tmp_path / "unnumbered", unnumbered),
     }
-    for message, file in cases.items():
+    strange = (np.full(2, 1e300), np.ones(2, np.complex64), "text")
+    for message, file in (
+        *cases.items(),
+        *(
+            ("of float32: score_model", write(tmp_path / f"leaf{i}", leaf(v)))
+            for i, v in enumerate(strange)
+        ),
+        *(
+            ("a whole number from 0 is needed", write(tmp_path / f"step{v}", entries | {"step": v}))
+            for v in (-5, 6.7, True, float("nan"), "six", None, 2**40)
+        ),
+    ):
         with pytest.raises(UserError, match=message):
             import_checkpoint(get_config(), tmp_path / "run", file)
     assert not (tmp_path / "run").exists()

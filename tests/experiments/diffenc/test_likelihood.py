@@ -42,3 +42,8 @@ def test_paths_of_many_steps_approach_the_runs_elbo(tmp_path):
     assert f"{weighted['mean']:.6f}" in (tmp_path / "report.html").read_text()
     with pytest.raises(UserError, match="accepted are paths, flow"):
         measure(tmp_path, "elbo")
+    for method, given in (("paths", {"probes": 3}), ("flow", {"num_steps": 50})):
+        with pytest.raises(UserError, match="--num_steps is for --method=paths, and --probes for"):
+            measure(tmp_path, method, **given)
+    with pytest.raises(UserError, match="--num must be at least 2, for an error over images"):
+        measure(tmp_path, "paths", num=1)

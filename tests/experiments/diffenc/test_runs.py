@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import diffenc
-from experiments.diffenc.evaluate import evaluate, subtract
+from experiments.diffenc.evaluate import _check_against, evaluate, subtract
 from experiments.diffenc.frechet import measure
 from experiments.diffenc.inspect import inspect
 from experiments.diffenc.run import make_run
@@ -19,6 +19,7 @@ from experiments.diffenc.train import STUDY, trained
 from experiments.report import write_page
 from experiments.runtime.checkpoint import Checkpointer
 from experiments.runtime.errors import UserError
+from experiments.runtime.files import write_json
 from experiments.runtime.metrics import read_metrics
 
 FOLDER = pathlib.Path(__file__).parents[3] / "experiments" / "configs" / "diffenc"
@@ -126,6 +127,13 @@ def test_evaluation_and_samples_write_what_they_promise(digits, tmp_path):
     assert figures == {"encodings", "loss_by_time", "samples", "training"}
     differences = subtract(folder, folder)
     assert all(d["difference"] == d["mc_error"] == 0 for d in differences.values())
+    _check_against(folder, folder)
+    with pytest.raises(UserError, match="run experiments.diffenc.evaluate on that run first"):
+        _check_against(folder, tmp_path)
+    shutil.copy(folder / "eval_per_image.npz", tmp_path)
+    write_json(tmp_path / "manifest.json", {"digests": {"mnist": "aa"}})
+    with pytest.raises(UserError, match="--against=.*: that run has other data"):
+        _check_against(folder, tmp_path)
     check_page(folder, inspect(folder, num=8, examples=2), tmp_path)
 
 
