@@ -1,9 +1,11 @@
 """Linear centred kernel alignment: biased, debiased, by minibatches, and in one pass.
 
 Kornblith et al. 2019, https://arxiv.org/abs/1905.00414; the unbiased HSIC is that of Song et al.
-2012. With a linear kernel nothing of size n×n is needed: all follows from sums over examples.
+2012. With a linear kernel all follows from sums over examples; matrices of n×n are formed where
+they are smaller, or where few inputs so far from all others ask for them.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -12,24 +14,21 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from repgeo import inputs
-from similarity import checks
-from similarity.family import HIGHEST
+from similarity import checks, hsic
+from similarity.hsic import Hsics, Moments
 
 # The least share of the sums of squares about the shifts that may be spread about the means.
 _UNSEEN = 1e-3
-
-
-class Moments(NamedTuple):
-    """Sums over examples of products of x and y, to degree four."""
-
-    x: Float[Array, " m"]
-    y: Float[Array, " m2"]
-    xy: Float[Array, "m m2"]
-    x_energy: Float[Array, ""]  # Σ ‖x‖²
-    y_energy: Float[Array, ""]
-    x_by_y: Float[Array, " m"]  # Σ x ‖y‖²
-    y_by_x: Float[Array, " m2"]
-    energies: Float[Array, ""]  # Σ ‖x‖² ‖y‖²
+# The most that rounding may do to a debiased value before it is formed in double precision, and
+# before it is refused, by a bound that is some ten times what it does.
+_DOUBT, _LOST = 2e-6, 1e-4
+# Inputs up to which n×n matrices are formed where sums over examples have lost the digits.
+_FEW = 4096
+_HIDDEN = (
+    "some inputs lie so much farther out than all others that rounding of their squared lengths "
+    "hides the debiased HSIC; accepted are inputs of like length: drop those, enable JAX's x64 "
+    "mode, or give cka_from_grams the Gram matrices of centred float64 rows"
+)
 
 
 class CkaSums(NamedTuple):
@@ -79,15 +78,19 @@ class CkaSums(NamedTuple):
         """The linear CKA of all examples seen; see the function of that name.
 
         Raises:
-            ValueError: a shift so far from the mean that the sums hold rounding in place of spread.
+            ValueError: a shift so far from the mean that the sums hold rounding in place of spread;
+                debiased, inputs so far from all others that they hide their HSIC, beyond 1e-4 of
+                it. Traced, the latter is NaN.
         """
-        value, far = _of_sums(self, debiased)
+        value, doubt, far = _of_sums(self, debiased)
         if inputs.surely(bool, far):
             raise ValueError(
                 "the shifts given to init are so far from the means of the data that rounding "
                 "hides its spread; accepted are shifts near the means: start again with the column "
                 "means of the first batch"
             )
+        if inputs.surely(lambda part: part > _LOST, doubt):
+            raise ValueError(_HIDDEN)
         return value
 
 
@@ -101,7 +104,8 @@ def cka(
     isotropic scale and translation. 0 when a side does not vary.
 
     Raises:
-        ValueError: n < 2, or n < 4 when debiased.
+        ValueError: n < 2, or n < 4 when debiased; or, debiased, inputs so far from all others that
+            even float64 holds it to less than 1e-4. Traced, where float32 does not, it is NaN.
 
     Examples:
         >>> f = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 2.0], [3.0, 1.0], [2.0, 5.0]])
@@ -110,8 +114,9 @@ def cka(
         >>> round(float(similarity.cka(f, f**2)), 4)
         0.9217
     """
-    f, f2 = checks.representations(f, f2, least=4 if debiased else 2)
-    return _cka(f, f2, debiased)
+    given = checks.same_inputs(f, f2, least=4 if debiased else 2)
+    run = lambda x, y, few=0: _cka(*checks.representations(x, y), debiased, few)
+    return _precisely(run, given)
 
 
 def minibatch_cka(
@@ -124,7 +129,7 @@ def minibatch_cka(
     Invariances are those of `cka`.
 
     Raises:
-        ValueError: fewer than 4 examples a batch.
+        ValueError: fewer than 4 examples a batch, or as in `cka`, where traced values are NaN too.
     """
     f, f2 = inputs.array("f", f, 3), inputs.array("f2", f2, 3)
     if f.shape[:2] != f2.shape[:2] or f.shape[1] < 4:
@@ -132,12 +137,7 @@ def minibatch_cka(
             f"f has shape {f.shape} and f2 has shape {f2.shape}; accepted are (batches, n, dim) "
             "with equal batches and equal n >= 4"
         )
-    sides = []
-    for x in (f, f2):
-        flat, _ = inputs.scaled(x.reshape(-1, x.shape[2]))
-        flat = inputs.single("representation", flat, centre=True, scale=True)
-        sides.append(flat.reshape(x.shape))
-    return _minibatch(*inputs.alike(*sides))
+    return _precisely(_of_batches, (f, f2))
 
 
 def cka_from_grams(
@@ -156,47 +156,11 @@ def cka_from_grams(
     return _of_grams(*sides, debiased)
 
 
-@jax.jit
-def _all_moments(x: Array, y: Array) -> tuple[Moments, Moments, Moments]:
-    return _moments(x, x), _moments(y, y), _moments(x, y)
-
-
-def _moments(x: Float[Array, "n m"], y: Float[Array, "n m2"]) -> Moments:
-    x_sq, y_sq = jnp.square(x).sum(axis=1), jnp.square(y).sum(axis=1)
-
-    def product(a: Array, b: Array) -> Array:
-        return jnp.matmul(a, b, precision=HIGHEST)
-
-    return Moments(
-        *(x.sum(axis=0), y.sum(axis=0), product(x.T, y), x_sq.sum(), y_sq.sum()),
-        *(product(y_sq, x), product(x_sq, y), jnp.vdot(x_sq, y_sq)),
-    )
-
-
-def _biased_hsic(s: Moments, n: Array) -> Array:
-    """‖X_cᵀ Y_c‖², up to the factor (n - 1)⁻² that drops out of the ratio."""
-    return jnp.square(s.xy - s.x[:, None] * s.y[None, :] / n).sum()
-
-
-def _unbiased_hsic(s: Moments, n: Array) -> Array:
-    """HSIC₁ of Song et al., up to the factor 1/(n(n-3)), from K̃ = XXᵀ and L̃ = YYᵀ off-diagonal."""
-    trace = jnp.square(s.xy).sum() - s.energies
-    totals = (jnp.vdot(s.x, s.x) - s.x_energy) * (jnp.vdot(s.y, s.y) - s.y_energy)
-    through = jnp.matmul(s.x, jnp.matmul(s.xy, s.y, precision=HIGHEST), precision=HIGHEST)
-    between = through - jnp.vdot(s.x, s.x_by_y) - jnp.vdot(s.y, s.y_by_x) + s.energies
-    return trace + totals / ((n - 1) * (n - 2)) - 2 * between / (n - 2)
-
-
-def _ratio(xy: Array, xx: Array, yy: Array) -> Array:
-    scale = jnp.sqrt(xx) * jnp.sqrt(yy)
-    return jnp.where(scale > 0, jnp.clip(xy / jnp.where(scale > 0, scale, 1), -1, 1), 0)
-
-
 @jax.jit(static_argnames=("debiased",))
 def _of_grams(K: Array, K2: Array, debiased: bool) -> Array:
-    centre = _doubly_centred_off_diagonal if debiased else _doubly_centred
+    centre = hsic.u_centred if debiased else _doubly_centred
     K, K2 = inputs.alike(*(centre(inputs.scaled(kernel)[0]) for kernel in (K, K2)))
-    return _ratio(jnp.vdot(K, K2), jnp.vdot(K, K), jnp.vdot(K2, K2))
+    return hsic.ratio(jnp.vdot(K, K2), jnp.vdot(K, K), jnp.vdot(K2, K2))
 
 
 def _varying(x: Array) -> Array:
@@ -208,36 +172,62 @@ def _varying(x: Array) -> Array:
     return jnp.where(jnp.square(moved).sum() > rounding, moved, 0)
 
 
-def _of_batch(f: Array, f2: Array, debiased: bool) -> tuple[Array, Array, Array]:
-    xx, yy, xy = _all_moments(_varying(f), _varying(f2))
-    hsic = _unbiased_hsic if debiased else _biased_hsic
-    n = jnp.asarray(f.shape[0], f.dtype)
-    return hsic(xy, n), hsic(xx, n), hsic(yy, n)
+def _of_batch(f: Array, f2: Array, debiased: bool, few: int) -> Hsics:
+    """The HSICs of a batch, debiased by n×n matrices for n up to `few` or to the dimensions."""
+    x, y = _varying(f), _varying(f2)
+    if debiased and f.shape[0] <= max(few, f.shape[1], f2.shape[1]):
+        return hsic.unbiased_of_rows(x, y)
+    return _of_moments(hsic.all_moments(x, y), jnp.asarray(f.shape[0], f.dtype), debiased)
 
 
-@jax.jit(static_argnames=("debiased",))
-def _cka(f: Array, f2: Array, debiased: bool) -> Array:
-    return _ratio(*_of_batch(inputs.scaled(f)[0], inputs.scaled(f2)[0], debiased))
+def _of_moments(sums: tuple[Moments, Moments, Moments], n: Array, debiased: bool) -> Hsics:
+    xx, yy, xy = (hsic.unbiased(s, n) if debiased else hsic.biased(s, n) for s in sums)
+    return Hsics(xy, xx, yy)
 
 
-@jax.jit
-def _minibatch(f: Array, f2: Array) -> Array:
-    parts = jax.lax.map(lambda pair: _of_batch(*pair, debiased=True), (f, f2))
-    return _ratio(*(part.sum() for part in parts))
+def _held(found: Hsics) -> tuple[Array, Array]:
+    """The CKA, NaN where its digits are lost, and how much of it may be rounding."""
+    doubt = found.doubt()
+    return jnp.where(doubt > _LOST, jnp.nan, found.cka()), doubt
+
+
+@jax.jit(static_argnames=("debiased", "few"))
+def _cka(f: Array, f2: Array, debiased: bool, few: int = 0) -> tuple[Array, Array]:
+    return _held(_of_batch(inputs.scaled(f)[0], inputs.scaled(f2)[0], debiased, few))
+
+
+def _of_batches(f: inputs.Checked, f2: inputs.Checked, few: int = 0) -> tuple[Array, Array]:
+    sides = []
+    for x in (f, f2):
+        flat, _ = inputs.scaled(x.reshape(-1, x.shape[2]))
+        flat = inputs.single("representation", flat, centre=True, scale=True)
+        sides.append(flat.reshape(x.shape))
+    return _minibatch(*inputs.alike(*sides), few)
+
+
+@jax.jit(static_argnames=("few",))
+def _minibatch(f: Array, f2: Array, few: int = 0) -> tuple[Array, Array]:
+    parts = jax.lax.map(lambda pair: _of_batch(*pair, debiased=True, few=few), (f, f2))
+    return _held(jax.tree.map(lambda part: part.sum(), parts))
+
+
+def _precisely(
+    run: Callable[..., tuple[Array, Array]], given: tuple[inputs.Checked, inputs.Checked]
+) -> Array:
+    """run(*given), in double precision where it is in doubt."""
+    value, doubt = run(*given)
+    if inputs.is_traced(value, doubt) or float(doubt) <= _DOUBT:
+        return value
+    with jax.enable_x64(True):
+        double, doubt = run(*(np.asarray(z, np.float64) for z in given), few=_FEW)
+        if not float(doubt) <= _LOST:
+            raise ValueError(_HIDDEN)
+        return jnp.asarray(np.asarray(double), value.dtype)
 
 
 def _doubly_centred(K: Array) -> Array:
     rows, columns = K.mean(axis=0, keepdims=True), K.mean(axis=1, keepdims=True)
     return K - rows - columns + K.mean()
-
-
-def _doubly_centred_off_diagonal(K: Array) -> Array:
-    """U-centring: inner products of the results are n(n-3) times the unbiased HSIC."""
-    n = K.shape[0]
-    off = K * (1 - jnp.eye(n, dtype=K.dtype))
-    row = off.sum(axis=1, keepdims=True) / (n - 2)
-    moved = off - row - row.T + off.sum() / ((n - 1) * (n - 2))
-    return moved * (1 - jnp.eye(n, dtype=K.dtype))
 
 
 def _shifted(x: inputs.Checked, shift: Array) -> Array:
@@ -250,7 +240,7 @@ def _shifted(x: inputs.Checked, shift: Array) -> Array:
 
 @jax.jit
 def _no_sums(x: Array, y: Array) -> CkaSums:
-    nothing = _all_moments(jnp.zeros((1, x.size), x.dtype), jnp.zeros((1, y.size), y.dtype))
+    nothing = hsic.all_moments(jnp.zeros((1, x.size), x.dtype), jnp.zeros((1, y.size), y.dtype))
     return CkaSums(x, y, jnp.zeros((), x.dtype), *nothing)
 
 
@@ -262,15 +252,14 @@ def _added(sums: CkaSums, count: Array, moments: tuple[Moments, ...]) -> CkaSums
 
 @jax.jit
 def _updated(sums: CkaSums, x: Array, y: Array) -> CkaSums:
-    return _added(sums, jnp.asarray(x.shape[0], sums.count.dtype), _all_moments(x, y))
+    return _added(sums, jnp.asarray(x.shape[0], sums.count.dtype), hsic.all_moments(x, y))
 
 
 @jax.jit(static_argnames=("debiased",))
-def _of_sums(sums: CkaSums, debiased: bool) -> tuple[Array, Array]:
-    """The CKA, and whether the shifts are far from the means."""
-    hsic = _unbiased_hsic if debiased else _biased_hsic
-    xy, xx, yy = (hsic(pair, sums.count) for pair in (sums.xy, sums.xx, sums.yy))
-    return _ratio(xy, xx, yy), _far_from_mean(sums)
+def _of_sums(sums: CkaSums, debiased: bool) -> tuple[Array, Array, Array]:
+    """The CKA, how much of it may be rounding, and whether the shifts are far from the means."""
+    value, doubt = _held(_of_moments((sums.xx, sums.yy, sums.xy), sums.count, debiased))
+    return value, doubt, _far_from_mean(sums)
 
 
 def _far_from_mean(sums: CkaSums) -> Array:

@@ -19,6 +19,8 @@ Comparison = Literal["spearman", "pearson", "cosine"]
 PAIR_LIMIT = 100_000_000
 # Entries of the rows that are gathered at once for sampled pairs.
 _TILE = 1 << 24
+# Dissimilarities whose median stands for that of all.
+_SAMPLE = 4096
 
 
 def rsa(
@@ -34,8 +36,8 @@ def rsa(
 
     Kriegeskorte et al. 2008. A similarity; symmetric; not a metric. Invariant to permutation and
     isotropic scale; with "cosine" to rotation too, with "euclidean" to rotation and translation.
-    Spearman ranks share ties, to 16 ε of the largest dissimilarity. 0 when one side's are all
-    equal.
+    Spearman ranks share ties, to 16 ε of the dissimilarity itself or of the median if that is
+    larger. 0 when one side's are all equal.
 
     Over all n(n-1)/2 pairs, whose memory grows with n²; or over `num_pairs` drawn with `key`,
     with replacement, in memory that does not grow with n: an estimate whose standard error is
@@ -88,7 +90,8 @@ class Side(NamedTuple):
 def _side(x: inputs.Checked, kind: Dissimilarity) -> Side:
     """What is on the host in double precision loses its offset and scale there."""
     if kind == "euclidean":
-        rows = inputs.single("representation", x, centre=True, scale=True)
+        x = _about_most(x) if isinstance(x, np.ndarray) else x
+        rows = inputs.single("representation", x, scale=True)
         return Side(rows, jnp.zeros(x.shape[0], bool))
     rows = _directions(x, kind) if isinstance(x, np.ndarray) else _directions_jit(x, kind)
     still = jnp.asarray(~rows.any(axis=1))
@@ -109,14 +112,30 @@ def _directions(x: inputs.C, kind: Dissimilarity) -> inputs.C:
 _directions_jit = jax.jit(_directions, static_argnames=("kind",))
 
 
+def _about_most(x: inputs.C) -> inputs.C:
+    """Rows, up to a scale, less the mean of the half nearest to the mean of all.
+
+    One row far out moves the mean, and all other rows about it: their products would round.
+    """
+    x, _ = inputs.scaled(x)
+    xp = inputs.module(x)
+    mean = x.mean(axis=0, keepdims=True)
+    length = xp.square(x - mean).sum(axis=1, keepdims=True)
+    near = length <= xp.median(length)
+    return x - (mean + xp.where(near, x - mean, 0).sum(axis=0, keepdims=True) / near.sum())
+
+
 def dissimilarities(side: Side, kind: Dissimilarity) -> Float[Array, " pairs"]:
     """Dissimilarity of every pair i < j: 1 - correlation, 1 - cosine, or Euclidean distance.
 
     A row without variation, or of length zero, has correlation or cosine 0 with every other.
     """
     first, second = jnp.triu_indices(side.rows.shape[0], 1)
-    x = side.rows - side.rows.mean(axis=0, keepdims=True)
-    x = inputs.scaled(x)[0] if kind == "euclidean" else x
+    x = side.rows
+    if kind == "euclidean":
+        x = inputs.scaled(_about_most(x))[0]
+    else:
+        x = x - x.mean(axis=0, keepdims=True)
     square = jnp.square(x).sum(axis=1)
     gram = jnp.matmul(x, x.T, precision=HIGHEST)[first, second]
     distance = jnp.maximum(square[first] + square[second] - 2 * gram, 0)
@@ -155,9 +174,12 @@ def _sampled_rsa(
 
 
 def _without_rounding(x: Array) -> Array:
-    """x to multiples of 16 ε of its largest power of two, so that rounding breaks no tie."""
+    """x >= 0 to 16 ε of its own power of two or the median's, so that rounding breaks no tie."""
+    x = jax.lax.stop_gradient(x)
+    typical = jnp.median(x[:: max(1, x.size // _SAMPLE)])
     quantum = 16 * jnp.finfo(x.dtype).eps
-    return jnp.round(x / quantum)
+    _, power = jnp.frexp(jnp.maximum(x, typical))
+    return jnp.ldexp(jnp.round(jnp.ldexp(x, -power) / quantum), power)
 
 
 def _compared(a: Array, b: Array, comparison: Comparison) -> Array:
