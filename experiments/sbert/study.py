@@ -23,7 +23,6 @@ from experiments.models.sentence.bert import Encoder
 from experiments.models.sentence.pooling import pool
 from experiments.runtime import study
 from experiments.runtime.batches import batch_indices, batches, check_batch_size
-from experiments.runtime.errors import UserError
 from experiments.runtime.loop import Loop
 from experiments.runtime.mesh import make_mesh
 from experiments.runtime.metrics import read_metrics
@@ -168,17 +167,11 @@ class Judge:
     def __init__(self, prepared: Prepared, space: Workspace, start: int):
         self.prepared, self.space = prepared, space
         self.inputs = {"model": prepared.model.sha256, **prepared.digests}
-        try:
+        self.best = -1.0
+        if (space.path / "best.npz").exists():
             best = space.store.read("best")
             # A run that resumed at an earlier step has not seen this one.
             self.best = best["dev_spearman"] if best["step"] <= start else -1.0
-        except UserError:
-            self.best = -1.0
-
-    @property
-    def met(self) -> bool:
-        """Whether there is a best encoder yet."""
-        return self.best > -1.0
 
     def __call__(self, state: TrainState) -> dict[str, float]:
         params = jax.device_get(state.params)
@@ -208,8 +201,9 @@ def run(prepared: Prepared, space: Workspace) -> dict[str, Any]:
             describe_batch=functools.partial(_indices, prepared),
         )
         state, start = loop.resume(space.starting(factory))
-        loop.evaluate = judge = Judge(prepared, space, start)
-        if start == plan.num_steps and not judge.met:
+        loop.evaluate = Judge(prepared, space, start)
+        judged = any(line["split"] == "test" for line in read_metrics(space.path / METRICS))
+        if start == plan.num_steps and not judged:
             loop.evaluated = False  # where nothing is left to train, what is there is judged
         stream = batches(
             prepared.train.take,

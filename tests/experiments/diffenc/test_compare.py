@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.diffenc import compare, earlier, suite, tables
+from experiments.diffenc import compare, earlier, overrides, tables
 from experiments.diffenc.evaluation import PerImage
 from experiments.diffenc.suite import Job, read_contrasts
 from experiments.reporting.markdown import render
@@ -221,7 +221,7 @@ def test_an_unfinished_record_of_the_same_suite_is_continued(tmp_path, change, n
     }
     path = tmp_path / "record.json"
     path.write_text(json.dumps(record | change))
-    found = earlier.rows(path, {("vdmv", 1), ("vdmv", 2), ("vdmv", 3)}, ASKED, suite._asked)
+    found = earlier.rows(path, {("vdmv", 1), ("vdmv", 2), ("vdmv", 3)}, ASKED, overrides.asked)
     assert len(found) == number and all(key in rows_of(found) for key in found)
     for row in found.values():
         assert row["begun"] == {"commit": "c"} and row["data"] == "0" * 64
@@ -232,4 +232,4 @@ def rows_of(found):
 
 
 def test_without_a_record_nothing_is_kept(tmp_path):
-    assert earlier.rows(tmp_path / "none.json", {("vdmv", 1)}, ASKED, suite._asked) == {}
+    assert earlier.rows(tmp_path / "none.json", {("vdmv", 1)}, ASKED, overrides.asked) == {}

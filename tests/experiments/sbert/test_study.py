@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import pathlib
+import shutil
 
 import jax
 import numpy as np
@@ -132,3 +133,12 @@ def test_a_run_cut_short_before_its_first_judgement_is_judged(tmp_path, monkeypa
     config = read(smoke(eval_every=8, num_steps=steps))
     result = study.run(train_sbert.STUDY, config, request, say=lambda line: None)
     assert result["best"]["step"] == steps < 8
+
+
+def test_training_on_beside_a_damaged_best_encoder_is_refused(run, tmp_path):
+    """It would forget that encoder, and call a worse one the best."""
+    folder = shutil.copytree(run[0], tmp_path / "run")
+    (folder / "best.npz").write_bytes((folder / "best.npz").read_bytes()[:-100])
+    request = study.Request(folder, allowed=("train.num_steps",))
+    with pytest.raises(UserError, match="best.npz.* is damaged"):
+        study.run(train_sbert.STUDY, read(smoke(num_steps=10)), request, say=lambda line: None)
