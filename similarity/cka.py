@@ -20,14 +20,15 @@ from similarity.hsic import Hsics, Moments
 # The least share of the sums of squares about the shifts that may be spread about the means.
 _UNSEEN = 1e-3
 # The most that rounding may do to a debiased value before it is formed in double precision, and
-# before it is refused, by a bound that is some ten times what it does.
-_DOUBT, _LOST = 2e-6, 1e-4
+# before it is refused, by a bound that is from a fifth to ten times what it does.
+_DOUBT, _LOST = 2e-6, 2e-5
 # Inputs up to which n×n matrices are formed where sums over examples have lost the digits.
 _FEW = 4096
 _HIDDEN = (
     "some inputs lie so much farther out than all others that rounding of their squared lengths "
-    "hides the debiased HSIC; accepted are inputs of like length: drop those, enable JAX's x64 "
-    "mode, or give cka_from_grams the Gram matrices of centred float64 rows"
+    "hides the debiased HSIC, or the shifts of sums lie far from the means; accepted are inputs of "
+    "like length, and shifts near the means: mend those, enable JAX's x64 mode, or give "
+    "cka_from_grams the Gram matrices of centred float64 rows"
 )
 
 

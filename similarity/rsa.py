@@ -21,6 +21,8 @@ PAIR_LIMIT = 100_000_000
 _TILE = 1 << 24
 # Dissimilarities whose median stands for that of all.
 _SAMPLE = 4096
+# The share of a squared distance that rounding may be, some four times, in single precision.
+_HIDDEN = 6e-5
 
 
 def rsa(
@@ -43,6 +45,8 @@ def rsa(
     with replacement, in memory that does not grow with n: an estimate whose standard error is
     about (1 - rsa²)/√num_pairs.
 
+    Euclidean distances beside rows far out are taken in double precision, but not traced.
+
     Raises:
         ValueError: n < 3, an unknown option, more than 10⁸ pairs and no key, or only one of key
             and num_pairs.
@@ -53,7 +57,8 @@ def rsa(
         )
     if comparison not in ("spearman", "pearson", "cosine"):
         raise ValueError(f"comparison={comparison!r}; accepted are 'spearman', 'pearson', 'cosine'")
-    x, y = (_side(z, dissimilarity) for z in checks.same_inputs(f, f2, least=3))
+    given = checks.same_inputs(f, f2, least=3)
+    x, y = (_side(z, dissimilarity) for z in given)
     n = x.rows.shape[0]
     if (key is None) != (num_pairs is None):
         raise ValueError("give both key and num_pairs to sample pairs of inputs, or neither")
@@ -63,7 +68,7 @@ def rsa(
                 f"{n} inputs have {n * (n - 1) // 2} pairs, more than {PAIR_LIMIT}; give key and "
                 "num_pairs to sample them"
             )
-        return _rsa(x, y, dissimilarity, comparison)
+        return _of_all(x, y, given, dissimilarity, comparison)
     num_pairs = inputs.count("num_pairs", num_pairs, PAIR_LIMIT, least=3, of="pairs")
     return _sampled_rsa(x, y, sample_pairs(key, n, num_pairs), dissimilarity, comparison)
 
@@ -154,15 +159,45 @@ def dissimilarities_of_pairs(
 
 
 def _of_squares(squares: Array, still: Array, still2: Array, kind: Dissimilarity) -> Array:
-    if kind == "euclidean":
-        return jnp.sqrt(squares)
+    if kind == "euclidean":  # whose slope at 0, of equal rows, is taken as 0
+        return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
     return 0.5 * (squares + still + still2)
 
 
+def _of_all(
+    x: Side,
+    y: Side,
+    given: tuple[inputs.Checked, inputs.Checked],
+    dissimilarity: Dissimilarity,
+    comparison: Comparison,
+) -> Array:
+    """Of all pairs; where rounding may reorder distances, from differences in double precision."""
+    value, is_hidden = _rsa(x, y, dissimilarity, comparison)
+    if inputs.is_traced(value, is_hidden) or not bool(is_hidden):
+        return value
+    with jax.enable_x64(True):
+        x, y = (_side(np.asarray(z, np.float64), dissimilarity) for z in given)
+        pairs = jnp.stack(jnp.triu_indices(x.rows.shape[0], 1))
+        double = _sampled_rsa(x, y, pairs, dissimilarity, comparison)
+        return jnp.asarray(np.asarray(double), value.dtype)
+
+
 @jax.jit(static_argnames=("dissimilarity", "comparison"))
-def _rsa(x: Side, y: Side, dissimilarity: Dissimilarity, comparison: Comparison) -> Array:
+def _rsa(
+    x: Side, y: Side, dissimilarity: Dissimilarity, comparison: Comparison
+) -> tuple[Array, Bool[Array, ""]]:
+    """The agreement, and whether rounding may have reordered the dissimilarities."""
     a, b = (dissimilarities(side, dissimilarity) for side in (x, y))
-    return _compared(a, b, comparison)
+    is_ranked = dissimilarity == "euclidean" and comparison == "spearman"
+    is_hidden = _is_hidden(x, a) | _is_hidden(y, b) if is_ranked else jnp.zeros((), bool)
+    return _compared(a, b, comparison), is_hidden
+
+
+def _is_hidden(side: Side, distance: Float[Array, " pairs"]) -> Bool[Array, ""]:
+    """Whether one in twenty distances is small beside what rounding of the longest row leaves."""
+    longest = jnp.square(inputs.scaled(_about_most(side.rows))[0]).sum(axis=1).max()
+    near = jnp.quantile(distance[:: max(1, distance.size // _SAMPLE)], 0.05)
+    return jnp.finfo(distance.dtype).eps * longest > _HIDDEN * jnp.square(near)
 
 
 @jax.jit(static_argnames=("dissimilarity", "comparison"))

@@ -134,7 +134,8 @@ def permutation_null(
 @jax.jit
 def _against(value: Array, draws: Array, sign: Int[ArrayLike, ""]) -> tuple[Array, ...]:
     """p-value, excess and z of a value."""
-    closer, spread = sign * draws >= sign * value, _deviation(draws)
+    # NaN is no draw that is farther.
+    closer, spread = ~(sign * draws < sign * value), _deviation(draws)
     excess = value - draws.mean()
     return (1 + closer.sum()) / (1 + draws.size), excess, excess / jnp.where(spread > 0, spread, 1)
 
@@ -188,9 +189,8 @@ def calibrated(
     rows = checks.same_rows((*layers, *layers2), 2, warn=False)
     first, second = rows[: len(layers)], rows[len(layers) :]
     each = lambda measure, second: [[measure(x, y) for y in second] for x in first]
-    table, drawn = each(partial(_number, function), second), function
-    if num > _FEW:
-        drawn = jax.jit(function)
+    table = each(partial(_number, function), second)
+    drawn = _again_if_lost(function, jax.jit(function)) if num > _FEW else function
     tables = [each(drawn, [_at(y, order) for y in second]) for order in _orders(key, num, rows)]
     # On the host, where no operation of these few numbers is a program to be compiled.
     table, tables = (np.asarray(jax.device_get(values)) for values in (table, tables))
@@ -202,7 +202,7 @@ def calibrated(
     found = (
         sign * value,
         _share(max(float(value - critical), 0.0), float(best - critical)),
-        (1 + (draws >= value).sum()) / (1 + num),
+        (1 + (~(draws < value)).sum()) / (1 + num),
         _share(float(value - mean), float(best - mean)),
         sign * critical,
     )
@@ -222,9 +222,20 @@ def _drawn(
     if any(inputs.is_traced(x) for x in (key, *rows)):
         draw = lambda k: measure(*take(jax.random.permutation(k, rows[0].shape[0])))
         return jax.lax.map(draw, jax.random.split(key, num), batch_size=min(num, _TOGETHER))
-    compiled = jax.jit(measure)  # again of the same function and shapes, nothing is compiled
-    drawn = [compiled(*take(order)) for order in _orders(key, num, rows)]
+    # Again of the same function and shapes, nothing is compiled.
+    value = _again_if_lost(measure, jax.jit(measure))
+    drawn = [value(*take(order)) for order in _orders(key, num, rows)]
     return jnp.asarray(jax.device_get(drawn))
+
+
+def _again_if_lost(measure: Statistic, compiled: Statistic) -> Statistic:
+    """`compiled`, or `measure` itself where that is NaN: some take double precision so."""
+
+    def value(*rows: Array) -> Array:
+        found = compiled(*rows)
+        return measure(*rows) if bool(jnp.isnan(found)) else found
+
+    return value
 
 
 def _orders(key: Key[Array, ""], num: int, rows: Sequence[Array]) -> Iterator[Array]:

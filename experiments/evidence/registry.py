@@ -226,7 +226,7 @@ RECORDS = (
     _benchmark("diffenc_step", parts=4),
     # Its probes, losses and ranks import a package whose other measures it never takes.
     _benchmark("distill", parts=4)._replace(
-        unused=tuple(f"similarity/{name}.py" for name in ("cka", "hsic", "rsa"))),
+        unused=tuple(f"similarity/{name}.py" for name in ("cka", "hsic", "rsa", "uncertainty"))),
     *map(_benchmark, ("hubness", "prediction_hubs")),
     _benchmark("similarity", arguments="--repeats 11")._replace(unused=_READERS),
     # It lowers a step as `diffenc.compile` does, and reads nothing of the compiled text.
