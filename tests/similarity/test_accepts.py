@@ -166,11 +166,11 @@ measured.
 What would not be right is refused in one sentence. NaN, infinity, complex, textual, ragged, masked
 and sparse arrays are refused by all.
 
-One input far from all others, as a massive activation is, hides the debiased HSIC from sums in
-float32. `cka` and `minibatch_cka` then compute in float64, to 1e-6 where tried, or refuse what that
-holds to less than 1e-4. Inside `jax.jit`, and from the sums of `CkaSums`, what float32 holds to
-less than 1e-4 is NaN, and outside refused. Euclidean `rsa` is right to 5e-4 for a row of 10⁸ times
-the others.
+One input far from all others, such as a massive activation, hides the debiased HSIC from sums in
+float32. `cka` and `minibatch_cka` then compute in float64, right to 1e-6 where tried, and refuse
+where even that may be off by more than 1e-4. Where float32 may be off by as much, the value is NaN
+inside `jax.jit`, and `CkaSums` refuses it. Euclidean `rsa` is right to 5e-4 beside a row 10⁸ times as
+far out as the others, and for clusters as far apart.
 
 {chr(10).join(lines)}
 
