@@ -73,3 +73,8 @@ def test_all_heat_maps_share_one_scale_that_is_white_at_zero():
 def test_none_at_all_is_refused_and_not_taken_as_the_default(given, tmp_path):
     with pytest.raises(UserError, match="must be at least 1"):
         inspect(tmp_path, **given)
+
+
+def test_a_picture_of_very_many_images_is_refused(tmp_path):
+    with pytest.raises(UserError, match="--examples=65: a picture shows at most 64"):
+        inspect(tmp_path, examples=65)
