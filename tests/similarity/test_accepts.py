@@ -169,8 +169,8 @@ and sparse arrays are refused by all.
 One input far from all others, such as a massive activation, hides the debiased HSIC from sums in
 float32. `cka` and `minibatch_cka` then compute in float64, right to 1e-6 where tried, and refuse
 where even that may be off by more than 1e-4. Where float32 may be off by as much, the value is NaN
-inside `jax.jit`, and `CkaSums` refuses it. Euclidean `rsa` is right to 5e-4 beside a row 10⁸ times
-as far out as the others, and for clusters as far apart.
+inside `jax.jit`, and `CkaSums` refuses it. Outside `jax.jit`, Euclidean `rsa` is right to 5e-4
+beside a row 10⁸ times as far out as the others, and for clusters as far apart.
 
 {chr(10).join(lines)}
 
